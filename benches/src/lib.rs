@@ -1,0 +1,1 @@
+//! Benches with their floors, measured in one run

@@ -1,0 +1,7 @@
+//! The spine.
+
+pub mod instrument;
+pub mod problem;
+pub mod source;
+
+pub use problem::Problem;

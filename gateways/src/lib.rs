@@ -1,0 +1,1 @@
+//! Market data in: file formats and the synthetic market; later brokers

@@ -1,0 +1,191 @@
+//! Small codes of the records and the words for them, in one place: the same words stand in exports,
+//! summaries and messages.
+
+/// Buy or sell; of a print: the aggressor's; of a book level: bid or ask.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+#[repr(u8)]
+pub enum Side {
+    /// Not known, or not applicable.
+    #[default]
+    None = 0,
+    /// Buy, bid, long.
+    Buy = 1,
+    /// Sell, ask, short.
+    Sell = 2,
+}
+
+impl Side {
+    /// `buy`, `sell` or empty.
+    pub fn name(byte: u8) -> &'static str {
+        match byte {
+            1 => "buy",
+            2 => "sell",
+            _ => "",
+        }
+    }
+}
+
+macro_rules! bits {
+    ($(#[$meta:meta])* $name:ident($int:ty) { $( $(#[$fmeta:meta])* $flag:ident = $bit:literal => $word:literal ),* $(,)? }) => {
+        $(#[$meta])*
+        #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+        pub struct $name(pub $int);
+        impl $name {
+            $( $(#[$fmeta])* pub const $flag: Self = Self(1 << $bit); )*
+            /// Every flag with its word, in bit order.
+            pub const WORDS: &'static [(Self, &'static str)] = &[ $( (Self::$flag, $word) ),* ];
+            /// No flag.
+            pub const NONE: Self = Self(0);
+
+            /// True if every bit of `other` is set here.
+            pub fn has(self, other: Self) -> bool {
+                self.0 & other.0 == other.0
+            }
+            /// True if any bit of `other` is set here.
+            pub fn any(self, other: Self) -> bool {
+                self.0 & other.0 != 0
+            }
+            /// These and those.
+            #[must_use]
+            pub fn with(self, other: Self) -> Self {
+                Self(self.0 | other.0)
+            }
+            /// The words of the flags that are set, in bit order.
+            pub fn words(self) -> impl Iterator<Item = &'static str> {
+                Self::WORDS.iter().filter(move |(flag, _)| self.has(*flag)).map(|(_, word)| *word)
+            }
+        }
+        impl core::fmt::Display for $name {
+            fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+                for (i, word) in self.words().enumerate() {
+                    write!(f, "{}{word}", if i > 0 { "+" } else { "" })?;
+                }
+                Ok(())
+            }
+        }
+    };
+}
+
+bits! {
+    /// Why `validate` flags or rejects an input. Bits 0–15 reject by default, bits 16–31 only flag.
+    Reasons(u32) {
+        /// Price zero or negative, or a quote without a price.
+        PRICE = 0 => "price",
+        /// Negative size.
+        SIZE = 1 => "size",
+        /// Before the last released boundary of its instrument.
+        LATE = 2 => "late",
+        /// Names no instrument of the table.
+        UNKNOWN_INSTRUMENT = 3 => "unknown_instrument",
+        /// A sum would not fit.
+        OVERFLOW = 4 => "overflow",
+        /// Outside every session of the venue.
+        CLOSED_SESSION = 5 => "closed_session",
+        /// Not a multiple of the instrument's tick.
+        OFF_GRID = 16 => "off_grid",
+        /// Further from the last accepted price than `jump_pct`.
+        JUMP = 17 => "jump",
+        /// Bid at or above ask (locked or crossed).
+        CROSSED = 18 => "crossed",
+        /// Size zero.
+        ZERO_SIZE = 19 => "zero_size",
+        /// Before or after the regular hours.
+        EXTENDED_HOURS = 20 => "extended_hours",
+        /// The venue itself calls it suspicious.
+        SUSPICIOUS = 21 => "suspicious",
+        /// Before its predecessor of the same instrument.
+        DISORDER = 22 => "disorder",
+        /// Older than `stale_after_ms` when it came.
+        STALE = 23 => "stale",
+        /// A condition code that the instrument's table names.
+        CONDITION = 24 => "condition",
+    }
+}
+
+impl Reasons {
+    /// The reasons that reject whatever the config says.
+    pub const REJECTING: Self = Self(0xFFFF);
+
+    /// The flag with this word.
+    pub fn parse(word: &str) -> Option<Self> {
+        Self::WORDS.iter().find(|(_, w)| *w == word).map(|(flag, _)| *flag)
+    }
+}
+
+bits! {
+    /// Flags of a bar.
+    BarFlags(u8) {
+        /// At least one bucket of the same session before it had no bar.
+        GAP = 0 => "gap",
+        /// Closed because the finite source ended, by the timers up to the next boundary.
+        END_OF_SOURCE = 1 => "end_of_source",
+        /// Closed by the end of the session, before its nominal end.
+        SESSION_END = 2 => "session_end",
+        /// Made from the middle of quotes.
+        MID = 3 => "mid",
+        /// A print in it was flagged by `validate`.
+        FLAGGED = 4 => "flagged",
+    }
+}
+
+/// `Trade` flag bit: the venue marks the print suspicious.
+pub const TRADE_SUSPICIOUS: u8 = 1;
+/// `Timer` flag bit: injected because a finite source ended.
+pub const TIMER_END_OF_SOURCE: u8 = 1;
+
+macro_rules! codes {
+    ($(#[$meta:meta])* $name:ident { $( $(#[$fmeta:meta])* $code:ident = $value:literal => $word:literal ),* $(,)? }) => {
+        $(#[$meta])*
+        #[derive(Clone, Copy, PartialEq, Eq, Debug)]
+        #[repr(u8)]
+        pub enum $name { $( $(#[$fmeta])* $code = $value ),* }
+        impl $name {
+            /// The code with this number.
+            pub fn from_byte(byte: u8) -> Option<Self> {
+                match byte { $( $value => Some(Self::$code), )* _ => None }
+            }
+            /// Its word.
+            pub fn name(self) -> &'static str {
+                match self { $( Self::$code => $word ),* }
+            }
+        }
+    };
+}
+
+codes! {
+    /// What became of a source.
+    SourceState {
+        /// It delivers.
+        Up = 1 => "up",
+        /// It ended or was lost.
+        Down = 2 => "down",
+        /// Records are missing.
+        Gap = 3 => "gap",
+        /// The front contract changed.
+        Roll = 4 => "roll",
+    }
+}
+
+codes! {
+    /// Phase of a trading session.
+    SessionPhase {
+        /// No trading: prints are rejected.
+        Closed = 0 => "closed",
+        /// Before or after regular hours: prints are flagged.
+        Extended = 1 => "extended",
+        /// Regular hours.
+        Regular = 2 => "regular",
+    }
+}
+
+codes! {
+    /// Why a run ended.
+    EndReason {
+        /// Every source ended.
+        SourceEnded = 1 => "source_ended",
+        /// SIGINT or SIGTERM: drained.
+        Interrupted = 2 => "interrupted",
+        /// A source failed; what came before it is journaled.
+        SourceFailed = 3 => "source_failed",
+    }
+}

@@ -1,0 +1,483 @@
+//! Outputs: what stages and sinks say about an input. They carry its sequence and an index from 1.
+
+use crate::frame::record;
+use crate::units::{Money, Price, Size};
+
+/// Features an indicator record can hold.
+pub const FEATURES_MAX: usize = 64;
+/// Timeframes an instrument can have.
+pub const TIMEFRAMES_MAX: usize = 4;
+/// Order events, and fills, that one slot can hold.
+pub const ORDERS_MAX: usize = 16;
+
+record! {
+    /// What `validate` found. In the ring for every input that is market data; journaled unless `ok`.
+    ///
+    /// ```text
+    /// 32 │ reasons                       │ reserved                      │
+    /// 40 │ price (normalised)                                            │
+    /// 48 │ size (normalised)                                             │
+    /// 56 │ tail: instrument as in the input                              │
+    /// ```
+    Verdict = 64 {
+        /// [`Reasons`](crate::Reasons): why it is flagged or rejected.
+        reasons: u32,
+        /// Zero.
+        reserved: u32,
+        /// The price that bars, features and venue use: the print's, or the middle of the quote.
+        price: Price,
+        /// The size they use; 0 for a quote.
+        size: Size,
+    } tail {}
+}
+
+record! {
+    /// A closed bar. `ts_event` is the instant of its close timer.
+    ///
+    /// ```text
+    /// 32 │ ts_open                                                       │
+    /// 40 │ ts_close (= ts_open + timeframe)                              │
+    /// 48 │ timeframe_s                   │ ticks                         │
+    /// 56 │ tail: flags = BarFlags                                        │
+    /// 64 │ open                                                          │
+    /// 72 │ high                                                          │
+    /// 80 │ low                                                           │
+    /// 88 │ close                                                         │
+    /// 96 │ volume                                                        │
+    /// 104│ vwap (UNDEFINED where volume is 0)                            │
+    /// 112│ ts_first                                                      │
+    /// 120│ ts_last                                                       │
+    /// 128│ micro_count                   │ timeframe_index               │
+    /// 136│ micro_vwap                                                    │
+    /// 144│ micro_change                                                  │
+    /// 152│ micro_volatility (f64)                                        │
+    /// 160│ reserved                                             32 bytes │
+    /// ```
+    Bar = 192 {
+        /// Start of the bucket, ns UTC.
+        ts_open: i64,
+        /// Nominal end of the bucket, ns UTC: a session may end before it.
+        ts_close: i64,
+        /// Length in seconds.
+        timeframe_s: u32,
+        /// Accepted prints in it.
+        ticks: u32,
+    } tail {
+        /// First price.
+        open: Price,
+        /// Highest price.
+        high: Price,
+        /// Lowest price.
+        low: Price,
+        /// Last price.
+        close: Price,
+        /// Sum of sizes.
+        volume: Size,
+        /// Volume-weighted average price, rounded half to even; undefined without volume.
+        vwap: Price,
+        /// Time of its first print.
+        ts_first: i64,
+        /// Time of its last print.
+        ts_last: i64,
+        /// Prints of the last complete micro-batch (0: none yet).
+        micro_count: u32,
+        /// Which of the configured timeframes.
+        timeframe_index: u32,
+        /// VWAP of that micro-batch; undefined without volume.
+        micro_vwap: Price,
+        /// Last price minus first price of that micro-batch.
+        micro_change: i64,
+        /// Population standard deviation of its print-to-print simple returns.
+        micro_volatility: f64,
+        /// Zero.
+        reserved: [u64; 4],
+    }
+}
+
+record! {
+    /// The features of one instrument and timeframe after a bar. A feature is valid where its bit is
+    /// set; the others are 0.
+    ///
+    /// ```text
+    /// 32 │ valid (bit a feature)                                         │
+    /// 40 │ ts_close                                                      │
+    /// 48 │ timeframe_s                   │ count                         │
+    /// 56 │ tail                                                          │
+    /// 64 │ values, f64                                         512 bytes │
+    /// ```
+    Indicator = 576 {
+        /// Bit i: feature i is ready.
+        valid: u64,
+        /// Close of the bar they belong to.
+        ts_close: i64,
+        /// Timeframe of that bar.
+        timeframe_s: u32,
+        /// How many features are configured.
+        count: u32,
+    } tail {
+        /// The features, in the order of the feature list.
+        values: [f64; FEATURES_MAX],
+    }
+}
+
+record! {
+    /// A matrix is ready: its shape and the hash of its values.
+    ///
+    /// ```text
+    /// 32 │ hash (XXH3-64 of the f32 values, row by row)                  │
+    /// 40 │ rows                          │ cols                          │
+    /// 48 │ name                          │ reserved                      │
+    /// 56 │ tail                                                          │
+    /// ```
+    Matrix = 64 {
+        /// XXH3-64 of the little-endian f32 values, oldest row first.
+        hash: u64,
+        /// Rows.
+        rows: u32,
+        /// Columns.
+        cols: u32,
+        /// Which matrix of the matrix list.
+        name: u32,
+        /// Zero.
+        reserved: u32,
+    } tail {}
+}
+
+record! {
+    /// An ordered sequence of signals is complete. `tail.side` is its direction.
+    ///
+    /// ```text
+    /// 32 │ strength (f64)                                                │
+    /// 40 │ kind                          │ bars_to_complete              │
+    /// 48 │ reserved                                                      │
+    /// 56 │ tail                                                          │
+    /// ```
+    Synergy = 64 {
+        /// Mean strength of its signals, 0 to 1.
+        strength: f64,
+        /// Type 1 to 4.
+        kind: u32,
+        /// Fast bars from the first signal to the last.
+        bars_to_complete: u32,
+        /// Zero.
+        reserved: u64,
+    } tail {}
+}
+
+record! {
+    /// What the policy decided, hold included. Actions are 0 short, 1 hold, 2 long.
+    ///
+    /// ```text
+    /// 32 │ confidence (f64)                                              │
+    /// 40 │ action│strat. │tact.  │shadow │ policy        │ reason        │
+    /// 48 │ reserved                                                      │
+    /// 56 │ tail                                                          │
+    /// 64 │ strategic_confidence (f64)                                    │
+    /// 72 │ tactical_confidence (f64)                                     │
+    /// 80 │ shadow_confidence (f64)                                       │
+    /// 88 │ weights (first 8 bytes of the SHA-256)                        │
+    /// 96 │ reserved                                             32 bytes │
+    /// ```
+    Decision = 128 {
+        /// Confidence of the action, 0 to 1.
+        confidence: f64,
+        /// The action taken.
+        action: u8,
+        /// What the strategic actors said.
+        strategic_action: u8,
+        /// What the tactical actors said.
+        tactical_action: u8,
+        /// What the shadow policy would have done; 255 if there is none.
+        shadow: u8,
+        /// Which policy decided.
+        policy: u16,
+        /// Why it held, where it had to.
+        reason: u16,
+        /// Zero.
+        reserved: u64,
+    } tail {
+        /// Confidence of the strategic action.
+        strategic_confidence: f64,
+        /// Confidence of the tactical action.
+        tactical_confidence: f64,
+        /// Confidence of the shadow's action.
+        shadow_confidence: f64,
+        /// First 8 bytes of the SHA-256 of the weights that ran.
+        weights: [u8; 8],
+        /// Zero.
+        reserved2: [u64; 4],
+    }
+}
+
+record! {
+    /// The risk verdict on a decision, with every number it used.
+    ///
+    /// ```text
+    /// 32 │ size                                                          │
+    /// 40 │ reason                        │ approv│ reserved              │
+    /// 48 │ total_risk (f64)                                              │
+    /// 56 │ tail                                                          │
+    /// 64 │ position_risk (f64)                                           │
+    /// 72 │ portfolio_risk (f64)                                          │
+    /// 80 │ correlation_risk (f64)                                        │
+    /// 88 │ var (f64)                                                     │
+    /// 96 │ kelly (f64)                                                   │
+    /// 104│ reserved                                             24 bytes │
+    /// ```
+    Risk = 128 {
+        /// Approved size; 0 if denied.
+        size: Size,
+        /// Bit set of the limits that spoke.
+        reason: u32,
+        /// 1 approved, 0 denied.
+        approved: u8,
+        /// Zero.
+        reserved: [u8; 3],
+        /// The largest of the three risks.
+        total_risk: f64,
+    } tail {
+        /// Notional against its limit.
+        position_risk: f64,
+        /// Value at risk after the order against its limit.
+        portfolio_risk: f64,
+        /// Correlation with what is held.
+        correlation_risk: f64,
+        /// Value at risk after the order, account currency.
+        var: f64,
+        /// Kelly fraction.
+        kelly: f64,
+        /// Zero.
+        reserved2: [u64; 3],
+    }
+}
+
+record! {
+    /// An order after an event of its life. `tail.side` is buy or sell.
+    ///
+    /// ```text
+    /// 32 │ order_seq                                                     │
+    /// 40 │ order_epoch                   │ index │ type  │ state │ tif   │
+    /// 48 │ qty                                                           │
+    /// 56 │ tail                                                          │
+    /// 64 │ price                                                         │
+    /// 72 │ filled                                                        │
+    /// 80 │ limit_price                                                   │
+    /// 88 │ stop_price                                                    │
+    /// 96 │ parent_seq                                                    │
+    /// 104│ parent_epoch                  │ pindex│ reason                │
+    /// 112│ venue                         │ reserved                      │
+    /// 120│ good_till                                                     │
+    /// 128│ client_id (UTF-8, zero-padded)                       32 bytes │
+    /// 160│ reserved                                             32 bytes │
+    /// ```
+    Order = 192 {
+        /// Order id: sequence of the input that made it.
+        order_seq: u64,
+        /// Order id: epoch.
+        order_epoch: u32,
+        /// Order id: index among the outputs of that sequence.
+        order_index: u8,
+        /// Market, limit, stop.
+        order_type: u8,
+        /// Where in its life it is.
+        state: u8,
+        /// Time in force.
+        tif: u8,
+        /// Ordered size.
+        qty: Size,
+    } tail {
+        /// Average fill price so far; undefined without fills.
+        price: Price,
+        /// Filled size so far.
+        filled: Size,
+        /// Limit; undefined if none.
+        limit_price: Price,
+        /// Stop; undefined if none.
+        stop_price: Price,
+        /// Parent's id: sequence.
+        parent_seq: u64,
+        /// Parent's id: epoch; 0 if it is a parent itself.
+        parent_epoch: u32,
+        /// Parent's id: index.
+        parent_index: u8,
+        /// Zero.
+        reserved: u8,
+        /// Why it was rejected, cancelled or denied.
+        reason: u16,
+        /// Venue number.
+        venue: u32,
+        /// Zero.
+        reserved2: u32,
+        /// Deadline, ns UTC; 0 if none.
+        good_till: i64,
+        /// The name that the venue knows it by.
+        client_id: [u8; 32],
+        /// Zero.
+        reserved3: [u64; 4],
+    }
+}
+
+record! {
+    /// An execution as booked. `tail.side` is buy or sell.
+    ///
+    /// ```text
+    /// 32 │ order_seq                                                     │
+    /// 40 │ order_epoch                   │ index │ liq   │ reserved      │
+    /// 48 │ qty                                                           │
+    /// 56 │ tail                                                          │
+    /// 64 │ price                                                         │
+    /// 72 │ reserved                                                      │
+    /// 80 │ fee                                                  16 bytes │
+    /// 96 │ exec_id (UTF-8, zero-padded)                         24 bytes │
+    /// 120│ reserved                                                      │
+    /// ```
+    Fill = 128 {
+        /// Order id: sequence of the input that made it.
+        order_seq: u64,
+        /// Order id: epoch.
+        order_epoch: u32,
+        /// Order id: index among the outputs of that sequence.
+        order_index: u8,
+        /// 1 added liquidity, 2 took it.
+        liquidity: u8,
+        /// Zero.
+        reserved: u16,
+        /// Size of this fill.
+        qty: Size,
+    } tail {
+        /// Price of this fill.
+        price: Price,
+        /// Zero.
+        reserved2: u64,
+        /// Fee of this fill.
+        fee: Money,
+        /// The venue's identity of it; empty for the paper venue.
+        exec_id: [u8; 24],
+        /// Zero.
+        reserved3: u64,
+    }
+}
+
+record! {
+    /// Account and position after a change. The opening account has no instrument.
+    ///
+    /// ```text
+    /// 32 │ position                                                      │
+    /// 40 │ avg_price (UNDEFINED when flat)                               │
+    /// 48 │ reserved                                                      │
+    /// 56 │ tail                                                          │
+    /// 64 │ realized_pnl                                         16 bytes │
+    /// 80 │ unrealized_pnl                                       16 bytes │
+    /// 96 │ cash                                                 16 bytes │
+    /// 112│ equity                                               16 bytes │
+    /// ```
+    Portfolio = 128 {
+        /// Signed position of the instrument.
+        position: Size,
+        /// Average price of it; undefined when flat.
+        avg_price: Price,
+        /// Zero.
+        reserved: u64,
+    } tail {
+        /// Realised profit of the account, fees included.
+        realized_pnl: Money,
+        /// Unrealised profit of the account at the marks.
+        unrealized_pnl: Money,
+        /// Cash of the account.
+        cash: Money,
+        /// Cash and positions at the marks.
+        equity: Money,
+    }
+}
+
+record! {
+    /// The hash of the engine's whole state after an input, and of each stage, in stage order: where two
+    /// runs part, the first stage that differs is named.
+    ///
+    /// ```text
+    /// 32 │ hash                                                          │
+    /// 40 │ reserved                                             16 bytes │
+    /// 56 │ tail                                                          │
+    /// 64 │ stages[0..8]                                         64 bytes │
+    /// 128│ stages[8]                                                     │
+    /// 136│ reserved                                             56 bytes │
+    /// ```
+    StateHash = 192 {
+        /// XXH3-64 over the nine digests.
+        hash: u64,
+        /// Zero.
+        reserved: [u64; 2],
+    } tail {
+        /// Digest of each pure stage, validate … portfolio.
+        stages: [u64; 9],
+        /// Zero.
+        reserved2: [u64; 7],
+    }
+}
+
+record! {
+    /// A part of the engine panicked at this sequence.
+    ///
+    /// ```text
+    /// 32 │ message_hash (XXH3-64)                                        │
+    /// 40 │ part                          │ reserved                      │
+    /// 48 │ reserved                                                      │
+    /// 56 │ tail                                                          │
+    /// ```
+    Panic = 64 {
+        /// XXH3-64 of the message.
+        message_hash: u64,
+        /// Which part, in stage order.
+        part: u32,
+        /// Zero.
+        reserved: u32,
+        /// Zero.
+        reserved2: u64,
+    } tail {}
+}
+
+record! {
+    /// This input was accepted into the ring but never ran through all stages.
+    ///
+    /// ```text
+    /// 32 │ part                          │ reserved             20 bytes │
+    /// 56 │ tail                                                          │
+    /// ```
+    Unprocessed = 64 {
+        /// The part that stopped.
+        part: u32,
+        /// Zero.
+        reserved: u32,
+        /// Zero.
+        reserved2: [u64; 2],
+    } tail {}
+}
+
+record! {
+    /// Seals a segment: nothing but zeros follows.
+    ///
+    /// ```text
+    /// 32 │ frames                                                        │
+    /// 40 │ first_seq                                                     │
+    /// 48 │ last_seq                                                      │
+    /// 56 │ tail                                                          │
+    /// 64 │ digest (XXH3-64 of header page and frames)                    │
+    /// 72 │ bytes (offset of this footer)                                 │
+    /// 80 │ reserved                                             48 bytes │
+    /// ```
+    Footer = 128 {
+        /// Frames in the segment, without this one.
+        frames: u64,
+        /// First sequence in it.
+        first_seq: u64,
+        /// Last sequence in it.
+        last_seq: u64,
+    } tail {
+        /// XXH3-64 of all bytes before the footer.
+        digest: u64,
+        /// Offset of the footer: bytes before it.
+        bytes: u64,
+        /// Zero.
+        reserved: [u64; 6],
+    }
+}

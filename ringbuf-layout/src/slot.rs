@@ -1,0 +1,261 @@
+//! What lies in the ring: 192 bytes a slot.
+//!
+//! ```text
+//!   0 ┌─────────────────────────────────────────────┐
+//!     │ input cell, line 1: header, 24 bytes, tail  │  written by the sequencer, read by all
+//!  64 ├─────────────────────────────────────────────┤
+//!     │ input cell, line 2: only records over 64    │
+//! 128 ├─────────────────────────────────────────────┤
+//!     │ validate cell: the verdict                  │  written by validate, read by those after it
+//! 192 └─────────────────────────────────────────────┘
+//! ```
+//!
+//! The producer writes the input cell through the `&mut Slot` that the ring gives it; everyone else has
+//! `&Slot`. The validate cell is eight relaxed atomic words, so its one writer needs no `unsafe` and
+//! compiles to plain moves; the ring's cursors order them.
+
+use crate::frame::{Frame, Header, Kind, Tail};
+use crate::names::Reasons;
+use crate::units::{Price, Size};
+use crate::{Quote, Trade, Verdict};
+use bytemuck::Zeroable;
+use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
+
+/// 128 bytes: any input record.
+#[derive(Clone, Copy, Debug, bytemuck::Pod, bytemuck::Zeroable)]
+#[repr(C, align(64))]
+pub struct InputCell {
+    words: [u64; 16],
+}
+
+impl InputCell {
+    /// Copies a record in. The second line is left alone by records of one line.
+    ///
+    /// # Panics
+    /// Never: every input is one or two lines, checked at compile time.
+    #[inline]
+    pub fn put<T: Frame>(&mut self, record: &T) {
+        const { assert!(size_of::<T>() <= 128 && size_of::<T>().is_multiple_of(64)) };
+        bytemuck::bytes_of_mut(self)[..size_of::<T>()].copy_from_slice(bytemuck::bytes_of(record));
+    }
+
+    /// Copies another cell's record: one line or two, as its length says.
+    #[inline]
+    pub fn copy_from(&mut self, other: &Self) {
+        self.words[..8].copy_from_slice(&other.words[..8]);
+        if other.head().len > 64 {
+            self.words[8..].copy_from_slice(&other.words[8..]);
+        }
+    }
+
+    /// The shared header.
+    #[inline]
+    pub fn head(&self) -> &Header {
+        bytemuck::from_bytes(bytemuck::cast_slice(&self.words[..4]))
+    }
+
+    /// The shared header, to number it.
+    #[inline]
+    pub fn head_mut(&mut self) -> &mut Header {
+        bytemuck::from_bytes_mut(bytemuck::cast_slice_mut(&mut self.words[..4]))
+    }
+
+    /// The shared tail.
+    #[inline]
+    pub fn tail(&self) -> &Tail {
+        bytemuck::from_bytes(bytemuck::cast_slice(&self.words[7..8]))
+    }
+
+    /// The shared tail, to name instrument and source.
+    #[inline]
+    pub fn tail_mut(&mut self) -> &mut Tail {
+        bytemuck::from_bytes_mut(bytemuck::cast_slice_mut(&mut self.words[7..8]))
+    }
+
+    /// True if the record is of kind `T`.
+    #[inline]
+    pub fn is<T: Frame>(&self) -> bool {
+        self.head().kind == T::KIND as u8
+    }
+
+    /// The record as a `T`, if that is what it is.
+    #[inline]
+    pub fn get<T: Frame>(&self) -> Option<&T> {
+        const { assert!(size_of::<T>() <= 128 && align_of::<T>() <= 64) };
+        self.is::<T>()
+            .then(|| bytemuck::from_bytes(&bytemuck::bytes_of(self)[..size_of::<T>()]))
+    }
+
+    /// The bytes of the record: its length says how many.
+    #[inline]
+    pub fn bytes(&self) -> &[u8] {
+        &bytemuck::bytes_of(self)[..usize::from(self.head().len).min(128)]
+    }
+
+    /// True for a trade or a quote: what `ticks` counts.
+    #[inline]
+    pub fn is_tick(&self) -> bool {
+        self.is::<Trade>() || self.is::<Quote>()
+    }
+
+    /// The kind, where the byte names one.
+    pub fn kind(&self) -> Option<Kind> {
+        Kind::from_byte(self.head().kind)
+    }
+}
+
+impl Default for InputCell {
+    fn default() -> Self {
+        Self::zeroed()
+    }
+}
+
+impl<T: Frame> From<&T> for InputCell {
+    fn from(record: &T) -> Self {
+        let mut cell = Self::zeroed();
+        cell.put(record);
+        cell
+    }
+}
+
+#[derive(Debug, Default)]
+#[repr(C, align(64))]
+struct VerdictCell {
+    words: [AtomicU64; 8],
+}
+
+/// One slot of the ring.
+#[derive(Debug, Default)]
+#[repr(C, align(64))]
+pub struct Slot {
+    /// The input; the sequencer's.
+    pub input: InputCell,
+    verdict: VerdictCell,
+}
+
+const _: () = {
+    assert!(size_of::<Slot>() == 192);
+    assert!(core::mem::offset_of!(Slot, input) == 0);
+    assert!(core::mem::offset_of!(Slot, verdict) == 128);
+};
+
+impl Slot {
+    /// The sequence of the input.
+    #[inline]
+    pub fn seq(&self) -> u64 {
+        self.input.head().seq
+    }
+}
+
+/// The right to write validate cells: one a pipeline, not clonable.
+#[derive(Debug)]
+pub struct VerdictWriter(());
+
+/// The right to read validate cells: held by the stages after `validate`.
+#[derive(Clone, Debug)]
+pub struct VerdictReader(());
+
+/// The two ends of the validate cells of one pipeline.
+pub fn verdict_cell() -> (VerdictWriter, VerdictReader) {
+    (VerdictWriter(()), VerdictReader(()))
+}
+
+impl VerdictWriter {
+    /// Writes the verdict of this slot's input: reasons (with `rejected` in the word's high half), the
+    /// normalised price and size. Three stores; the rest of the record is derived on reading.
+    #[inline]
+    pub fn write(&mut self, slot: &Slot, found: Found) {
+        let words = &slot.verdict.words;
+        let state = u64::from(found.reasons.0) | u64::from(found.rejected) << 32;
+        words[0].store(slot.seq(), Relaxed);
+        words[1].store(state, Relaxed);
+        words[2].store(found.price.0 as u64, Relaxed);
+        words[3].store(found.size.0 as u64, Relaxed);
+    }
+}
+
+/// What `validate` found, as the later stages read it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Found {
+    /// Why it is not simply `ok`.
+    pub reasons: Reasons,
+    /// True if nothing after `validate` may use it.
+    pub rejected: bool,
+    /// The normalised price.
+    pub price: Price,
+    /// The normalised size.
+    pub size: Size,
+}
+
+impl Found {
+    /// Nothing to say: for inputs that carry no market data.
+    pub const OK: Self =
+        Self { reasons: Reasons::NONE, rejected: false, price: Price(0), size: Size(0) };
+}
+
+impl VerdictReader {
+    /// What `validate` found on this slot's input.
+    ///
+    /// # Panics
+    /// If the cell holds another sequence: the stage runs before `validate`, a wiring mistake.
+    #[inline]
+    pub fn read(&self, slot: &Slot) -> Found {
+        let words = &slot.verdict.words;
+        assert_eq!(words[0].load(Relaxed), slot.seq(), "Invariant: validate ran on this slot");
+        let state = words[1].load(Relaxed);
+        Found {
+            reasons: Reasons(state as u32),
+            rejected: state >> 32 != 0,
+            price: Price(words[2].load(Relaxed) as i64),
+            size: Size(words[3].load(Relaxed) as i64),
+        }
+    }
+
+    /// The verdict as the record that is journaled, unless the verdict is `ok`.
+    #[inline]
+    pub fn record(&self, slot: &Slot) -> Option<Verdict> {
+        let found = self.read(slot);
+        (found.reasons != Reasons::NONE).then(|| {
+            let input = &slot.input;
+            let mut head = Verdict::header(input.head().ts_event, input.head().ts_recv);
+            head.seq = slot.seq();
+            head.index = 1;
+            Verdict {
+                head,
+                reasons: found.reasons.0,
+                reserved: 0,
+                price: found.price,
+                size: found.size,
+                tail: Tail {
+                    instrument: input.tail().instrument,
+                    source: input.tail().source,
+                    side: u8::from(found.rejected),
+                    flags: 0,
+                },
+            }
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    #[should_panic(expected = "validate ran on this slot")]
+    fn a_verdict_of_another_sequence_is_never_believed() {
+        let (mut writer, reader) = verdict_cell();
+        let mut slot = Slot::default();
+        writer.write(&slot, Found::OK);
+        slot.input.head_mut().seq = 7;
+        reader.read(&slot);
+    }
+
+    #[test]
+    fn a_one_line_record_leaves_the_second_line_alone() {
+        let mut cell = InputCell { words: [u64::MAX; 16] };
+        cell.put(&Trade::zeroed());
+        assert_eq!(cell.words[..8], [0; 8]);
+        assert_eq!(cell.words[8..], [u64::MAX; 8]);
+    }
+}
