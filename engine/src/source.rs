@@ -19,6 +19,7 @@ pub trait Decoder: Send {
 }
 
 /// Where the records come from.
+#[allow(missing_debug_implementations)] // a decoder is a trait object
 pub enum Feed {
     /// A decoder, run on a gateway thread.
     Decoder(Box<dyn Decoder>),

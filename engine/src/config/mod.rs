@@ -1,0 +1,225 @@
+//! The configuration: TOML in, every violation at once, an immutable [`Config`] out.
+//!
+//! `[semantic]` may change outputs and is hashed; `[host]` never changes them; `[[source]]` is recorded.
+
+mod read;
+mod show;
+pub mod walk;
+
+use crate::instrument::{Catalog, InstrumentDef};
+use crate::problem::Problem;
+use crate::source::SourceConfig;
+use ringbuf_layout::Reasons;
+use sha2::{Digest as _, Sha256};
+use walk::{Violation, Walk};
+
+pub use show::TEMPLATE;
+
+/// Everything that decides outputs.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Semantic {
+    /// `[semantic.bars]`
+    pub bars: Bars,
+    /// `[semantic.validate]`
+    pub validate: Validate,
+    /// `[semantic.clock]`
+    pub clock: Clock,
+    /// `[semantic.synergy]`
+    pub synergy: Synergy,
+    /// `[semantic.policy]`
+    pub policy: Policy,
+    /// `[semantic.risk]`
+    pub risk: Risk,
+    /// `[semantic.venue]`
+    pub venue: Venue,
+    /// `[semantic.account]`
+    pub account: Account,
+    /// `[[semantic.instrument]]`
+    pub instruments: Vec<InstrumentDef>,
+}
+
+/// Bars.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Bars {
+    /// Lengths in seconds, ascending, at most four.
+    pub timeframes_s: Vec<u32>,
+    /// What bars are made from.
+    pub price: BarPrice,
+}
+
+/// What bars are made from.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum BarPrice {
+    /// Prints where a source delivers any, else the middle of the quote.
+    Auto,
+    /// Prints.
+    Trade,
+    /// The middle of the quote.
+    Mid,
+}
+
+/// Validation.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Validate {
+    /// Distance from the last accepted price that is flagged `jump`, in percent.
+    pub jump_pct: f64,
+    /// How long a source's records are held back to restore their order.
+    pub reorder_ms: i64,
+    /// Age on arrival from which a record is flagged `stale`.
+    pub stale_after_ms: i64,
+    /// Flags that reject as well.
+    pub reject: Reasons,
+}
+
+/// Event time.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Clock {
+    /// Event time without input after which a heartbeat is injected.
+    pub heartbeat_ms: i64,
+    /// Wall time after which a live boundary is released though a source has not passed it.
+    pub bar_close_delay_ms: i64,
+}
+
+/// Synergy detection (the decisions issue).
+#[derive(Clone, PartialEq, Debug)]
+pub struct Synergy {
+    /// Slow timeframe.
+    pub slow_s: u32,
+    /// Fast timeframe.
+    pub fast_s: u32,
+    /// Fast bars from first to last signal.
+    pub window_bars: u32,
+    /// Fast bars of silence after one.
+    pub cooldown_bars: u32,
+}
+
+/// Who decides.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Policy {
+    /// Who decides.
+    pub decide: String,
+    /// Who runs in shadow.
+    pub shadow: String,
+    /// Weights of the agents.
+    pub weights: String,
+}
+
+/// Limits.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Risk {
+    /// Part of equity risked for a move of two ATR.
+    pub size_pct_per_2atr: f64,
+    /// Largest notional of one instrument, percent of equity.
+    pub max_instrument_pct: f64,
+    /// Loss of a day that stops trading, percent of equity.
+    pub daily_loss_pct: f64,
+}
+
+/// The venue.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Venue {
+    /// `paper` or `broker`.
+    pub mode: String,
+    /// Delay of the paper venue.
+    pub latency_ms: i64,
+    /// Slippage of the paper venue.
+    pub slippage_ticks: i64,
+}
+
+/// The account.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Account {
+    /// ISO 4217.
+    pub currency: String,
+    /// Opening cash, in 1e-9.
+    pub cash: i64,
+}
+
+/// What never changes outputs.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Host {
+    /// Thread layout.
+    pub layout: String,
+    /// Journal directory; the next free `journal/<n>` if none is given.
+    pub journal: Option<String>,
+    /// What an order waits for.
+    pub release: String,
+    /// Longest time between two syncs.
+    pub sync_interval_ms: i64,
+    /// Slots of the ring, a power of two.
+    pub ring_slots: usize,
+    /// Size of a journal segment.
+    pub segment_mib: u64,
+    /// Segments made ahead of the writer.
+    pub ready_segments: usize,
+}
+
+/// The whole configuration, checked and immutable.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Config {
+    /// Hashed.
+    pub semantic: Semantic,
+    /// Never hashed.
+    pub host: Host,
+    /// Recorded.
+    pub sources: Vec<SourceConfig>,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self::parse("", "the embedded default").expect("Invariant: the embedded default is valid")
+    }
+}
+
+impl Config {
+    /// Reads a config; `file` is named in messages.
+    ///
+    /// # Errors
+    /// One [`Problem`] that lists every violation with its line and key.
+    pub fn parse(text: &str, file: &str) -> Result<Self, Problem> {
+        Self::check(text).map_err(|violations| {
+            let count = violations.len();
+            let list: Vec<String> = violations
+                .iter()
+                .map(|v| {
+                    let key = if v.key.is_empty() { "syntax" } else { &v.key };
+                    format!("line {}: {key}: {}", v.line, v.what)
+                })
+                .collect();
+            let s = if count == 1 { "" } else { "s" };
+            Problem::new(
+                format!("the config has {count} violation{s}\n    {}", list.join("\n    ")),
+                file,
+                "correct them; `grandmodel config init` prints a commented example",
+            )
+        })
+    }
+
+    /// Reads a config.
+    ///
+    /// # Errors
+    /// All violations, in the order of their lines.
+    pub fn check(text: &str) -> Result<Self, Vec<Violation>> {
+        let walk = Walk::new(text);
+        let document = match text.parse::<toml_edit::Document<String>>() {
+            Ok(document) => document,
+            Err(error) => {
+                walk.syntax_error(&error);
+                return Err(walk.violations());
+            }
+        };
+        let config = read::config(&walk, &document);
+        let violations = walk.violations();
+        if violations.is_empty() { Ok(config) } else { Err(violations) }
+    }
+
+    /// SHA-256 of the resolved `[semantic]` text: what a journal names and a replay checks.
+    pub fn semantic_hash(&self) -> [u8; 32] {
+        Sha256::digest(self.semantic_text()).into()
+    }
+
+    /// The definitions that sources may ask for.
+    pub fn catalog(&self) -> Catalog {
+        Catalog { configured: self.semantic.instruments.clone() }
+    }
+}

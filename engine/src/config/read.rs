@@ -1,0 +1,310 @@
+//! Reads each section: its keys, bounds and defaults.
+
+use super::walk::{Section, Walk};
+use super::{
+    Account, BarPrice, Bars, Clock, Config, Host, Policy, Risk, Semantic, Synergy, Validate, Venue,
+};
+use crate::calendar;
+use crate::instrument::{FEE_PER_CONTRACT, FEE_PER_SHARE, InstrumentDef, SYMBOL_MAX};
+use crate::source::{Column, CsvColumns, SourceConfig, TimeUnit};
+use ringbuf_layout::output::TIMEFRAMES_MAX;
+use ringbuf_layout::units::{PRICE_DIGITS, PRICE_ONE};
+use ringbuf_layout::{Price, Reasons, Size};
+use toml_edit::{Document, Value};
+
+const DAY_S: i64 = 86_400;
+const CSV_FIELDS: [&str; 10] = [
+    "ts_event", "ts_recv", "price", "size", "side", "symbol", "bid", "ask", "bid_size", "ask_size",
+];
+
+pub(super) fn config<'t>(walk: &Walk<'t>, document: &'t Document<String>) -> Config {
+    let mut root = walk.root(document);
+    let mut semantic_section = root.section(walk, "semantic");
+    let semantic = semantic(walk, &mut semantic_section);
+    semantic_section.finish(walk);
+    let host = host(walk, root.section(walk, "host"));
+    let sources = root.sections(walk, "source").into_iter().map(|s| source(walk, s)).collect();
+    root.finish(walk);
+    Config { semantic, host, sources }
+}
+
+fn semantic<'t>(walk: &Walk<'t>, s: &mut Section<'t>) -> Semantic {
+    let bars = bars(walk, s.section(walk, "bars"));
+    let validate = validate(walk, s.section(walk, "validate"));
+    let clock = clock(walk, s.section(walk, "clock"));
+    let synergy = synergy(walk, s.section(walk, "synergy"), &bars);
+    let policy = policy(walk, s.section(walk, "policy"));
+    let risk = risk(walk, s.section(walk, "risk"));
+    let venue = venue(walk, s.section(walk, "venue"));
+    let account = account(walk, s.section(walk, "account"));
+    let mut instruments: Vec<InstrumentDef> = Vec::new();
+    for mut section in s.sections(walk, "instrument") {
+        if let Some(def) = instrument(walk, &mut section) {
+            if instruments.iter().any(|other| other.symbol == def.symbol) {
+                section.violate(walk, "symbol", format!("{} is defined twice", def.symbol));
+            }
+            instruments.push(def);
+        }
+        section.finish(walk);
+    }
+    Semantic { bars, validate, clock, synergy, policy, risk, venue, account, instruments }
+}
+
+fn bars<'t>(walk: &Walk<'t>, mut s: Section<'t>) -> Bars {
+    let list = s.whole_list(walk, "timeframes_s").unwrap_or_else(|| vec![300, 1_800]);
+    let ascending = list.windows(2).all(|pair| pair[0] < pair[1]);
+    let in_bounds = list.iter().all(|t| (1..=DAY_S).contains(t));
+    if list.is_empty() || list.len() > TIMEFRAMES_MAX || !ascending || !in_bounds {
+        let what = format!("must be 1 to {TIMEFRAMES_MAX} ascending lengths of 1 to {DAY_S} seconds");
+        s.violate(walk, "timeframes_s", what);
+    }
+    s.word(walk, "gap", &["none"]);
+    let price = match s.word(walk, "price", &["auto", "trade", "mid"]).as_deref() {
+        Some("trade") => BarPrice::Trade,
+        Some("mid") => BarPrice::Mid,
+        _ => BarPrice::Auto,
+    };
+    s.finish(walk);
+    Bars { timeframes_s: list.into_iter().map(|t| t as u32).collect(), price }
+}
+
+fn validate<'t>(walk: &Walk<'t>, mut s: Section<'t>) -> Validate {
+    let mut reject = Reasons::NONE;
+    for word in s.text_list(walk, "reject").unwrap_or_default() {
+        match Reasons::parse(&word) {
+            Some(reason) => reject = reject.with(reason),
+            None => s.violate(walk, "reject", format!("\"{word}\" is not a reason")),
+        }
+    }
+    let validate = Validate {
+        jump_pct: s.number(walk, "jump_pct", 0.001..=1_000.0).unwrap_or(5.0),
+        reorder_ms: s.whole(walk, "reorder_ms", 0..=60_000).unwrap_or(0),
+        stale_after_ms: s.whole(walk, "stale_after_ms", 1..=DAY_S * 1_000).unwrap_or(5_000),
+        reject,
+    };
+    s.finish(walk);
+    validate
+}
+
+fn clock<'t>(walk: &Walk<'t>, mut s: Section<'t>) -> Clock {
+    let clock = Clock {
+        heartbeat_ms: s.whole(walk, "heartbeat_ms", 1..=3_600_000).unwrap_or(1_000),
+        bar_close_delay_ms: s.whole(walk, "bar_close_delay_ms", 0..=60_000).unwrap_or(250),
+    };
+    s.finish(walk);
+    clock
+}
+
+fn synergy<'t>(walk: &Walk<'t>, mut s: Section<'t>, bars: &Bars) -> Synergy {
+    let synergy = Synergy {
+        slow_s: s.whole(walk, "slow_s", 1..=DAY_S).unwrap_or(1_800) as u32,
+        fast_s: s.whole(walk, "fast_s", 1..=DAY_S).unwrap_or(300) as u32,
+        window_bars: s.whole(walk, "window_bars", 1..=1_000).unwrap_or(10) as u32,
+        cooldown_bars: s.whole(walk, "cooldown_bars", 0..=1_000).unwrap_or(5) as u32,
+    };
+    for (key, timeframe) in [("slow_s", synergy.slow_s), ("fast_s", synergy.fast_s)] {
+        if s.is_set(key) && !bars.timeframes_s.contains(&timeframe) {
+            s.violate(walk, key, format!("{timeframe} is not in semantic.bars.timeframes_s"));
+        }
+    }
+    s.finish(walk);
+    synergy
+}
+
+fn policy<'t>(walk: &Walk<'t>, mut s: Section<'t>) -> Policy {
+    let policy = Policy {
+        decide: s.word(walk, "decide", &["rule", "burn"]).unwrap_or_else(|| "rule".into()),
+        shadow: s.word(walk, "shadow", &["burn", "none"]).unwrap_or_else(|| "burn".into()),
+        weights: s.text(walk, "weights").unwrap_or_else(|| "embedded".into()),
+    };
+    s.finish(walk);
+    policy
+}
+
+fn risk<'t>(walk: &Walk<'t>, mut s: Section<'t>) -> Risk {
+    let risk = Risk {
+        size_pct_per_2atr: s.number(walk, "size_pct_per_2atr", 0.0..=100.0).unwrap_or(0.5),
+        max_instrument_pct: s.number(walk, "max_instrument_pct", 0.0..=1_000.0).unwrap_or(20.0),
+        daily_loss_pct: s.number(walk, "daily_loss_pct", 0.0..=100.0).unwrap_or(5.0),
+    };
+    s.finish(walk);
+    risk
+}
+
+fn venue<'t>(walk: &Walk<'t>, mut s: Section<'t>) -> Venue {
+    let venue = Venue {
+        mode: s.word(walk, "mode", &["paper", "broker"]).unwrap_or_else(|| "paper".into()),
+        latency_ms: s.whole(walk, "latency_ms", 0..=60_000).unwrap_or(1),
+        slippage_ticks: s.whole(walk, "slippage_ticks", 0..=1_000).unwrap_or(1),
+    };
+    s.finish(walk);
+    venue
+}
+
+fn account<'t>(walk: &Walk<'t>, mut s: Section<'t>) -> Account {
+    let currency = s.text(walk, "currency").unwrap_or_else(|| "USD".into());
+    if !is_currency(&currency) {
+        s.violate(walk, "currency", "must be three capital letters");
+    }
+    let cash = s.decimal(walk, "cash", PRICE_DIGITS).unwrap_or(1_000_000 * PRICE_ONE);
+    s.finish(walk);
+    Account { currency, cash }
+}
+
+fn is_currency(text: &str) -> bool {
+    text.len() == 3 && text.bytes().all(|b| b.is_ascii_uppercase())
+}
+
+fn instrument<'t>(walk: &Walk<'t>, s: &mut Section<'t>) -> Option<InstrumentDef> {
+    let symbol = s.text(walk, "symbol");
+    let is_symbol = |t: &String| {
+        (1..=SYMBOL_MAX).contains(&t.len())
+            && t.bytes().all(|b| b.is_ascii_graphic() && !b.is_ascii_lowercase() && b != b',')
+    };
+    if !symbol.as_ref().is_some_and(is_symbol) {
+        let what = format!("is needed: 1 to {SYMBOL_MAX} characters, upper case, no comma");
+        s.violate(walk, "symbol", what);
+    }
+    let tick = s.decimal(walk, "tick", PRICE_DIGITS);
+    if tick.is_none_or(|t| t <= 0) {
+        s.violate(walk, "tick", "is needed and must be above 0, such as \"0.01\"");
+    }
+    let multiplier = s.decimal(walk, "multiplier", PRICE_DIGITS).unwrap_or(PRICE_ONE);
+    let precision = s.whole(walk, "size_precision", 0..=9).unwrap_or(0) as u8;
+    let lot = s.decimal(walk, "lot", u32::from(precision)).unwrap_or(1);
+    for (key, value) in [("multiplier", multiplier), ("lot", lot)] {
+        if value <= 0 {
+            s.violate(walk, key, "must be above 0");
+        }
+    }
+    let per_contract = s.decimal(walk, "fee_per_contract", PRICE_DIGITS);
+    let per_share = s.decimal(walk, "fee_per_share", PRICE_DIGITS);
+    if s.is_set("fee_per_contract") && s.is_set("fee_per_share") {
+        s.violate(walk, "fee_per_share", "only one of fee_per_contract and fee_per_share");
+    }
+    let usual = if multiplier == PRICE_ONE { FEE_PER_SHARE } else { FEE_PER_CONTRACT };
+    let currency = s.text(walk, "currency").unwrap_or_else(|| "USD".into());
+    if !is_currency(&currency) {
+        s.violate(walk, "currency", "must be three capital letters");
+    }
+    let calendars: Vec<&str> = calendar::names().collect();
+    let calendar = s.word(walk, "calendar", &calendars).unwrap_or_else(|| "24/7".into());
+    Some(InstrumentDef {
+        symbol: symbol?,
+        tick: Price(tick?),
+        multiplier,
+        lot: Size(lot),
+        size_precision: precision,
+        fee: per_contract.or(per_share).unwrap_or(usual),
+        currency,
+        calendar,
+    })
+}
+
+fn host<'t>(walk: &Walk<'t>, mut s: Section<'t>) -> Host {
+    let ring_slots = s.whole(walk, "ring_slots", 2..=1 << 20).unwrap_or(4_096);
+    if !(ring_slots as u64).is_power_of_two() {
+        let near = (ring_slots as u64).next_power_of_two();
+        s.violate(walk, "ring_slots", format!("is {ring_slots}, must be a power of two such as {near}"));
+    }
+    let host = Host {
+        layout: s.word(walk, "layout", &["auto", "fused"]).unwrap_or_else(|| "auto".into()),
+        journal: s.text(walk, "journal"),
+        release: s.word(walk, "release", &["journaled"]).unwrap_or_else(|| "journaled".into()),
+        sync_interval_ms: s.whole(walk, "sync_interval_ms", 1..=60_000).unwrap_or(10),
+        ring_slots: ring_slots as usize,
+        segment_mib: s.whole(walk, "segment_mib", 1..=4_096).unwrap_or(64) as u64,
+        ready_segments: s.whole(walk, "ready_segments", 1..=1_024).unwrap_or(2) as usize,
+    };
+    s.finish(walk);
+    host
+}
+
+fn source<'t>(walk: &Walk<'t>, mut s: Section<'t>) -> SourceConfig {
+    let spec = s.text(walk, "spec").unwrap_or_default();
+    if spec.is_empty() {
+        s.violate(walk, "spec", "is needed, such as \"synthetic\" or \"lean-trade:FILE.zip\"");
+    }
+    let name = s.text(walk, "name").unwrap_or_else(|| spec.clone());
+    let csv = s.is_set("csv").then(|| csv(walk, s.section(walk, "csv")));
+    if csv.is_some() && !spec.starts_with("csv:") {
+        s.violate(walk, "csv", "only a source of format csv declares columns");
+    }
+    s.finish(walk);
+    SourceConfig { spec, name, csv }
+}
+
+fn csv<'t>(walk: &Walk<'t>, mut s: Section<'t>) -> CsvColumns {
+    let delimiter = s.text(walk, "delimiter").unwrap_or_else(|| ",".into());
+    if delimiter.len() != 1 {
+        s.violate(walk, "delimiter", "must be one ASCII character");
+    }
+    let columns = csv_columns(walk, s.section(walk, "columns"));
+    let has = |field: &str| columns.iter().any(|(name, _)| name == field);
+    let symbol = s.text(walk, "symbol").map(|text| text.to_uppercase());
+    if symbol.is_some() == has("symbol") {
+        s.violate(walk, "symbol", "give either a symbol or a symbol column, not both or none");
+    }
+    if !has("ts_event") {
+        s.violate(walk, "columns", "needs ts_event");
+    }
+    let (trade, quote) = (has("price") && has("size"), has("bid") && has("ask"));
+    if !trade && !quote {
+        s.violate(walk, "columns", "needs price and size, or bid and ask");
+    }
+    let units = ["s", "ms", "us", "ns", "text"];
+    let ts_unit = s.word(walk, "ts_unit", &units);
+    if !s.is_set("ts_unit") {
+        s.violate(walk, "ts_unit", format!("is needed: one of {}", units.join(", ")));
+    }
+    let (zone, ts_format) = (s.text(walk, "zone"), s.text(walk, "ts_format"));
+    let is_text = ts_unit.as_deref() == Some("text");
+    if is_text && (zone.is_none() || ts_format.is_none()) {
+        s.violate(walk, "ts_unit", "\"text\" needs zone and ts_format: neither is guessed");
+    }
+    if let Some(zone) = &zone
+        && jiff::tz::TimeZone::get(zone).is_err()
+    {
+        s.violate(walk, "zone", format!("\"{zone}\" is not an IANA time zone"));
+    }
+    let scale = s.decimal(walk, "price_scale", PRICE_DIGITS).unwrap_or(PRICE_ONE);
+    if scale <= 0 {
+        s.violate(walk, "price_scale", "must be above 0");
+    }
+    let declared = CsvColumns {
+        header: s.boolean(walk, "header").unwrap_or(true),
+        delimiter: delimiter.as_bytes().first().copied().unwrap_or(b','),
+        symbol,
+        columns,
+        ts_unit: match ts_unit.as_deref() {
+            Some("ms") => TimeUnit::Milliseconds,
+            Some("us") => TimeUnit::Microseconds,
+            Some("ns") => TimeUnit::Nanoseconds,
+            Some("text") => TimeUnit::Text,
+            _ => TimeUnit::Seconds,
+        },
+        zone: zone.unwrap_or_else(|| "UTC".into()),
+        ts_format: ts_format.unwrap_or_default(),
+        price_scale: Price(scale).to_string(),
+    };
+    s.finish(walk);
+    declared
+}
+
+fn csv_columns<'t>(walk: &Walk<'t>, mut s: Section<'t>) -> Vec<(String, Column)> {
+    let mut columns = Vec::new();
+    for field in CSV_FIELDS {
+        let Some(value) = s.raw(field) else { continue };
+        let column = match value {
+            Value::String(name) => Some(Column::Name(name.value().clone())),
+            Value::Integer(at) => usize::try_from(*at.value()).ok().map(Column::Position),
+            _ => None,
+        };
+        match column {
+            Some(column) => columns.push((field.to_string(), column)),
+            None => s.violate(walk, field, "must be a header name or a position from 0"),
+        }
+    }
+    s.finish(walk);
+    columns
+}

@@ -1,0 +1,199 @@
+//! Prints a config: resolved text that reads back to itself, and a commented example.
+
+use super::{BarPrice, Config};
+use crate::instrument::InstrumentDef;
+use crate::source::{Column, CsvColumns, SourceConfig, TimeUnit};
+use ringbuf_layout::{Money, Price};
+use std::fmt::Write as _;
+
+/// `grandmodel config init`: every key with its default and what it is for.
+pub const TEMPLATE: &str = include_str!("template.toml");
+
+fn quoted(text: &str) -> String {
+    toml_edit::Value::from(text).to_string()
+}
+
+fn line(out: &mut String, text: core::fmt::Arguments<'_>) {
+    out.write_fmt(text).expect("Invariant: a String takes all text");
+    out.push('\n');
+}
+
+macro_rules! put {
+    ($out:ident, $($arg:tt)*) => { line(&mut $out, format_args!($($arg)*)) };
+}
+
+impl Config {
+    /// The resolved `[semantic]` part as TOML: what is hashed.
+    pub fn semantic_text(&self) -> String {
+        let s = &self.semantic;
+        let mut out = String::new();
+        let price = match s.bars.price {
+            BarPrice::Auto => "auto",
+            BarPrice::Trade => "trade",
+            BarPrice::Mid => "mid",
+        };
+        put!(out, "[semantic.bars]\ntimeframes_s = {:?}", s.bars.timeframes_s);
+        put!(out, "gap = \"none\"\nprice = \"{price}\"\n");
+        let v = &s.validate;
+        let reject: Vec<_> = v.reject.words().map(quoted).collect();
+        put!(out, "[semantic.validate]\njump_pct = {:?}\nreorder_ms = {}", v.jump_pct, v.reorder_ms);
+        put!(out, "stale_after_ms = {}\nreject = [{}]\n", v.stale_after_ms, reject.join(", "));
+        put!(out, "[semantic.clock]\nheartbeat_ms = {}", s.clock.heartbeat_ms);
+        put!(out, "bar_close_delay_ms = {}\n", s.clock.bar_close_delay_ms);
+        let y = &s.synergy;
+        put!(out, "[semantic.synergy]");
+        // The roles are checked only where they are given: a config with other timeframes and no synergy
+        // section must read back.
+        if [y.slow_s, y.fast_s].iter().all(|t| s.bars.timeframes_s.contains(t)) {
+            put!(out, "slow_s = {}\nfast_s = {}", y.slow_s, y.fast_s);
+        }
+        put!(out, "window_bars = {}\ncooldown_bars = {}\n", y.window_bars, y.cooldown_bars);
+        let p = &s.policy;
+        put!(out, "[semantic.policy]\ndecide = {}\nshadow = {}", quoted(&p.decide), quoted(&p.shadow));
+        put!(out, "weights = {}\n", quoted(&p.weights));
+        let r = &s.risk;
+        put!(out, "[semantic.risk]\nsize_pct_per_2atr = {:?}", r.size_pct_per_2atr);
+        put!(out, "max_instrument_pct = {:?}", r.max_instrument_pct);
+        put!(out, "daily_loss_pct = {:?}\n", r.daily_loss_pct);
+        put!(out, "[semantic.venue]\nmode = {}\nlatency_ms = {}", quoted(&s.venue.mode), s.venue.latency_ms);
+        put!(out, "slippage_ticks = {}\n", s.venue.slippage_ticks);
+        let cash = Money(i128::from(s.account.cash));
+        put!(out, "[semantic.account]\ncurrency = {}", quoted(&s.account.currency));
+        put!(out, "cash = \"{cash}\"");
+        s.instruments.iter().for_each(|def| instrument(&mut out, def));
+        out
+    }
+
+    /// The whole resolved config as TOML.
+    pub fn text(&self) -> String {
+        let mut out = self.semantic_text();
+        self.sources.iter().for_each(|s| source(&mut out, s));
+        let h = &self.host;
+        put!(out, "\n[host]\nlayout = {}", quoted(&h.layout));
+        if let Some(journal) = &h.journal {
+            put!(out, "journal = {}", quoted(journal));
+        }
+        put!(out, "release = {}\nsync_interval_ms = {}", quoted(&h.release), h.sync_interval_ms);
+        put!(out, "ring_slots = {}\nsegment_mib = {}", h.ring_slots, h.segment_mib);
+        put!(out, "ready_segments = {}", h.ready_segments);
+        out
+    }
+}
+
+fn instrument(out: &mut String, def: &InstrumentDef) {
+    let mut text = String::new();
+    put!(text, "\n[[semantic.instrument]]\nsymbol = {}", quoted(&def.symbol));
+    put!(text, "tick = \"{}\"\nmultiplier = \"{}\"", def.tick, Price(def.multiplier));
+    put!(text, "size_precision = {}\nlot = \"{}\"", def.size_precision, def.lot.decimal(def.size_precision));
+    put!(text, "fee_per_contract = \"{}\"\ncurrency = {}", Price(def.fee), quoted(&def.currency));
+    put!(text, "calendar = {}", quoted(&def.calendar));
+    out.push_str(&text);
+}
+
+fn source(out: &mut String, source: &SourceConfig) {
+    let mut text = String::new();
+    put!(text, "\n[[source]]\nspec = {}\nname = {}", quoted(&source.spec), quoted(&source.name));
+    if let Some(csv) = &source.csv {
+        csv_text(&mut text, csv);
+    }
+    out.push_str(&text);
+}
+
+fn csv_text(out: &mut String, csv: &CsvColumns) {
+    let mut text = String::new();
+    let unit = match csv.ts_unit {
+        TimeUnit::Seconds => "s",
+        TimeUnit::Milliseconds => "ms",
+        TimeUnit::Microseconds => "us",
+        TimeUnit::Nanoseconds => "ns",
+        TimeUnit::Text => "text",
+    };
+    let delimiter = char::from(csv.delimiter).to_string();
+    put!(text, "[source.csv]\nheader = {}\ndelimiter = {}", csv.header, quoted(&delimiter));
+    if let Some(symbol) = &csv.symbol {
+        put!(text, "symbol = {}", quoted(symbol));
+    }
+    put!(text, "ts_unit = \"{unit}\"\nzone = {}", quoted(&csv.zone));
+    put!(text, "ts_format = {}\nprice_scale = \"{}\"", quoted(&csv.ts_format), csv.price_scale);
+    put!(text, "[source.csv.columns]");
+    for (field, column) in &csv.columns {
+        match column {
+            Column::Name(name) => put!(text, "{field} = {}", quoted(name)),
+            Column::Position(at) => put!(text, "{field} = {at}"),
+        }
+    }
+    out.push_str(&text);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn reads_back(config: &Config) {
+        let text = config.text();
+        let again = Config::parse(&text, "test").unwrap_or_else(|p| panic!("{p}\n{text}"));
+        assert_eq!(&again, config, "{text}");
+        assert_eq!(again.semantic_hash(), config.semantic_hash());
+    }
+
+    #[test]
+    fn a_printed_config_reads_back_to_itself() {
+        reads_back(&Config::default());
+        let full = r#"
+            [semantic.bars]
+            timeframes_s = [30, 180]
+            [semantic.validate]
+            reject = ["jump", "off_grid"]
+            [[semantic.instrument]]
+            symbol = "BTCUSDT"
+            tick = "0.01"
+            size_precision = 5
+            lot = "0.00001"
+            [[source]]
+            spec = "csv:a.csv"
+            [source.csv]
+            symbol = "btcusdt"
+            ts_unit = "text"
+            zone = "America/New_York"
+            ts_format = "%Y-%m-%d %H:%M:%S"
+            columns = { ts_event = "time", price = 1, size = 2 }
+            [host]
+            journal = "a \"b\""
+        "#;
+        reads_back(&Config::parse(full, "test").expect("valid"));
+    }
+
+    #[test]
+    fn the_example_is_the_default() {
+        let example = Config::parse(TEMPLATE, "template").unwrap_or_else(|p| panic!("{p}"));
+        assert_eq!(example.semantic, Config::default().semantic);
+        assert_eq!(example.host, Config::default().host);
+    }
+
+    #[test]
+    fn every_violation_is_listed_with_its_line_and_key() {
+        let text = "[semantic.bars]\ntimeframe_s = [300]\n[host]\nring_slots = 1000\n\
+                    layout = \"fusd\"\n[semantic.account]\ncash = 5.5\n[[source]]\nname = \"x\"\n";
+        let violations = Config::check(text).expect_err("four mistakes");
+        let found: Vec<_> = violations.iter().map(|v| (v.line, v.key.as_str())).collect();
+        assert_eq!(
+            found,
+            [
+                (2, "semantic.bars.timeframe_s"),
+                (4, "host.ring_slots"),
+                (5, "host.layout"),
+                (7, "semantic.account.cash"),
+                (8, "source[0].spec"),
+            ]
+        );
+        assert!(violations[0].what.contains("did you mean semantic.bars.timeframes_s?"));
+        assert!(violations[1].what.contains("power of two"));
+        assert!(violations[2].what.contains("did you mean \"fused\"?"));
+    }
+
+    #[test]
+    fn a_syntax_error_names_its_line() {
+        let violations = Config::check("[semantic.bars]\ntimeframes_s = [300,,]\n").expect_err("syntax");
+        assert_eq!((violations.len(), violations[0].line), (1, 2));
+    }
+}
