@@ -94,12 +94,7 @@ const BUILT_IN: [(&str, &str, bool, &[Era]); 5] = [
         ],
     ),
     // The synthetic market: 23 hours, 22:00 UTC to 21:00 UTC.
-    (
-        "SYNTH",
-        "UTC",
-        false,
-        &[Era { from: 0, phases: &[(-120, Regular), (1260, Closed)] }],
-    ),
+    ("SYNTH", "UTC", false, &[Era { from: 0, phases: &[(-120, Regular), (1260, Closed)] }]),
     // Round the clock: one session a UTC day.
     ("24/7", "UTC", true, &[Era { from: 0, phases: &[(0, Regular), (1440, Closed)] }]),
 ];
@@ -221,11 +216,10 @@ mod tests {
     fn check(calendar: &str, at: &str, phase: SessionPhase, open: &str, close: &str, next: &str) {
         let calendar = Calendar::built_in(calendar).expect("built in");
         let change = calendar.phase_at(ns(at)).expect("a phase");
-        assert_eq!((change.phase, utc(change.open), utc(change.close)), (
-            phase,
-            open.into(),
-            close.into()
-        ));
+        assert_eq!(
+            (change.phase, utc(change.open), utc(change.close)),
+            (phase, open.into(), close.into())
+        );
         assert_eq!(utc(calendar.next_after(ns(at)).expect("a next").at), next, "next after {at}");
     }
 
@@ -257,23 +251,26 @@ mod tests {
         let before = metals.phase_at(ns("2013-10-07T21:59:59Z")).expect("closed");
         assert_eq!((before.phase, before.trading_date), (Closed, 20_131_007));
         // Later eras close at 17:00.
-        assert_eq!(utc(metals.next_after(ns("2024-01-09T12:00:00Z")).unwrap().at), "2024-01-09T22:00:00Z");
+        assert_eq!(
+            utc(metals.next_after(ns("2024-01-09T12:00:00Z")).unwrap().at),
+            "2024-01-09T22:00:00Z"
+        );
     }
 
     #[test]
     fn a_break_splits_a_session_in_two() {
         let cme = Calendar::built_in("CMES").expect("built in");
         let first = cme.phase_at(ns("2013-10-07T20:14:59Z")).expect("open");
-        assert_eq!((utc(first.open), utc(first.close)), (
-            "2013-10-06T22:00:00Z".into(),
-            "2013-10-07T20:15:00Z".into()
-        ));
+        assert_eq!(
+            (utc(first.open), utc(first.close)),
+            ("2013-10-06T22:00:00Z".into(), "2013-10-07T20:15:00Z".into())
+        );
         assert_eq!(cme.phase_at(ns("2013-10-07T20:15:00Z")).unwrap().phase, Closed);
         let second = cme.phase_at(ns("2013-10-07T20:30:00Z")).expect("open again");
-        assert_eq!((utc(second.open), utc(second.close)), (
-            "2013-10-07T20:30:00Z".into(),
-            "2013-10-07T21:15:00Z".into()
-        ));
+        assert_eq!(
+            (utc(second.open), utc(second.close)),
+            ("2013-10-07T20:30:00Z".into(), "2013-10-07T21:15:00Z".into())
+        );
     }
 
     #[test]

@@ -126,7 +126,8 @@ mod tests {
         assert_eq!(tick("GC.201312"), Some(("0.1".into(), "METALS".into())));
         assert_eq!(tick("ES.201312"), Some(("0.25".into(), "CMES".into())));
         assert_eq!(tick("SYN8"), Some(("0.01".into(), "SYNTH".into())));
-        for unknown in ["spy", "GC", "GC.201313", "GC.2013", "GC.20131x", "SYN0", "SYN65", "SYN01"] {
+        for unknown in ["spy", "GC", "GC.201313", "GC.2013", "GC.20131x", "SYN0", "SYN65", "SYN01"]
+        {
             assert_eq!(tick(unknown), None, "{unknown}");
         }
     }

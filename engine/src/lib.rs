@@ -1,9 +1,23 @@
-//! The spine.
+//! The spine: an input goes through nine pure stages and two sinks, and the same inputs give the same
+//! bytes on any layout and in replay.
+//!
+//! Read in this order: [`pipeline`] (the whole machine on one page), [`stage`] (what a stage is),
+//! [`stages`] (one file each), [`earlier`] (who may read what), [`runtime`] (who spins, waits and writes),
+//! [`replay`] (how a run is proved).
 
 pub mod calendar;
 pub mod config;
+pub mod earlier;
 pub mod instrument;
+pub mod manifest;
+pub mod pipeline;
 pub mod problem;
+pub mod replay;
+pub mod run;
+pub mod runtime;
 pub mod source;
+pub mod stage;
+pub mod stages;
+pub mod summary;
 
 pub use problem::Problem;

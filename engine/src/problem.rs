@@ -34,3 +34,11 @@ impl fmt::Display for Problem {
 }
 
 impl std::error::Error for Problem {}
+
+impl Problem {
+    /// A journal's error in the three parts.
+    pub fn from_journal(error: &journal::JournalError) -> Self {
+        let (what, place, fix) = error.parts();
+        Self { what, place, fix }
+    }
+}

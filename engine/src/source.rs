@@ -57,7 +57,10 @@ pub struct Source {
 
 impl core::fmt::Debug for Source {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        f.debug_struct("Source").field("name", &self.name).field("spec", &self.spec).finish()
+        f.debug_struct("Source")
+            .field("name", &self.name)
+            .field("spec", &self.spec)
+            .finish_non_exhaustive()
     }
 }
 

@@ -58,8 +58,15 @@ struct Lane<T> {
 impl<T: Frame> Lane<T> {
     const WORDS: usize = size_of::<T>() / 8;
 
+    #[inline]
     fn mark(&self, seq: u64) -> &Mark {
         &self.marks[seq as usize & (self.marks.len() - 1)]
+    }
+
+    #[inline]
+    fn count(&self, seq: u64) -> u8 {
+        let mark = self.mark(seq);
+        if mark.seq.load(Relaxed) == seq { mark.handle.load(Relaxed) as u8 } else { 0 }
     }
 
     fn entry(&self, number: u64) -> &[AtomicU64] {
@@ -89,9 +96,7 @@ pub fn lane<T: Frame>(slots: usize, bound: u8) -> (LaneWriter<T>, LaneReader<T>)
     let records = slots * usize::from(bound).next_power_of_two();
     let zero = || AtomicU64::new(0);
     let lane = Arc::new(Lane {
-        marks: (0..slots)
-            .map(|_| Mark { seq: AtomicU64::new(u64::MAX), handle: zero() })
-            .collect(),
+        marks: (0..slots).map(|_| Mark { seq: AtomicU64::new(u64::MAX), handle: zero() }).collect(),
         words: (0..records * Lane::<T>::WORDS).map(|_| zero()).collect(),
         records,
         record: PhantomData,
@@ -100,6 +105,11 @@ pub fn lane<T: Frame>(slots: usize, bound: u8) -> (LaneWriter<T>, LaneReader<T>)
 }
 
 impl<T: Frame> LaneWriter<T> {
+    /// How many records the slot of `seq` has so far.
+    pub fn count(&self, seq: u64) -> u8 {
+        self.lane.count(seq)
+    }
+
     /// Appends a record to the slot of `seq` and returns how many it has there now.
     ///
     /// # Panics
@@ -129,8 +139,7 @@ impl<T: Frame> LaneReader<T> {
     /// How many records the slot of `seq` has.
     #[inline]
     pub fn count(&self, seq: u64) -> u8 {
-        let mark = self.lane.mark(seq);
-        if mark.seq.load(Relaxed) == seq { mark.handle.load(Relaxed) as u8 } else { 0 }
+        self.lane.count(seq)
     }
 
     /// The records of the slot of `seq`, in order.

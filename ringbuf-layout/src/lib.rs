@@ -31,8 +31,8 @@ pub use input::{
 pub use lane::{Handle, LaneReader, LaneWriter, lane};
 pub use names::{BarFlags, Reasons, Side};
 pub use output::{
-    Bar, Decision, Fill, Footer, Indicator, Matrix, Order, Panic, Portfolio, Risk, StateHash,
-    Synergy, Unprocessed, Verdict,
+    Bar, Decision, Execution, Fill, Footer, Indicator, Matrix, Order, Panic, Portfolio, Risk,
+    StateHash, Synergy, Unprocessed, Verdict,
 };
 pub use slot::{InputCell, Slot, VerdictReader, VerdictWriter, verdict_cell};
 pub use units::{Money, Price, Size};

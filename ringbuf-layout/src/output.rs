@@ -1,6 +1,6 @@
 //! Outputs: what stages and sinks say about an input. They carry its sequence and an index from 1.
 
-use crate::frame::record;
+use crate::frame::{Field, Frame, Kind, record};
 use crate::units::{Money, Price, Size};
 
 /// Features an indicator record can hold.
@@ -479,5 +479,46 @@ record! {
         bytes: u64,
         /// Zero.
         reserved: [u64; 6],
+    }
+}
+
+/// An entry of the oms lane: an order event or a fill, in the order of their index. The header says
+/// which of the two, and how many of the 192 bytes count.
+#[derive(Clone, Copy, PartialEq, Debug, bytemuck::Pod, bytemuck::Zeroable)]
+#[repr(C)]
+pub struct Execution {
+    words: [u64; 24],
+}
+
+impl Frame for Execution {
+    const KIND: Kind = Kind::Order;
+    const FIELDS: &'static [Field] = &[];
+}
+
+impl From<Order> for Execution {
+    fn from(order: Order) -> Self {
+        bytemuck::cast(order)
+    }
+}
+
+impl From<Fill> for Execution {
+    fn from(fill: Fill) -> Self {
+        let mut words = [0; 24];
+        bytemuck::cast_slice_mut(&mut words)[..size_of::<Fill>()]
+            .copy_from_slice(bytemuck::bytes_of(&fill));
+        Self { words }
+    }
+}
+
+impl Execution {
+    /// The order event, if it is one.
+    pub fn order(&self) -> Option<Order> {
+        (self.head().kind == Kind::Order as u8).then(|| bytemuck::cast(*self))
+    }
+
+    /// The fill, if it is one.
+    pub fn fill(&self) -> Option<Fill> {
+        let bytes = &bytemuck::bytes_of(self)[..size_of::<Fill>()];
+        (self.head().kind == Kind::Fill as u8).then(|| bytemuck::pod_read_unaligned(bytes))
     }
 }

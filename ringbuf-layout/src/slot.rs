@@ -15,6 +15,7 @@
 //! compiles to plain moves; the ring's cursors order them.
 
 use crate::frame::{Frame, Header, Kind, Tail};
+use crate::input::SOURCE_SEQ_MASK;
 use crate::names::Reasons;
 use crate::units::{Price, Size};
 use crate::{Quote, Trade, Verdict};
@@ -37,6 +38,14 @@ impl InputCell {
     pub fn put<T: Frame>(&mut self, record: &T) {
         const { assert!(size_of::<T>() <= 128 && size_of::<T>().is_multiple_of(64)) };
         bytemuck::bytes_of_mut(self)[..size_of::<T>()].copy_from_slice(bytemuck::bytes_of(record));
+    }
+
+    /// Copies the bytes of a journaled input: one line or two.
+    ///
+    /// # Panics
+    /// If there are more than 128.
+    pub fn put_bytes(&mut self, bytes: &[u8]) {
+        bytemuck::bytes_of_mut(self)[..bytes.len()].copy_from_slice(bytes);
     }
 
     /// Copies another cell's record: one line or two, as its length says.
@@ -72,6 +81,13 @@ impl InputCell {
         bytemuck::from_bytes_mut(bytemuck::cast_slice_mut(&mut self.words[7..8]))
     }
 
+    /// Sets the low 48 bits of `source_seq`, which lies at offset 48 in every market record.
+    #[inline]
+    pub fn set_source_sequence(&mut self, sequence: u64) {
+        let kept = self.words[6] & !SOURCE_SEQ_MASK;
+        self.words[6] = kept | (sequence & SOURCE_SEQ_MASK);
+    }
+
     /// True if the record is of kind `T`.
     #[inline]
     pub fn is<T: Frame>(&self) -> bool {
@@ -82,8 +98,7 @@ impl InputCell {
     #[inline]
     pub fn get<T: Frame>(&self) -> Option<&T> {
         const { assert!(size_of::<T>() <= 128 && align_of::<T>() <= 64) };
-        self.is::<T>()
-            .then(|| bytemuck::from_bytes(&bytemuck::bytes_of(self)[..size_of::<T>()]))
+        self.is::<T>().then(|| bytemuck::from_bytes(&bytemuck::bytes_of(self)[..size_of::<T>()]))
     }
 
     /// The bytes of the record: its length says how many.

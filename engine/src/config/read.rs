@@ -55,7 +55,8 @@ fn bars<'t>(walk: &Walk<'t>, mut s: Section<'t>) -> Bars {
     let ascending = list.windows(2).all(|pair| pair[0] < pair[1]);
     let in_bounds = list.iter().all(|t| (1..=DAY_S).contains(t));
     if list.is_empty() || list.len() > TIMEFRAMES_MAX || !ascending || !in_bounds {
-        let what = format!("must be 1 to {TIMEFRAMES_MAX} ascending lengths of 1 to {DAY_S} seconds");
+        let what =
+            format!("must be 1 to {TIMEFRAMES_MAX} ascending lengths of 1 to {DAY_S} seconds");
         s.violate(walk, "timeframes_s", what);
     }
     s.word(walk, "gap", &["none"]);
@@ -205,7 +206,11 @@ fn host<'t>(walk: &Walk<'t>, mut s: Section<'t>) -> Host {
     let ring_slots = s.whole(walk, "ring_slots", 2..=1 << 20).unwrap_or(4_096);
     if !(ring_slots as u64).is_power_of_two() {
         let near = (ring_slots as u64).next_power_of_two();
-        s.violate(walk, "ring_slots", format!("is {ring_slots}, must be a power of two such as {near}"));
+        s.violate(
+            walk,
+            "ring_slots",
+            format!("is {ring_slots}, must be a power of two such as {near}"),
+        );
     }
     let host = Host {
         layout: s.word(walk, "layout", &["auto", "fused"]).unwrap_or_else(|| "auto".into()),

@@ -36,26 +36,46 @@ impl Config {
         put!(out, "gap = \"none\"\nprice = \"{price}\"\n");
         let v = &s.validate;
         let reject: Vec<_> = v.reject.words().map(quoted).collect();
-        put!(out, "[semantic.validate]\njump_pct = {:?}\nreorder_ms = {}", v.jump_pct, v.reorder_ms);
+        put!(
+            out,
+            "[semantic.validate]\njump_pct = {:?}\nreorder_ms = {}",
+            v.jump_pct,
+            v.reorder_ms
+        );
         put!(out, "stale_after_ms = {}\nreject = [{}]\n", v.stale_after_ms, reject.join(", "));
         put!(out, "[semantic.clock]\nheartbeat_ms = {}", s.clock.heartbeat_ms);
         put!(out, "bar_close_delay_ms = {}\n", s.clock.bar_close_delay_ms);
-        let y = &s.synergy;
+        let synergy = &s.synergy;
         put!(out, "[semantic.synergy]");
         // The roles are checked only where they are given: a config with other timeframes and no synergy
         // section must read back.
-        if [y.slow_s, y.fast_s].iter().all(|t| s.bars.timeframes_s.contains(t)) {
-            put!(out, "slow_s = {}\nfast_s = {}", y.slow_s, y.fast_s);
+        if [synergy.slow_s, synergy.fast_s].iter().all(|t| s.bars.timeframes_s.contains(t)) {
+            put!(out, "slow_s = {}\nfast_s = {}", synergy.slow_s, synergy.fast_s);
         }
-        put!(out, "window_bars = {}\ncooldown_bars = {}\n", y.window_bars, y.cooldown_bars);
+        put!(
+            out,
+            "window_bars = {}\ncooldown_bars = {}\n",
+            synergy.window_bars,
+            synergy.cooldown_bars
+        );
         let p = &s.policy;
-        put!(out, "[semantic.policy]\ndecide = {}\nshadow = {}", quoted(&p.decide), quoted(&p.shadow));
+        put!(
+            out,
+            "[semantic.policy]\ndecide = {}\nshadow = {}",
+            quoted(&p.decide),
+            quoted(&p.shadow)
+        );
         put!(out, "weights = {}\n", quoted(&p.weights));
         let r = &s.risk;
         put!(out, "[semantic.risk]\nsize_pct_per_2atr = {:?}", r.size_pct_per_2atr);
         put!(out, "max_instrument_pct = {:?}", r.max_instrument_pct);
         put!(out, "daily_loss_pct = {:?}\n", r.daily_loss_pct);
-        put!(out, "[semantic.venue]\nmode = {}\nlatency_ms = {}", quoted(&s.venue.mode), s.venue.latency_ms);
+        put!(
+            out,
+            "[semantic.venue]\nmode = {}\nlatency_ms = {}",
+            quoted(&s.venue.mode),
+            s.venue.latency_ms
+        );
         put!(out, "slippage_ticks = {}\n", s.venue.slippage_ticks);
         let cash = Money(i128::from(s.account.cash));
         put!(out, "[semantic.account]\ncurrency = {}", quoted(&s.account.currency));
@@ -84,7 +104,12 @@ fn instrument(out: &mut String, def: &InstrumentDef) {
     let mut text = String::new();
     put!(text, "\n[[semantic.instrument]]\nsymbol = {}", quoted(&def.symbol));
     put!(text, "tick = \"{}\"\nmultiplier = \"{}\"", def.tick, Price(def.multiplier));
-    put!(text, "size_precision = {}\nlot = \"{}\"", def.size_precision, def.lot.decimal(def.size_precision));
+    put!(
+        text,
+        "size_precision = {}\nlot = \"{}\"",
+        def.size_precision,
+        def.lot.decimal(def.size_precision)
+    );
     put!(text, "fee_per_contract = \"{}\"\ncurrency = {}", Price(def.fee), quoted(&def.currency));
     put!(text, "calendar = {}", quoted(&def.calendar));
     out.push_str(&text);
@@ -193,7 +218,8 @@ mod tests {
 
     #[test]
     fn a_syntax_error_names_its_line() {
-        let violations = Config::check("[semantic.bars]\ntimeframes_s = [300,,]\n").expect_err("syntax");
+        let violations =
+            Config::check("[semantic.bars]\ntimeframes_s = [300,,]\n").expect_err("syntax");
         assert_eq!((violations.len(), violations[0].line), (1, 2));
     }
 }

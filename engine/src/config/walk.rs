@@ -45,7 +45,7 @@ impl<'t> Walk<'t> {
 
     /// The line of a byte offset.
     fn line(&self, offset: usize) -> usize {
-        1 + self.text.as_bytes()[..offset.min(self.text.len())].iter().filter(|b| **b == b'\n').count()
+        1 + self.text[..offset.min(self.text.len())].matches('\n').count()
     }
 
     fn line_of(&self, item: &Item, fallback: usize) -> usize {
@@ -54,7 +54,11 @@ impl<'t> Walk<'t> {
 
     /// Notes a violation.
     pub fn violate(&self, line: usize, key: &str, what: impl Into<String>) {
-        self.violations.borrow_mut().push(Violation { line, key: key.to_string(), what: what.into() });
+        self.violations.borrow_mut().push(Violation {
+            line,
+            key: key.to_string(),
+            what: what.into(),
+        });
     }
 
     /// The syntax error of a document that does not parse.
@@ -96,6 +100,7 @@ impl<'t> Section<'t> {
     }
 
     /// A table within this one.
+    #[must_use]
     pub fn section(&mut self, walk: &Walk<'t>, name: &'static str) -> Section<'t> {
         let item = self.item(name);
         let table = item.and_then(Item::as_table_like);
@@ -151,8 +156,13 @@ impl<'t> Section<'t> {
         if words.contains(&text.as_str()) {
             return Some(text);
         }
-        let near = nearest(&text, words).map_or(String::new(), |w| format!("; did you mean \"{w}\"?"));
-        self.violate(walk, name, format!("is \"{text}\", must be one of {}{near}", words.join(", ")));
+        let near =
+            nearest(&text, words).map_or(String::new(), |w| format!("; did you mean \"{w}\"?"));
+        self.violate(
+            walk,
+            name,
+            format!("is \"{text}\", must be one of {}{near}", words.join(", ")),
+        );
         None
     }
 

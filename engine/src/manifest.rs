@@ -1,0 +1,111 @@
+//! What a run start names: config, instruments, calendars and sources, as objects by content hash, so
+//! that `replay` needs nothing but the journal's directory.
+
+use crate::calendar::Calendar;
+use crate::config::Config;
+use crate::instrument::InstrumentDef;
+use crate::problem::Problem;
+use crate::source::Source;
+use journal::objects;
+use serde_json::{Value, json};
+use std::path::Path;
+
+/// One line of the instrument table: the definition, and where its bars come from.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Listed {
+    /// The definition.
+    pub def: InstrumentDef,
+    /// True if bars are made from the middle of quotes.
+    pub bars_from_mid: bool,
+}
+
+/// Writes all objects and returns the hash of the manifest.
+///
+/// # Errors
+/// If an object cannot be written and synced.
+pub fn write(
+    dir: &Path,
+    config: &Config,
+    table: &[Listed],
+    calendars: &[&Calendar],
+    sources: &[Source],
+) -> Result<[u8; 32], Problem> {
+    let put = |bytes: &[u8]| objects::put(dir, bytes).map_err(|e| Problem::from_journal(&e));
+    let instruments: Vec<Value> = table.iter().map(instrument_json).collect();
+    let calendars: Vec<Value> = calendars.iter().map(|c| c.describe()).collect();
+    let sources: Vec<Value> = sources
+        .iter()
+        .map(|s| json!({ "name": s.name, "spec": s.spec, "identity": objects::hex(&s.identity) }))
+        .collect();
+    let config = put(config.text().as_bytes())?;
+    let instruments = put(pretty(&Value::Array(instruments)).as_bytes())?;
+    let calendars = put(pretty(&Value::Array(calendars)).as_bytes())?;
+    let manifest = json!({
+        "config": objects::hex(&config),
+        "instruments": objects::hex(&instruments),
+        "calendars": objects::hex(&calendars),
+        "sources": sources,
+    });
+    put(pretty(&manifest).as_bytes())
+}
+
+fn pretty(value: &Value) -> String {
+    format!("{value:#}\n")
+}
+
+fn instrument_json(listed: &Listed) -> Value {
+    let def = &listed.def;
+    json!({
+        "symbol": def.symbol, "tick": def.tick.0, "multiplier": def.multiplier, "lot": def.lot.0,
+        "size_precision": def.size_precision, "fee": def.fee, "currency": def.currency,
+        "calendar": def.calendar, "bars_from_mid": listed.bars_from_mid,
+    })
+}
+
+/// What a manifest says, read back.
+#[derive(Debug)]
+pub struct Manifest {
+    /// The config of the run.
+    pub config: Config,
+    /// How many instruments its table has.
+    pub instruments: usize,
+}
+
+/// Reads the manifest with this hash.
+///
+/// # Errors
+/// If an object is missing, damaged or not what its name promises.
+pub fn read(dir: &Path, hash: &[u8; 32]) -> Result<Manifest, Problem> {
+    let get = |hash: &[u8; 32]| objects::get(dir, hash).map_err(|e| Problem::from_journal(&e));
+    let broken = |what: &str| {
+        Problem::new(
+            format!("the manifest {what}"),
+            dir.join("objects").join(objects::hex(hash)).display().to_string(),
+            "restore the objects folder from a copy of this journal",
+        )
+    };
+    let manifest: Value =
+        serde_json::from_slice(&get(hash)?).map_err(|_| broken("is not valid JSON"))?;
+    let named = |key: &str| {
+        manifest[key].as_str().and_then(from_hex).ok_or_else(|| broken(&format!("names no {key}")))
+    };
+    let config = String::from_utf8(get(&named("config")?)?)
+        .map_err(|_| broken("names a config that is not text"))?;
+    let config = Config::parse(&config, "the config in the journal")?;
+    let instruments: Value = serde_json::from_slice(&get(&named("instruments")?)?)
+        .map_err(|_| broken("names an instrument table that is not valid JSON"))?;
+    let instruments =
+        instruments.as_array().ok_or_else(|| broken("names no instrument table"))?.len();
+    Ok(Manifest { config, instruments })
+}
+
+fn from_hex(text: &str) -> Option<[u8; 32]> {
+    let mut bytes = [0; 32];
+    if text.len() != 64 || !text.is_ascii() {
+        return None;
+    }
+    for (byte, i) in bytes.iter_mut().zip((0..64).step_by(2)) {
+        *byte = u8::from_str_radix(&text[i..i + 2], 16).ok()?;
+    }
+    Some(bytes)
+}

@@ -1,0 +1,109 @@
+//! A group: the handlers that share a thread, behind one poller of the ring.
+
+use crate::problem::Problem;
+use crate::runtime::handler::Handler;
+use disruptor::{EventPoller, Polling, SingleConsumerBarrier, SingleProducerBarrier};
+use ringbuf_layout::Slot;
+use std::mem::ManuallyDrop;
+
+/// Slots that a group takes at once: 64 × 192 bytes stay in the first-level cache between handlers.
+pub const BATCH: usize = 64;
+
+/// The poller behind the producer, or behind another group.
+pub enum Poller {
+    /// Of the first group.
+    First(EventPoller<Slot, SingleProducerBarrier>),
+    /// Of a later group.
+    Later(EventPoller<Slot, SingleConsumerBarrier>),
+}
+
+/// Handlers that share a thread.
+pub struct Group<'r> {
+    poller: Poller,
+    handlers: Vec<Box<dyn Handler + 'r>>,
+    blank: Box<Slot>,
+}
+
+impl<'r> Group<'r> {
+    /// A group of handlers, run in order, behind a poller.
+    pub fn new(poller: Poller, handlers: Vec<Box<dyn Handler + 'r>>) -> Self {
+        Self { poller, handlers, blank: Box::default() }
+    }
+
+    /// Takes what the ring has, at most [`BATCH`] slots, through every handler; returns how many. Never
+    /// blocks.
+    ///
+    /// The guard is released only after the last handler returned: if one fails or panics, the
+    /// cursor stays, and no later group sees a slot that was not processed. (With the guard's own
+    /// drop a panic was measured to hand egress the previous lap's orders.)
+    ///
+    /// # Errors
+    /// A sink's failure.
+    pub fn step(&mut self) -> Result<usize, Problem> {
+        macro_rules! step {
+            ($poller:expr) => {
+                match $poller.take(BATCH as u64) {
+                    Ok(guard) => {
+                        let mut guard = ManuallyDrop::new(guard);
+                        let count = run(&mut *guard, &mut self.handlers, &self.blank)?;
+                        drop(ManuallyDrop::into_inner(guard));
+                        Ok(count)
+                    }
+                    Err(Polling::NoEvents | Polling::Shutdown) => Ok(0),
+                }
+            };
+        }
+        match &mut self.poller {
+            Poller::First(poller) => step!(poller),
+            Poller::Later(poller) => step!(poller),
+        }
+    }
+
+    /// Its handlers.
+    pub fn handlers(&self) -> &[Box<dyn Handler + 'r>] {
+        &self.handlers
+    }
+
+    /// Closes every handler, in order.
+    ///
+    /// # Errors
+    /// The first failure; the others are closed all the same.
+    pub fn close(&mut self) -> Result<(), Problem> {
+        let mut result = Ok(());
+        for handler in &mut self.handlers {
+            let closed = handler.close();
+            result = result.and(closed);
+        }
+        result
+    }
+}
+
+/// One batch, handler by handler: a handler's code and state stay hot for 64 slots.
+fn run<'g>(
+    events: impl Iterator<Item = &'g Slot>,
+    handlers: &mut [Box<dyn Handler + '_>],
+    blank: &'g Slot,
+) -> Result<usize, Problem> {
+    let mut batch = [blank; BATCH];
+    let mut count = 0;
+    for slot in events {
+        batch[count] = slot;
+        count += 1;
+    }
+    for handler in handlers {
+        handler.on_batch(&batch[..count])?;
+    }
+    Ok(count)
+}
+
+impl core::fmt::Debug for Group<'_> {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.debug_list().entries(self.handlers.iter().map(|h| h.name())).finish()
+    }
+}
+
+impl core::fmt::Debug for Poller {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.write_str("Poller")
+    }
+}

@@ -1,0 +1,9 @@
+//! Everything that the stages must not do: threads, clocks, waiting, files.
+
+pub mod feed;
+pub mod group;
+pub mod handler;
+pub mod merge;
+pub mod schedule;
+pub mod sequencer;
+pub mod sink;

@@ -1,0 +1,250 @@
+//! The journal sink: walks a slot's input and outputs in their order, hands each frame to a recorder,
+//! and counts. The same walk feeds the journal in a run and the comparison in a replay.
+
+use crate::earlier::{AfterPortfolio, Earlier};
+use crate::problem::Problem;
+use crate::runtime::handler::{Checkpoints, Handler};
+use crate::stage::Digest;
+use bytemuck::{Zeroable, bytes_of};
+use ringbuf_layout::lane::DigestReader;
+use ringbuf_layout::{Frame, Kind, LaneReader, Money, Reasons, Slot, StateHash, Tail};
+
+/// Where the frames of whole slots go.
+pub trait Recorder: Send {
+    /// A slot begins.
+    ///
+    /// # Errors
+    /// If there is no room for it, or (replay) the journal has another slot.
+    fn begin(&mut self, seq: u64) -> Result<(), Problem>;
+
+    /// The next frame of the slot: the input, then the outputs in the order of their index.
+    ///
+    /// # Errors
+    /// As for [`Recorder::begin`].
+    fn frame(&mut self, frame: &[u8], last: bool) -> Result<(), Problem>;
+
+    /// Every slot so far is whole: the watermark may advance.
+    fn publish(&mut self) {}
+
+    /// No slot follows.
+    ///
+    /// # Errors
+    /// If the end cannot be recorded.
+    fn close(&mut self) -> Result<(), Problem> {
+        Ok(())
+    }
+}
+
+/// What passed through the sink.
+#[derive(Clone, Debug)]
+pub struct Tally {
+    /// Inputs.
+    pub inputs: u64,
+    /// Trades and quotes among them, accepted or not.
+    pub ticks: u64,
+    /// Rejected market records by reason: bit i of [`Reasons`].
+    pub rejected: [u64; 32],
+    /// Market records that were flagged but accepted, by reason.
+    pub flagged: [u64; 32],
+    /// Rejected market records.
+    pub rejected_records: u64,
+    /// Outputs by kind.
+    pub outputs: [u64; 64],
+    /// Parent orders.
+    pub parents: u64,
+    /// Latest account record.
+    pub account: Option<(Money, Money, Money)>,
+    /// Latest state hash.
+    pub state_hash: Option<u64>,
+    /// First and last sequence.
+    pub seqs: Option<(u64, u64)>,
+}
+
+impl Default for Tally {
+    fn default() -> Self {
+        Self {
+            inputs: 0,
+            ticks: 0,
+            rejected: [0; 32],
+            flagged: [0; 32],
+            rejected_records: 0,
+            outputs: [0; 64],
+            parents: 0,
+            account: None,
+            state_hash: None,
+            seqs: None,
+        }
+    }
+}
+
+impl Tally {
+    /// Outputs of a kind.
+    pub fn of(&self, kind: Kind) -> u64 {
+        self.outputs[kind as usize]
+    }
+
+    fn verdict(&mut self, reasons: Reasons, rejected: bool) {
+        let counts = if rejected { &mut self.rejected } else { &mut self.flagged };
+        for (bit, count) in counts.iter_mut().enumerate() {
+            *count += u64::from(reasons.0 >> bit & 1);
+        }
+        self.rejected_records += u64::from(rejected);
+    }
+}
+
+/// The sink.
+#[derive(Debug)]
+pub struct Sink<R> {
+    recorder: R,
+    lanes: AfterPortfolio,
+    digests: [DigestReader; 9],
+    tally: Tally,
+}
+
+impl<R: Recorder> Sink<R> {
+    /// A sink that reads all lanes and hands their frames to `recorder`.
+    pub fn new(recorder: R, lanes: AfterPortfolio, digests: [DigestReader; 9]) -> Self {
+        Self { recorder, lanes, digests, tally: Tally::default() }
+    }
+
+    /// The outputs of a slot that has any, in stage order: that is the order of their index.
+    fn outputs(&mut self, slot: &Slot, count: u8, checkpoint: bool) -> Result<(), Problem> {
+        let seq = slot.seq();
+        let mut walk =
+            Walk { recorder: &mut self.recorder, tally: &mut self.tally, count, index: 0 };
+        if let Some(verdict) = self.lanes.verdict.record(slot) {
+            let rejected = self.lanes.verdict.read(slot).rejected;
+            walk.tally.verdict(Reasons(verdict.reasons), rejected);
+            walk.frame(&verdict)?;
+        }
+        walk.lane(&self.lanes.bars, seq)?;
+        walk.lane(&self.lanes.indicators, seq)?;
+        walk.lane(&self.lanes.matrices, seq)?;
+        walk.lane(&self.lanes.synergies, seq)?;
+        walk.lane(&self.lanes.decisions, seq)?;
+        walk.lane(&self.lanes.risks, seq)?;
+        for execution in self.lanes.orders.read(seq) {
+            let is_parent = execution.order().is_some_and(|o| o.parent_epoch == 0 && o.state == 0);
+            walk.tally.parents += u64::from(is_parent);
+            walk.frame(&execution)?;
+        }
+        for account in self.lanes.accounts.read(seq) {
+            walk.tally.account =
+                Some((account.realized_pnl, account.unrealized_pnl, account.equity));
+            walk.frame(&account)?;
+        }
+        if checkpoint {
+            let hash = state_hash(slot, count, &self.digests);
+            walk.tally.state_hash = Some(hash.hash);
+            walk.frame(&hash)?;
+        }
+        assert_eq!(walk.index, count, "Invariant: every output of slot {seq} was recorded");
+        Ok(())
+    }
+}
+
+/// Records outputs one by one and checks that their index is the next.
+struct Walk<'a, R> {
+    recorder: &'a mut R,
+    tally: &'a mut Tally,
+    count: u8,
+    index: u8,
+}
+
+impl<R: Recorder> Walk<'_, R> {
+    fn frame<T: Frame>(&mut self, record: &T) -> Result<(), Problem> {
+        self.index += 1;
+        let head = record.head();
+        assert_eq!(head.index, self.index, "Invariant: outputs are numbered in stage order");
+        self.tally.outputs[usize::from(head.kind & 63)] += 1;
+        let bytes = &bytes_of(record)[..usize::from(head.len)];
+        self.recorder.frame(bytes, self.index == self.count)
+    }
+
+    fn lane<T: Frame>(&mut self, lane: &LaneReader<T>, seq: u64) -> Result<(), Problem> {
+        lane.read(seq).try_for_each(|record| self.frame(&record))
+    }
+}
+
+/// XXH3-64 over the nine digests, in stage order.
+fn state_hash(slot: &Slot, index: u8, digests: &[DigestReader; 9]) -> StateHash {
+    let head = slot.input.head();
+    let mut record = StateHash {
+        head: StateHash::header(head.ts_event, head.ts_recv),
+        tail: Tail { instrument: ringbuf_layout::frame::NO_INSTRUMENT, ..Tail::default() },
+        ..StateHash::zeroed()
+    };
+    record.head.seq = head.seq;
+    record.head.index = index;
+    let mut whole = Digest::default();
+    for (stage, reader) in record.stages.iter_mut().zip(digests) {
+        *stage = reader.read(head.seq);
+        whole.word(*stage);
+    }
+    record.hash = whole.finish();
+    record
+}
+
+impl<R: Recorder> Handler for Sink<R> {
+    fn name(&self) -> &'static str {
+        "journal"
+    }
+
+    fn on_batch(&mut self, batch: &[&Slot]) -> Result<(), Problem> {
+        let checkpoints = Checkpoints::of(batch);
+        for slot in batch {
+            let seq = slot.seq();
+            let checkpoint = checkpoints.has(seq);
+            let count = self.lanes.outputs(slot) + u8::from(checkpoint);
+            self.recorder.begin(seq)?;
+            self.recorder.frame(slot.input.bytes(), count == 0)?;
+            self.tally.ticks += u64::from(slot.input.is_tick());
+            if count > 0 {
+                self.outputs(slot, count, checkpoint)?;
+            }
+        }
+        self.recorder.publish();
+        self.tally.inputs += batch.len() as u64;
+        if let (Some(first), Some(last)) = (batch.first(), batch.last()) {
+            let start = self.tally.seqs.map_or(first.seq(), |(start, _)| start);
+            self.tally.seqs = Some((start, last.seq()));
+        }
+        Ok(())
+    }
+
+    fn close(&mut self) -> Result<(), Problem> {
+        self.recorder.close()
+    }
+
+    fn tally(&self) -> Option<&Tally> {
+        Some(&self.tally)
+    }
+}
+
+/// egress: counts orders. In paper mode that is all it does; the bounded list, release by watermark and
+/// the broker come with the threads issue.
+#[derive(Debug)]
+pub struct Egress {
+    lanes: AfterPortfolio,
+    orders: u64,
+}
+
+impl Egress {
+    /// An egress that reads the order lane.
+    pub fn new(lanes: AfterPortfolio) -> Self {
+        Self { lanes, orders: 0 }
+    }
+}
+
+impl Handler for Egress {
+    fn name(&self) -> &'static str {
+        "egress"
+    }
+
+    fn on_batch(&mut self, batch: &[&Slot]) -> Result<(), Problem> {
+        for slot in batch {
+            self.orders += u64::from(self.lanes.orders.count(slot.seq()));
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,24 @@
+//! oms: orders, their state machine, execution algorithms, the deterministic gate, the paper venue.
+//!
+//! Emits nothing yet: it is wired, hashed and replayed like the others, and the decisions issue fills
+//! it in.
+
+use crate::earlier::AfterRisk;
+use crate::stage::{Digest, Emit, Stage};
+use ringbuf_layout::{Execution, Slot};
+
+/// The stage; no state yet.
+#[derive(Debug, Default)]
+pub struct OmsStage;
+
+impl Stage for OmsStage {
+    const NAME: &'static str = "oms";
+    type Earlier = AfterRisk;
+    /// Order events and fills share one lane, in the order of their index.
+    type Output = Execution;
+    type Standing<'a> = ();
+
+    fn on_input(&mut self, _: &Slot, _: &AfterRisk, (): (), _: &mut Emit<'_, Execution>) {}
+
+    fn digest(&self, _: &mut Digest) {}
+}

@@ -1,0 +1,213 @@
+//! validate: price, size, time, session, staleness, crossed book; normalises.
+//!
+//! Every input of market data gets a verdict: `ok`, flagged with reasons, or rejected with reasons.
+//! What is rejected stays in the journal and reaches no bar, feature or fill.
+
+use crate::config::Validate as Limits;
+use crate::stage::Digest;
+use crate::stages::grid::Grid;
+use ringbuf_layout::frame::Kind;
+use ringbuf_layout::names::{SessionPhase, TRADE_SUSPICIOUS};
+use ringbuf_layout::slot::Found;
+use ringbuf_layout::units::{MILLISECOND, div_half_even};
+use ringbuf_layout::{
+    BookLevel, ExternalBar, InputCell, Instrument, Price, Quote, Reasons, Session, Size, Timer,
+    Trade,
+};
+
+/// What `validate` knows of one instrument.
+#[derive(Clone, Copy, Debug, Default)]
+struct Book {
+    grid: Grid,
+    /// The last bar boundary or session change that was released: what is before it is late.
+    boundary: i64,
+    /// Time of the newest record.
+    newest: i64,
+    /// Last accepted price; 0 before the first.
+    last: i64,
+    /// Sizes accepted in this session: keeps every bar's volume within an i64.
+    session_size: i64,
+    phase: u8,
+    known: bool,
+}
+
+/// The stage.
+#[derive(Debug)]
+pub struct Validate {
+    books: Vec<Book>,
+    /// Newest `ts_event` of any market record.
+    newest: i64,
+    stale_after: i64,
+    /// `jump_pct` in millionths.
+    jump_millionths: i64,
+    rejecting: u32,
+}
+
+impl Validate {
+    /// A stage for at most `instruments` instruments.
+    pub fn new(limits: &Limits, instruments: usize) -> Self {
+        Self {
+            books: vec![Book::default(); instruments],
+            newest: 0,
+            stale_after: limits.stale_after_ms * MILLISECOND,
+            jump_millionths: (limits.jump_pct * 10_000.0).round() as i64,
+            rejecting: Reasons::REJECTING.0 | limits.reject.0,
+        }
+    }
+
+    /// The verdict on an input; `OK` for inputs that are not market data.
+    #[inline]
+    pub fn judge(&mut self, input: &InputCell) -> Found {
+        if let Some(trade) = input.get::<Trade>() {
+            return self.trade(trade);
+        }
+        match input.kind() {
+            Some(Kind::Quote) => input.get().map_or(Found::OK, |quote| self.quote(quote)),
+            Some(Kind::BookLevel) => input.get().map_or(Found::OK, |level| self.level(level)),
+            Some(Kind::ExternalBar) => input.get().map_or(Found::OK, |bar| self.external_bar(bar)),
+            _ => {
+                self.notice(input);
+                Found::OK
+            }
+        }
+    }
+
+    #[inline]
+    fn trade(&mut self, trade: &Trade) -> Found {
+        let mut reasons = self.time(&trade.head, trade.tail.instrument);
+        let (price, size) = (trade.price.0, trade.size.0);
+        reasons |= bit(price <= 0, Reasons::PRICE) | bit(size < 0, Reasons::SIZE);
+        reasons |= bit(size == 0, Reasons::ZERO_SIZE);
+        reasons |= bit(trade.tail.flags & TRADE_SUSPICIOUS != 0, Reasons::SUSPICIOUS);
+        reasons |= bit(trade.conditions() != 0, Reasons::CONDITION);
+        let jump = self.jump_millionths;
+        let rejecting = self.rejecting;
+        if let Some(book) = self.books.get_mut(trade.tail.instrument as usize) {
+            reasons |= bit(!book.grid.holds(price) && price > 0, Reasons::OFF_GRID);
+            reasons |= bit(is_jump(price, book.last, jump), Reasons::JUMP);
+            if reasons & rejecting == 0 {
+                match book.session_size.checked_add(size) {
+                    Some(sum) => {
+                        book.session_size = sum;
+                        book.last = price;
+                    }
+                    None => reasons |= Reasons::OVERFLOW.0,
+                }
+            }
+        }
+        self.found(reasons, trade.price, trade.size)
+    }
+
+    fn quote(&mut self, quote: &Quote) -> Found {
+        let mut reasons = self.time(&quote.head, quote.tail.instrument);
+        let sides = [quote.bid, quote.ask].map(|p| p.is_defined().then_some(p.0));
+        let bad = |side: Option<i64>| side.is_some_and(|p| p <= 0);
+        reasons |= bit(sides == [None, None] || sides.into_iter().any(bad), Reasons::PRICE);
+        reasons |= bit(quote.bid_size.0 < 0 || quote.ask_size.0 < 0, Reasons::SIZE);
+        let mut middle = Price::UNDEFINED;
+        if let [Some(bid), Some(ask)] = sides {
+            reasons |= bit(bid > ask, Reasons::CROSSED);
+            let sum = i128::from(bid) + i128::from(ask);
+            middle = div_half_even(sum, 2).map_or(middle, |m| Price(m as i64));
+        }
+        let (jump, rejecting) = (self.jump_millionths, self.rejecting);
+        if let Some(book) = self.books.get_mut(quote.tail.instrument as usize) {
+            let off = |side: Option<i64>| side.is_some_and(|p| p > 0 && !book.grid.holds(p));
+            reasons |= bit(sides.into_iter().any(off), Reasons::OFF_GRID);
+            if middle.is_defined() {
+                reasons |= bit(is_jump(middle.0, book.last, jump), Reasons::JUMP);
+                if reasons & rejecting == 0 {
+                    book.last = middle.0;
+                }
+            }
+        }
+        self.found(reasons, middle, Size(0))
+    }
+
+    fn level(&mut self, level: &BookLevel) -> Found {
+        let mut reasons = self.time(&level.head, level.tail.instrument);
+        let sets = level.source_seq >> 56 == 0;
+        reasons |= bit(sets && level.price.0 <= 0, Reasons::PRICE);
+        reasons |= bit(level.size.0 < 0, Reasons::SIZE);
+        if let Some(book) = self.books.get(level.tail.instrument as usize) {
+            reasons |= bit(sets && !book.grid.holds(level.price.0), Reasons::OFF_GRID);
+        }
+        self.found(reasons, level.price, level.size)
+    }
+
+    fn external_bar(&mut self, bar: &ExternalBar) -> Found {
+        let mut reasons = self.time(&bar.head, bar.tail.instrument);
+        let prices = [bar.open, bar.high, bar.low, bar.close];
+        let outside = prices.iter().any(|p| *p > bar.high || *p < bar.low || p.0 <= 0);
+        reasons |= bit(outside, Reasons::PRICE) | bit(bar.volume.0 < 0, Reasons::SIZE);
+        self.found(reasons, bar.close, bar.volume)
+    }
+
+    /// What is wrong with the time of a market record and with the session that it falls in.
+    #[inline]
+    fn time(&mut self, head: &ringbuf_layout::Header, instrument: u32) -> u32 {
+        let ts = head.ts_event;
+        self.newest = self.newest.max(ts);
+        let known = self.newest.max(head.ts_recv);
+        let mut reasons = bit(known.saturating_sub(ts) > self.stale_after, Reasons::STALE);
+        let Some(book) = self.books.get_mut(instrument as usize).filter(|book| book.known) else {
+            return reasons | Reasons::UNKNOWN_INSTRUMENT.0;
+        };
+        let late = ts < book.boundary;
+        reasons |= bit(late, Reasons::LATE);
+        reasons |= bit(!late && ts < book.newest, Reasons::DISORDER);
+        reasons |= bit(book.phase == SessionPhase::Closed as u8, Reasons::CLOSED_SESSION);
+        reasons |= bit(book.phase == SessionPhase::Extended as u8, Reasons::EXTENDED_HOURS);
+        book.newest = book.newest.max(ts);
+        reasons
+    }
+
+    /// Learns from inputs that are not market data: instruments, sessions, boundaries.
+    fn notice(&mut self, input: &InputCell) {
+        let Some(book) = self.books.get_mut(input.tail().instrument as usize) else { return };
+        if let Some(timer) = input.get::<Timer>() {
+            book.boundary = book.boundary.max(timer.head.ts_event);
+        } else if let Some(session) = input.get::<Session>() {
+            let begins = session.head.ts_event == session.open;
+            if begins || session.tail.side == SessionPhase::Closed as u8 {
+                book.boundary = book.boundary.max(session.head.ts_event);
+            }
+            if begins {
+                book.session_size = 0;
+            }
+            book.phase = session.tail.side;
+        } else if let Some(instrument) = input.get::<Instrument>() {
+            book.grid = Grid::new(instrument.tick.0.max(1));
+            book.known = true;
+        }
+    }
+
+    #[inline]
+    fn found(&self, reasons: u32, price: Price, size: Size) -> Found {
+        let rejected = reasons & self.rejecting != 0;
+        Found { reasons: Reasons(reasons), rejected, price, size }
+    }
+
+    /// Feeds its state to the hash.
+    pub fn digest(&self, digest: &mut Digest) {
+        digest.int(self.newest);
+        for book in self.books.iter().filter(|book| book.known) {
+            for field in [book.boundary, book.newest, book.last, book.session_size] {
+                digest.int(field);
+            }
+            digest.word(u64::from(book.phase));
+        }
+    }
+}
+
+#[inline]
+fn bit(condition: bool, reason: Reasons) -> u32 {
+    if condition { reason.0 } else { 0 }
+}
+
+/// True if `price` is further from `last` than `millionths` of it.
+#[inline]
+fn is_jump(price: i64, last: i64, millionths: i64) -> bool {
+    last > 0
+        && i128::from(price.abs_diff(last)) * 1_000_000 > i128::from(last) * i128::from(millionths)
+}

@@ -1,0 +1,99 @@
+//! What a run or a replay says of itself, as one JSON object.
+
+use crate::config::Config;
+use crate::runtime::sink::Tally;
+use ringbuf_layout::{Kind, Reasons};
+use serde_json::{Map, Value, json};
+
+/// What a run did.
+#[derive(Clone, Debug)]
+pub struct Summary {
+    /// What went through.
+    pub tally: Tally,
+    /// First publish to last journaled, seconds.
+    pub elapsed_s: f64,
+    /// Journal directory.
+    pub dir: String,
+    /// Bytes of frames in it.
+    pub bytes: u64,
+    /// Times that the spine waited for a segment.
+    pub segment_waits: u64,
+    /// Why the run ended: `source_ended`, `interrupted`, `source_failed`, or how the journal ends.
+    pub ended: String,
+    /// Who decides.
+    pub policy: String,
+    /// Who runs in shadow.
+    pub shadow: String,
+}
+
+impl Summary {
+    /// Trades and quotes a second, from first publish to last journaled.
+    pub fn ticks_per_s(&self) -> f64 {
+        if self.elapsed_s > 0.0 { self.tally.ticks as f64 / self.elapsed_s } else { 0.0 }
+    }
+
+    /// A summary of what a tally counted under a config.
+    pub fn new(tally: Tally, config: &Config, elapsed_s: f64, dir: String) -> Self {
+        Self {
+            tally,
+            elapsed_s,
+            dir,
+            bytes: 0,
+            segment_waits: 0,
+            ended: String::new(),
+            // The decisions issue wires the policy; until then nobody decides.
+            policy: format!("{} (not in this version)", config.semantic.policy.decide),
+            shadow: format!("{} (not in this version)", config.semantic.policy.shadow),
+        }
+    }
+
+    /// The JSON object of `--json`.
+    pub fn json(&self) -> Map<String, Value> {
+        let tally = &self.tally;
+        let (realized, unrealized, equity) =
+            tally.account.map_or((Value::Null, Value::Null, Value::Null), |(r, u, e)| {
+                (json!(r.to_string()), json!(u.to_string()), json!(e.to_string()))
+            });
+        let mut map = Map::new();
+        let mut put = |key: &str, value: Value| map.insert(key.to_string(), value);
+        put("inputs", json!(tally.inputs));
+        put("ticks", json!(tally.ticks));
+        put("accepted", json!(tally.ticks.saturating_sub(tally.rejected_records)));
+        put("rejected", counts(&tally.rejected));
+        put("flagged", counts(&tally.flagged));
+        put("bars", json!(tally.of(Kind::Bar)));
+        put("decisions", json!(tally.of(Kind::Decision)));
+        put("orders", json!(tally.parents));
+        put("fills", json!(tally.of(Kind::Fill)));
+        put("realized_pnl", realized);
+        put("unrealized_pnl", unrealized);
+        put("equity", equity);
+        put("elapsed_s", json!((self.elapsed_s * 1e6).round() / 1e6));
+        put("ticks_per_s", json!(self.ticks_per_s().round()));
+        put("state_hash", tally.state_hash.map_or(Value::Null, |h| json!(format!("{h:016x}"))));
+        let (first, last) = tally.seqs.unzip();
+        put(
+            "journal",
+            json!({
+                "dir": self.dir, "first_seq": first, "last_seq": last, "bytes": self.bytes,
+                "segment_waits": self.segment_waits,
+            }),
+        );
+        let mut stages = vec!["sequencer"];
+        stages.extend(crate::pipeline::HANDLERS);
+        put("layout", json!([{ "stages": stages, "core": null, "wait": "yield" }]));
+        put("latency_ns", json!({}));
+        put("denied", json!({}));
+        put("policy", json!(self.policy));
+        put("shadow", json!(self.shadow));
+        put("ended", json!(self.ended));
+        map
+    }
+}
+
+/// Reason → count, without zeros, in bit order.
+fn counts(counts: &[u64; 32]) -> Value {
+    let of = |reason: Reasons| counts[reason.0.trailing_zeros() as usize];
+    let named = Reasons::WORDS.iter().filter(|(reason, _)| of(*reason) > 0);
+    Value::Object(named.map(|(reason, word)| ((*word).to_string(), json!(of(*reason)))).collect())
+}
