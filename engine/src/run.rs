@@ -64,11 +64,16 @@ pub struct Outcome {
     pub failure: Option<Problem>,
 }
 
-/// Runs until the sources end, one fails, the disk is full, or `stop` is set.
+/// Runs until the sources end, one fails, the disk is full, or `stop` is set. `started` is called once the
+/// journal directory is ours, `watch` now and then while it runs.
 ///
 /// # Errors
 /// What keeps the run from starting; the journal directory is then not a journal.
-pub fn run(order: Order, mut watch: impl FnMut(&Tally)) -> Result<Outcome, Problem> {
+pub fn run(
+    order: Order,
+    started: impl FnOnce(&std::path::Path),
+    mut watch: impl FnMut(&Tally),
+) -> Result<Outcome, Problem> {
     let Order { config, sources, dir, pace, filter, stop, build } = order;
     let table = instrument_table(&config, &sources, &filter)?;
     let calendars = calendars(&table)?;
@@ -80,6 +85,7 @@ pub fn run(order: Order, mut watch: impl FnMut(&Tally)) -> Result<Outcome, Probl
         ..Options::new(&dir)
     };
     let writer = Writer::create(&options).map_err(|e| Problem::from_journal(&e))?;
+    started(&dir);
     let in_use: BTreeMap<&str, &Calendar> =
         calendars.iter().map(|c| (c.name, c.as_ref())).collect();
     let in_use: Vec<&Calendar> = in_use.into_values().collect();

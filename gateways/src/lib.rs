@@ -1,1 +1,56 @@
-//! Market data in: file formats and the synthetic market; later brokers
+//! Market data in: file formats and the synthetic market; later brokers.
+//!
+//! [`open`] turns `FORMAT:PATH` into an [`engine::source::Source`]. Nothing is guessed: zone, scale
+//! and columns come from the format or are declared.
+//!
+//! * `spec`: `FORMAT:PATH`, and what to say to an unknown one.
+//! * `files`: globs, identity, gzip, places in messages; `lines`: bounded lines out of any bytes.
+//! * `decimals`: prices and sizes as exact integers; `local_time`: wall clocks of a zone as
+//!   instants.
+//! * `lean_name`, `lean_row`, `lean_zip`, `lean_trade`: LEAN's zipped trade ticks.
+//! * `csv_fields`, `csv_plan`, `csv_symbols`, `csv_row`, `csv_rows`: rows of declared columns.
+//! * `dice`, `price_path`, `order_flow`, `synthetic`: the synthetic market; `bench_ticks`: its
+//!   bare-bones twin, made before the clock starts.
+//!
+//! No float touches a price that came from a file, no bytes make a decoder panic, and no file is
+//! ever held decompressed as a whole.
+
+mod bench_ticks;
+mod csv_fields;
+mod csv_plan;
+mod csv_row;
+mod csv_rows;
+mod csv_symbols;
+mod decimals;
+mod dice;
+mod files;
+mod lean_name;
+mod lean_row;
+mod lean_trade;
+mod lean_zip;
+mod lines;
+mod local_time;
+mod order_flow;
+mod price_path;
+mod spec;
+mod synthetic;
+
+use engine::Problem;
+use engine::instrument::Catalog;
+use engine::source::{Source, SourceConfig};
+
+pub use spec::FORMATS;
+
+/// Opens a source. Symbols, headers and zip directories are checked here; a row is read only when
+/// the engine asks for it.
+///
+/// # Errors
+/// A [`Problem`] that says what is wrong, where, and what to do.
+pub fn open(config: &SourceConfig, catalog: &Catalog) -> Result<Source, Problem> {
+    match spec::parse(&config.spec)? {
+        spec::Spec::LeanTrade(pattern) => lean_trade::open(config, pattern, catalog),
+        spec::Spec::Csv(pattern) => csv_rows::open(config, pattern, catalog),
+        spec::Spec::Synthetic(parameters) => synthetic::open(config, parameters, catalog),
+        spec::Spec::Bench(parameters) => bench_ticks::open(config, parameters, catalog),
+    }
+}

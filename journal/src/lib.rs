@@ -1,1 +1,41 @@
-//! The memory-mapped journal: segments, frames, one writer, readers; knows bytes and sequences, not trading
+//! The memory-mapped journal: one writer appends frames to segments, readers check every byte.
+//!
+//! ```text
+//!  DIR/LOCK                     one writer, by OS lock
+//!  DIR/segment-00000000.gmj     ┌────────┬───────┬───────┬─ ─ ─┬────────┬──────────┐
+//!                               │ header │ frame │ frame │     │ footer │ zeros    │
+//!                               └────────┴───────┴───────┴─ ─ ─┴────────┴──────────┘
+//!                                 4 KiB    multiples of 64 B, none crosses a 4 KiB page
+//!  DIR/segment-00000001.gmj     the next one; the last one has no footer until it is closed
+//!  DIR/segment-0000000N.gmj     spares: made, zero-filled and mapped ahead by a helper thread
+//!  DIR/objects/<sha256>         what a run start names: config, instruments, weights
+//! ```
+//!
+//! * [`Writer`]: appends slots (an input and its outputs), moves the [`Watermark`] by whole slots.
+//! * [`Journal`] and [`Frames`]: read whole slots and tell a torn tail from damage.
+//! * [`verify`]: reads everything, digests included, and reports.
+//! * [`objects`]: files by content hash.
+//!
+//! The CRC of a frame is its commit: there is no commit word. The crate knows bytes and sequences,
+//! not trading. `unsafe` is in `map.rs` (system calls) and `copy.rs` (one CPU instruction) only.
+
+mod copy;
+mod error;
+pub mod frame;
+mod frames;
+pub mod header;
+mod lock;
+mod map;
+pub mod objects;
+mod preparer;
+mod reader;
+mod verify;
+mod watermark;
+mod writer;
+
+pub use error::{Finding, JournalError};
+pub use frames::{End, FrameRef, Frames};
+pub use reader::{Journal, SegmentInfo};
+pub use verify::{Progress, Report, verify};
+pub use watermark::Watermark;
+pub use writer::{Options, Stats, Writer};

@@ -1,0 +1,390 @@
+//! Reads a journal's frames, slot by slot, and says how it ends.
+//!
+//! | at this place | with valid frames after it, or sealed | with none |
+//! |---|---|---|
+//! | a valid frame in sequence | read on | read on |
+//! | a valid frame out of sequence | damage | damage |
+//! | no valid frame | damage | torn tail |
+//! | zeros, between slots | next segment, else damage | clean open end |
+//! | zeros, inside a slot | damage | torn tail |
+
+use crate::error::{Finding, JournalError};
+use crate::frame::{Found, first_set, head, is_zero, seed};
+use crate::header::{PAGE, SegmentHeader};
+use crate::reader::{Journal, Mapped};
+use ringbuf_layout::frame::{FLAGS_OFFSET, LAST, LINE, NO_INSTRUMENT};
+use ringbuf_layout::{Footer, Frame, Header, Kind, Tail};
+
+/// How a journal ends.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum End {
+    /// With a footer: closed.
+    Sealed,
+    /// With a whole slot and zeros: the writer was stopped between two slots, or is alive.
+    Open {
+        /// Last segment in use.
+        segment: u32,
+        /// Where the next slot would go.
+        offset: u64,
+    },
+    /// Inside a slot: the writer was stopped there. The slot was never below the watermark.
+    Torn {
+        /// Last segment in use.
+        segment: u32,
+        /// Where the last whole slot ends.
+        offset: u64,
+        /// Bytes behind it, up to the last one that is not zero.
+        bytes: u64,
+        /// What is missing.
+        reason: String,
+    },
+}
+
+/// A valid frame in its place.
+#[derive(Clone, Copy, Debug)]
+pub struct FrameRef<'a> {
+    /// Its bytes: a multiple of 64.
+    pub bytes: &'a [u8],
+    /// Number of its segment.
+    pub segment: u32,
+    /// Its first byte in the segment.
+    pub offset: u64,
+}
+
+impl<'a> FrameRef<'a> {
+    /// The shared header.
+    pub fn head(&self) -> &'a Header {
+        bytemuck::from_bytes(&self.bytes[..size_of::<Header>()])
+    }
+
+    /// The shared tail.
+    pub fn tail(&self) -> &'a Tail {
+        bytemuck::from_bytes(&self.bytes[LINE - size_of::<Tail>()..LINE])
+    }
+
+    /// What it is.
+    ///
+    /// # Panics
+    /// Never: frames of unknown kind are not yielded.
+    pub fn kind(&self) -> Kind {
+        Kind::from_byte(self.head().kind).expect("Invariant: the kind was checked")
+    }
+
+    /// True for the last frame of its slot.
+    pub fn is_last(&self) -> bool {
+        self.bytes[FLAGS_OFFSET] & LAST != 0
+    }
+
+    /// The record, if it is a `T`; with CRC and `last` bit as in the file.
+    pub fn get<T: Frame>(&self) -> Option<&'a T> {
+        (self.head().kind == T::KIND as u8).then(|| bytemuck::from_bytes(self.bytes))
+    }
+}
+
+/// Why reading stopped.
+#[derive(Debug)]
+enum Stop {
+    End(End),
+    Damage(Finding),
+}
+
+/// The frames of a journal, of whole slots only: a slot is checked to its last frame before its
+/// first one is yielded.
+#[derive(Debug)]
+pub struct Frames<'a> {
+    journal: &'a Journal,
+    /// Position of the segment in the journal.
+    index: usize,
+    /// Where the next frame, or the padding before it, lies.
+    at: usize,
+    /// Frames before this are checked.
+    checked: usize,
+    seed: u32,
+    next_seq: u64,
+    /// Frames checked in this segment, and its first sequence.
+    count: u64,
+    first_seq: u64,
+    /// Digest in the previous segment's footer: 0 without one, `None` if it could not be read.
+    previous_digest: Option<u64>,
+    /// Footers read, with their segments' positions, until someone takes them.
+    footers: Vec<(usize, Footer)>,
+    stop: Option<Stop>,
+}
+
+impl<'a> Frames<'a> {
+    pub(crate) fn new(journal: &'a Journal) -> Self {
+        let mut frames = Self {
+            journal,
+            index: 0,
+            at: 0,
+            checked: 0,
+            seed: 0,
+            next_seq: 0,
+            count: 0,
+            first_seq: 0,
+            previous_digest: None,
+            footers: Vec::new(),
+            stop: None,
+        };
+        frames.start(0);
+        frames
+    }
+
+    /// The next frame; `None` at the end, which [`Frames::end`] then describes.
+    ///
+    /// # Errors
+    /// [`JournalError::Damaged`], again at every further call.
+    #[expect(
+        clippy::should_implement_trait,
+        reason = "an error ends it; `?` reads better this way"
+    )]
+    pub fn next(&mut self) -> Result<Option<FrameRef<'a>>, JournalError> {
+        loop {
+            if self.at < self.checked {
+                return Ok(Some(self.take()));
+            }
+            match &self.stop {
+                Some(Stop::Damage(finding)) => return Err(finding.clone().into()),
+                Some(Stop::End(_)) => return Ok(None),
+                None => self.stop = self.check_slot().err(),
+            }
+        }
+    }
+
+    /// How the journal ends, once [`Frames::next`] has returned `None`.
+    pub fn end(&self) -> Option<&End> {
+        match &self.stop {
+            Some(Stop::End(end)) if self.at >= self.checked => Some(end),
+            _ => None,
+        }
+    }
+
+    /// The sequence after the last whole slot read so far.
+    pub fn next_seq(&self) -> u64 {
+        self.next_seq
+    }
+
+    /// After damage: goes on in the segment at this position, from its own base sequence.
+    pub(crate) fn resume(&mut self, index: usize) {
+        self.previous_digest = None;
+        self.stop = None;
+        self.start(index);
+    }
+
+    /// Position of the segment being read.
+    pub(crate) fn index(&self) -> usize {
+        self.index
+    }
+
+    /// Takes the footers of the segments that were read to their ends.
+    pub(crate) fn take_footers(&mut self) -> Vec<(usize, Footer)> {
+        std::mem::take(&mut self.footers)
+    }
+
+    fn segment(&self) -> &'a Mapped {
+        &self.journal.segments[self.index]
+    }
+
+    /// Only in a segment whose header was checked on entering.
+    fn header(&self) -> &'a SegmentHeader {
+        self.segment().header.as_ref().expect("Invariant: the header was checked")
+    }
+
+    fn take(&mut self) -> FrameRef<'a> {
+        let segment = self.segment();
+        let bytes: &'a [u8] = &segment.map;
+        if bytes[self.at..self.at + LINE] == [0; LINE] {
+            self.at = self.at.next_multiple_of(PAGE);
+        }
+        let len = usize::from(head(&bytes[self.at..self.at + LINE]).len);
+        let frame = FrameRef {
+            bytes: &bytes[self.at..self.at + len],
+            segment: segment.number,
+            offset: self.at as u64,
+        };
+        self.at += len;
+        frame
+    }
+
+    fn damage(&self, offset: usize, expected_seq: u64, what: impl Into<String>) -> Stop {
+        Stop::Damage(self.segment().finding(offset, expected_seq, what.into()))
+    }
+
+    fn start(&mut self, index: usize) {
+        self.index = index;
+        self.at = PAGE;
+        self.checked = PAGE;
+        if let (None, Ok(header)) = (self.previous_digest, &self.segment().header) {
+            self.next_seq = header.base_seq;
+        }
+        self.stop = self.enter().err();
+    }
+
+    /// Checks the header page against what came before it.
+    fn enter(&mut self) -> Result<(), Stop> {
+        let segment = self.segment();
+        let header = match &segment.header {
+            Ok(header) => header,
+            Err(why) => return Err(self.damage(0, self.next_seq, why)),
+        };
+        if let Some(before) = self.index.checked_sub(1).map(|i| &self.journal.segments[i]) {
+            if before.number + 1 != segment.number {
+                let what = format!("segment {} is missing", before.number + 1);
+                return Err(self.damage(0, self.next_seq, what));
+            }
+            if before.header.as_ref().is_ok_and(|before| before.epoch > header.epoch) {
+                return Err(self.damage(0, self.next_seq, "the epoch falls"));
+            }
+        }
+        if header.base_seq != self.next_seq {
+            let what = format!("the segment starts with sequence {}", header.base_seq);
+            return Err(self.damage(0, self.next_seq, what));
+        }
+        let first = segment.number == 0;
+        let known = if first { Some(0) } else { self.previous_digest };
+        if header.previous_digest != 0 && known.is_some_and(|known| known != header.previous_digest)
+        {
+            return Err(self.damage(0, self.next_seq, "it follows another previous segment"));
+        }
+        let rest = size_of::<SegmentHeader>();
+        if let Some(at) = first_set(&segment.map[rest..PAGE]) {
+            return Err(self.damage(
+                rest + at,
+                self.next_seq,
+                "the header page's rest is not zero",
+            ));
+        }
+        self.seed = seed(header.epoch, segment.number);
+        self.count = 0;
+        self.first_seq = header.base_seq;
+        Ok(())
+    }
+
+    /// Goes on in the next segment, or ends here.
+    fn leave(&mut self, previous_digest: u64, end: End) -> Result<(), Stop> {
+        if self.index + 1 < self.journal.segments.len() {
+            self.previous_digest = Some(previous_digest);
+            self.start(self.index + 1);
+            return self.stop.take().map_or(Ok(()), Err);
+        }
+        if let Some((segment, offset)) = self.journal.spare {
+            let what = "the header is empty, but data follows".to_owned();
+            let expected_seq = self.next_seq;
+            return Err(Stop::Damage(Finding { segment, offset, expected_seq, what }));
+        }
+        Err(Stop::End(end))
+    }
+
+    /// Checks the next slot to its last frame; moves on to the next segment at the end of one.
+    fn check_slot(&mut self) -> Result<(), Stop> {
+        let bytes: &'a [u8] = &self.segment().map;
+        let mut at = self.checked;
+        let mut index = 0_u64;
+        loop {
+            let (start, frame) = match self.journal.rules.find(bytes, at, self.seed) {
+                Found::Frame(start, frame) => (start, frame),
+                Found::Nothing => return self.check_zeros(at, index),
+                Found::Bad(start, why) => return Err(self.judge(start, index, why)),
+            };
+            let head = head(frame);
+            if head.kind == Kind::Footer as u8 {
+                return self.check_footer(start, frame, index);
+            }
+            if head.seq != self.next_seq {
+                let what = format!("the frame's sequence is {}", head.seq);
+                return Err(self.damage(start, self.next_seq, what));
+            }
+            let input = Kind::from_byte(head.kind).is_some_and(Kind::is_input);
+            if u64::from(head.index) != index || input != (index == 0) {
+                let what = format!("index {} where {index} should be", head.index);
+                return Err(self.damage(start, self.next_seq, what));
+            }
+            at = start + frame.len();
+            index += 1;
+            if frame[FLAGS_OFFSET] & LAST != 0 {
+                self.checked = at;
+                self.next_seq += 1;
+                self.count += index;
+                return Ok(());
+            }
+        }
+    }
+
+    /// A valid footer frame: its content, and nothing but zeros behind it.
+    fn check_footer(&mut self, at: usize, frame: &[u8], index: u64) -> Result<(), Stop> {
+        let found: Footer = bytemuck::pod_read_unaligned(frame);
+        if index != 0 {
+            return Err(self.damage(at, self.next_seq, "a footer inside a slot"));
+        }
+        let last_seq = self.last_seq();
+        let mut expected = Footer {
+            head: Header { seq: last_seq, crc32c: found.head.crc32c, ..Footer::header(0, 0) },
+            frames: self.count,
+            first_seq: self.first_seq,
+            last_seq,
+            digest: found.digest,
+            bytes: at as u64,
+            ..bytemuck::Zeroable::zeroed()
+        };
+        expected.tail.instrument = NO_INSTRUMENT;
+        expected.tail.flags = LAST;
+        if found != expected {
+            return Err(self.damage(at, last_seq, "the footer contradicts the frames before it"));
+        }
+        let end = at + frame.len();
+        if let Some(byte) = first_set(&self.segment().map[end..]) {
+            return Err(self.damage(end + byte, self.next_seq, "a byte behind the footer is set"));
+        }
+        if self.previous_digest.is_some_and(|known| known != self.header().previous_digest) {
+            return Err(self.damage(0, self.first_seq, "it follows another previous segment"));
+        }
+        self.footers.push((self.index, found));
+        self.leave(found.digest, End::Sealed)
+    }
+
+    fn last_seq(&self) -> u64 {
+        if self.count == 0 { self.first_seq } else { self.next_seq - 1 }
+    }
+
+    /// No frame here: a clean end, a segment left unsealed, or a hole.
+    fn check_zeros(&mut self, at: usize, index: u64) -> Result<(), Stop> {
+        let segment = self.segment();
+        if index > 0 || segment.read_only || !is_zero(&segment.map[at..]) || self.followed_by_gap()
+        {
+            return Err(self.judge(at, index, "zeros where a frame should be"));
+        }
+        self.leave(0, End::Open { segment: segment.number, offset: at as u64 })
+    }
+
+    /// True if a next segment exists and does not go on with the next sequence.
+    fn followed_by_gap(&self) -> bool {
+        let next = self.journal.segments.get(self.index + 1);
+        next.is_some_and(|next| !next.header.as_ref().is_ok_and(|h| h.base_seq == self.next_seq))
+    }
+
+    /// No valid frame at `at`: a torn tail if nothing valid follows, else damage.
+    fn judge(&self, at: usize, index: u64, why: &str) -> Stop {
+        let segment = self.segment();
+        let followed = self.index + 1 < self.journal.segments.len();
+        let valid_after = self.journal.rules.search(&segment.map, at + LINE, self.seed).is_some();
+        if !valid_after && index == 0 && (segment.read_only || followed && !self.followed_by_gap())
+        {
+            return self.damage(at, self.last_seq(), format!("the footer is gone: {why}"));
+        }
+        if valid_after || followed || segment.read_only || self.journal.spare.is_some() {
+            return self.damage(at, self.next_seq, why);
+        }
+        let used = segment.map.iter().rposition(|byte| *byte != 0).map_or(0, |last| last + 1);
+        let reason = if index > 0 {
+            format!("slot {} is not whole: {why}", self.next_seq)
+        } else {
+            why.to_owned()
+        };
+        Stop::End(End::Torn {
+            segment: segment.number,
+            offset: self.checked as u64,
+            bytes: used.saturating_sub(self.checked) as u64,
+            reason,
+        })
+    }
+}

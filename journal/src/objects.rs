@@ -1,0 +1,114 @@
+//! `DIR/objects/<sha256>`: what a run start names. A file's name is the hash of its bytes.
+
+use crate::error::JournalError;
+use sha2::{Digest, Sha256};
+use std::fs::{DirBuilder, File, OpenOptions};
+use std::io::Write;
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+
+/// Stores bytes under their hash, durably: written aside, synced, renamed, the directory synced.
+/// Bytes that are already there are left alone; a damaged file is replaced.
+///
+/// # Errors
+/// [`JournalError::Io`] or [`JournalError::DiskFull`]; no half-written object is ever visible.
+pub fn put(dir: &Path, bytes: &[u8]) -> Result<[u8; 32], JournalError> {
+    let sha: [u8; 32] = Sha256::digest(bytes).into();
+    if get(dir, &sha).is_ok() {
+        return Ok(sha);
+    }
+    let objects = dir.join("objects");
+    DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(&objects)
+        .map_err(JournalError::io("create", &objects))?;
+    let aside = objects.join(format!("new-{}-{}", std::process::id(), hex(&sha)));
+    let written = write(&aside, bytes);
+    if written.is_err() {
+        // The first error is the one to tell.
+        let _ = std::fs::remove_file(&aside);
+    }
+    written?;
+    let path = path_of(dir, &sha);
+    std::fs::rename(&aside, &path).map_err(JournalError::io("rename to", &path))?;
+    for directory in [&objects, dir] {
+        File::open(directory)
+            .and_then(|file| file.sync_all())
+            .map_err(JournalError::io("sync", directory))?;
+    }
+    Ok(sha)
+}
+
+/// The bytes with this hash.
+///
+/// # Errors
+/// [`JournalError::ObjectMissing`], or [`JournalError::ObjectDamaged`] if the file's bytes have
+/// another hash.
+pub fn get(dir: &Path, sha: &[u8; 32]) -> Result<Vec<u8>, JournalError> {
+    let path = path_of(dir, sha);
+    let bytes = match std::fs::read(&path) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            return Err(JournalError::ObjectMissing { path });
+        }
+        read => read.map_err(JournalError::io("read", &path))?,
+    };
+    if Sha256::digest(&bytes)[..] != sha[..] {
+        return Err(JournalError::ObjectDamaged { path });
+    }
+    Ok(bytes)
+}
+
+/// A hash as its file name: 64 lower-case digits.
+pub fn hex(sha: &[u8; 32]) -> String {
+    sha.iter().flat_map(|byte| [byte >> 4, byte & 15]).map(|n| DIGITS[usize::from(n)]).collect()
+}
+
+const DIGITS: [char; 16] =
+    ['0', '1', '2', '3', '4', '5', '6', '7', '8', '9', 'a', 'b', 'c', 'd', 'e', 'f'];
+
+fn path_of(dir: &Path, sha: &[u8; 32]) -> PathBuf {
+    dir.join("objects").join(hex(sha))
+}
+
+fn write(path: &Path, bytes: &[u8]) -> Result<(), JournalError> {
+    let mut options = OpenOptions::new();
+    options.write(true).create(true).truncate(true).mode(0o600);
+    let written = options.open(path).and_then(|mut file| {
+        file.write_all(bytes)?;
+        file.sync_all()
+    });
+    written.map_err(|error| match error.kind() {
+        std::io::ErrorKind::StorageFull => {
+            JournalError::DiskFull { path: path.to_owned(), bytes: bytes.len() as u64 }
+        }
+        _ => JournalError::io("write", path)(error),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_object_comes_back_under_the_hash_of_its_bytes() {
+        let dir = tempfile::tempdir().unwrap();
+        let sha = put(dir.path(), b"abc").unwrap();
+        assert_eq!(hex(&sha), "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
+        assert_eq!(put(dir.path(), b"abc").unwrap(), sha);
+        assert_eq!(get(dir.path(), &sha).unwrap(), b"abc");
+        assert_eq!(std::fs::read_dir(dir.path().join("objects")).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn a_damaged_object_is_never_returned_and_is_mended_by_storing_it_again() {
+        let dir = tempfile::tempdir().unwrap();
+        let sha = put(dir.path(), b"abc").unwrap();
+        std::fs::write(path_of(dir.path(), &sha), b"abd").unwrap();
+        assert!(matches!(get(dir.path(), &sha), Err(JournalError::ObjectDamaged { .. })));
+        put(dir.path(), b"abc").unwrap();
+        assert_eq!(get(dir.path(), &sha).unwrap(), b"abc");
+        let missing = get(dir.path(), &[0; 32]);
+        assert!(matches!(missing, Err(JournalError::ObjectMissing { .. })));
+    }
+}

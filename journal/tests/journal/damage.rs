@@ -1,0 +1,270 @@
+//! Any byte that is not what was written is found, and named where it lies.
+
+use crate::support::{Random, SMALL, append, closed, options, patch, path, places, read, writable};
+use journal::header::{MAGIC, VERSION};
+use journal::{End, Finding, Journal, JournalError, Report, Writer, verify};
+use proptest::prelude::*;
+use std::os::unix::fs::FileExt;
+use std::path::Path;
+
+fn report(dir: &Path) -> Report {
+    verify(dir, &mut |_| ()).unwrap()
+}
+
+/// Segment, offset and expected sequence of the first damage that reading meets.
+fn damage(dir: &Path) -> (u32, u64, u64) {
+    match read(dir) {
+        Err(JournalError::Damaged { segment, offset, expected_seq, .. }) => {
+            (segment, offset, expected_seq)
+        }
+        other => panic!("not damaged: {:?}", other.map(|(slots, end)| (slots.len(), end))),
+    }
+}
+
+#[test]
+fn every_flipped_bit_of_a_sealed_segment_is_found_in_its_frame() {
+    let dir = tempfile::tempdir().unwrap();
+    closed(dir.path(), 60, 11);
+    let places = places(dir.path());
+    let bytes = std::fs::read(path(dir.path(), 0)).unwrap();
+    let (_, last_offset, last_len, last_seq, _) = *places.last().unwrap();
+    let used = (last_offset as usize + last_len).next_multiple_of(64) + 192;
+    let footer = used as u64 - 192;
+    let mut random = Random(12);
+    let mut expected = Vec::new();
+    for at in (0..used).chain((0..200).map(|_| used + random.below(SMALL as usize - used))) {
+        let at = at as u64;
+        let frame = places
+            .iter()
+            .find(|(_, offset, len, ..)| (*offset..offset + *len as u64).contains(&at));
+        let before = places.iter().rev().find(|(_, offset, len, ..)| offset + *len as u64 <= at);
+        let next_seq = before.map_or(0, |(.., seq, last)| seq + u64::from(*last));
+        expected.push(match frame {
+            _ if at < 128 => (at, 0, 0),
+            _ if at < 4096 => (at, at, 0),
+            Some((_, offset, _, seq, _)) => (at, *offset, *seq),
+            // Padding is named by its start, the footer by its own, what follows by the byte.
+            None if at < footer => {
+                let (_, offset, len, ..) = before.unwrap();
+                (at, offset + *len as u64, next_seq)
+            }
+            None if at < footer + 128 => (at, footer, last_seq),
+            None => (at, at, last_seq + 1),
+        });
+    }
+    assert!(report(dir.path()).is_sealed());
+    let file = writable(dir.path(), 0);
+    for (at, offset, seq) in expected {
+        for bit in 0..8 {
+            file.write_all_at(&[bytes[at as usize] ^ 1 << bit], at).unwrap();
+            let findings = report(dir.path()).findings;
+            let [Finding { segment: 0, offset: found, expected_seq, what }] = &findings[..] else {
+                panic!("byte {at} bit {bit}: {findings:?}");
+            };
+            assert_eq!((*found, *expected_seq), (offset, seq), "byte {at} bit {bit}: {what}");
+        }
+        file.write_all_at(&bytes[at as usize..=at as usize], at).unwrap();
+    }
+    assert!(report(dir.path()).is_sealed());
+}
+
+#[test]
+fn a_slot_cut_in_the_middle_is_a_torn_tail_and_the_slots_before_it_are_whole() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut writer = Writer::create(&options(dir.path())).unwrap();
+    let mut random = Random(13);
+    let slots = append(&mut writer, 0, 40, &mut random);
+    let long = crate::support::frame(ringbuf_layout::Kind::Trade, 40, 0, &mut random);
+    let output = crate::support::frame(ringbuf_layout::Kind::Indicator, 40, 1, &mut random);
+    crate::support::append_slot(&mut writer, 40, &[long, output]).unwrap();
+    drop(writer);
+    let places = places(dir.path());
+    let [.., (_, first, ..), (segment, offset, len, 40, true)] = places[..] else {
+        panic!("two frames in the last slot");
+    };
+    for cut in [vec![0; len], vec![0; 64], vec![7; len]] {
+        patch(dir.path(), segment, offset, &cut);
+        let (found, end) = read(dir.path()).unwrap();
+        assert!(found == slots);
+        let End::Torn { segment: s, offset: whole, bytes, reason } = end else {
+            panic!("{end:?}");
+        };
+        assert!(s == segment && whole <= first && whole + bytes > first, "{reason}");
+        let report = report(dir.path());
+        assert!(report.findings.is_empty() && report.slots == 40);
+    }
+}
+
+#[test]
+fn a_hole_with_valid_frames_after_it_is_damage_even_without_a_footer() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut writer = Writer::create(&options(dir.path())).unwrap();
+    append(&mut writer, 0, 300, &mut Random(14));
+    drop(writer);
+    let (segment, offset, len, seq, _) = places(dir.path())[100];
+    patch(dir.path(), segment, offset, &vec![0; len]);
+    assert_eq!(damage(dir.path()), (segment, offset, seq));
+    assert_eq!(report(dir.path()).findings.len(), 1);
+}
+
+#[test]
+fn frames_that_are_swapped_doubled_or_misplaced_are_found() {
+    let dir = tempfile::tempdir().unwrap();
+    closed(dir.path(), 2_000, 15);
+    let bytes = std::fs::read(path(dir.path(), 0)).unwrap();
+    let other = std::fs::read(path(dir.path(), 1)).unwrap();
+    let places = places(dir.path());
+    // Slots of one frame of one line, so that only the sequence tells them apart.
+    let frame = |segment: u32, nth: usize| {
+        let alone = places.windows(2).filter(|pair| pair[0].4 && pair[1].4).map(|pair| pair[1]);
+        alone.filter(|place| place.0 == segment && place.2 == 64).nth(nth).unwrap()
+    };
+    let (a, b) = (frame(0, 20), frame(0, 40));
+    let line = |bytes: &[u8], at: u64| bytes[at as usize..at as usize + 64].to_vec();
+    let check = |name: &str, expected: (u32, u64, usize, u64, bool)| {
+        let (segment, offset, _, seq, _) = expected;
+        assert_eq!(damage(dir.path()), (segment, offset, seq), "{name}");
+        patch(dir.path(), 0, 0, &bytes);
+    };
+    patch(dir.path(), 0, a.1, &line(&bytes, b.1));
+    patch(dir.path(), 0, b.1, &line(&bytes, a.1));
+    check("swapped", a);
+    patch(dir.path(), 0, b.1, &line(&bytes, a.1));
+    check("doubled", b);
+    patch(dir.path(), 0, a.1, &line(&other, frame(1, 3).1));
+    check("of another segment", a);
+    assert_eq!(read(dir.path()).unwrap().1, End::Sealed);
+}
+
+#[test]
+fn segments_that_are_swapped_missing_short_or_foreign_are_found() {
+    let dir = tempfile::tempdir().unwrap();
+    closed(dir.path(), 2_000, 16);
+    let first_of = |n| places(dir.path()).into_iter().find(|place| place.0 == n).unwrap().3;
+    let (second, third) = (first_of(1), first_of(2));
+    let aside = dir.path().join("aside");
+    std::fs::rename(path(dir.path(), 1), &aside).unwrap();
+    assert_eq!(damage(dir.path()), (2, 0, second), "missing");
+    std::fs::copy(path(dir.path(), 2), path(dir.path(), 1)).unwrap();
+    assert_eq!(damage(dir.path()), (1, 0, second), "a copy of the next one");
+    std::fs::rename(&aside, path(dir.path(), 1)).unwrap();
+
+    let whole = std::fs::read(path(dir.path(), 2)).unwrap();
+    std::fs::remove_file(path(dir.path(), 2)).unwrap();
+    std::fs::write(path(dir.path(), 2), &whole[..whole.len() - 4096]).unwrap();
+    assert_eq!(damage(dir.path()), (2, 0, third), "short");
+    std::fs::write(path(dir.path(), 2), b"").unwrap();
+    assert_eq!(damage(dir.path()), (2, 0, third), "empty");
+    std::fs::write(path(dir.path(), 2), vec![b'x'; whole.len()]).unwrap();
+    assert_eq!(damage(dir.path()), (2, 0, third), "foreign");
+    std::fs::write(path(dir.path(), 2), &whole).unwrap();
+    assert_eq!(read(dir.path()).unwrap().1, End::Sealed);
+}
+
+#[test]
+fn a_sealed_last_segment_that_lost_its_footer_or_header_is_damaged_not_open() {
+    let dir = tempfile::tempdir().unwrap();
+    closed(dir.path(), 30, 17);
+    let bytes = std::fs::read(path(dir.path(), 0)).unwrap();
+    let (_, offset, len, ..) = *places(dir.path()).last().unwrap();
+    patch(dir.path(), 0, offset + len as u64, &[0; 192]);
+    assert_eq!(damage(dir.path()), (0, offset + len as u64, 29));
+    patch(dir.path(), 0, 0, &bytes);
+    patch(dir.path(), 0, 0, &[0; 4096]);
+    assert_eq!(damage(dir.path()), (0, 0, 0));
+}
+
+#[test]
+fn a_segment_left_unsealed_by_a_crash_is_read_through_unless_frames_are_missing() {
+    let dir = tempfile::tempdir().unwrap();
+    let slots = closed(dir.path(), 1_000, 20);
+    let places = places(dir.path());
+    let last = *places.iter().rfind(|place| place.0 == 0).unwrap();
+    let slot = places.iter().find(|place| place.3 == last.3).unwrap().1;
+    let end = last.1 + last.2 as u64;
+    // As if killed after the roll, before the helper sealed it.
+    patch(dir.path(), 0, end, &vec![0; (SMALL - end) as usize]);
+    patch(dir.path(), 1, 64, &[0; 8]);
+    patch(dir.path(), 2, 64, &[0; 8]);
+    assert_eq!(damage(dir.path()), (0, end, last.3), "read-only, so it had a footer");
+    let private = std::os::unix::fs::PermissionsExt::from_mode(0o600);
+    std::fs::set_permissions(path(dir.path(), 0), private).unwrap();
+    let journal = Journal::open(dir.path()).unwrap();
+    let mut frames = journal.frames();
+    while frames.next_seq() <= last.3 + 1 {
+        frames.next().unwrap();
+    }
+    assert!(frames.next_seq() < slots.len() as u64, "read on into the next segment");
+    patch(dir.path(), 0, slot, &vec![0; (end - slot) as usize]);
+    assert_eq!(damage(dir.path()), (0, slot, last.3), "the next segment does not go on here");
+}
+
+#[test]
+fn a_segment_from_a_twin_journal_breaks_the_chain_of_digests() {
+    let (dir, twin) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    closed(dir.path(), 2_000, 18);
+    // The same shapes and sequences with other prices, as another run of a directory would have.
+    let mut writer = Writer::create(&options(twin.path())).unwrap();
+    for (seq, mut slot) in read(dir.path()).unwrap().0.into_iter().enumerate() {
+        slot[0][32] ^= 1;
+        crate::support::append_slot(&mut writer, seq as u64, &slot).unwrap();
+    }
+    writer.close().unwrap();
+    std::fs::remove_file(path(dir.path(), 1)).unwrap();
+    std::fs::copy(path(twin.path(), 1), path(dir.path(), 1)).unwrap();
+    let (segment, offset, _) = damage(dir.path());
+    assert_eq!((segment, offset), (1, 0));
+}
+
+/// Rewrites the header's first line with a valid CRC.
+fn patch_header(dir: &Path, at: usize, bytes: &[u8]) {
+    let mut page = std::fs::read(path(dir, 0)).unwrap();
+    page[at..at + bytes.len()].copy_from_slice(bytes);
+    let crc = crc32c::crc32c_append(crc32c::crc32c(&page[..12]), &page[16..64]);
+    page[12..16].copy_from_slice(&crc.to_le_bytes());
+    patch(dir, 0, 0, &page[..64]);
+}
+
+#[test]
+fn a_newer_format_another_layout_and_a_foreign_file_are_refused_by_name() {
+    let dir = tempfile::tempdir().unwrap();
+    closed(dir.path(), 3, 19);
+    let check = |what: &str| {
+        let error = Journal::open(dir.path()).unwrap_err();
+        assert!(error.to_string().contains(what), "{error}");
+        assert!(verify(dir.path(), &mut |_| ()).unwrap_err().to_string().contains(what));
+    };
+    patch_header(dir.path(), 8, &(VERSION + 1).to_le_bytes());
+    check("written by a newer format: version 2");
+    patch_header(dir.path(), 8, &VERSION.to_le_bytes());
+    patch_header(dir.path(), 48, &[1; 8]);
+    check("written with record layout 0101010101010101");
+    patch(dir.path(), 0, 0, b"some other file's first bytes, of no interest to us");
+    check("not a journal");
+    assert_eq!(MAGIC[0], 0x89);
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(48))]
+
+    #[test]
+    fn random_bytes_anywhere_never_panic_and_never_pass_for_what_was_written(
+        seed: u64,
+        sealed: bool,
+        garbage in proptest::collection::vec((0..SMALL, proptest::collection::vec(any::<u8>(), 1..300)), 1..6),
+    ) {
+        let dir = tempfile::tempdir().unwrap();
+        let mut writer = Writer::create(&options(dir.path())).unwrap();
+        let slots = append(&mut writer, 0, 120, &mut Random(seed));
+        if sealed { writer.close().unwrap(); } else { drop(writer); }
+        for (offset, bytes) in garbage {
+            let len = bytes.len().min((SMALL - offset) as usize);
+            patch(dir.path(), 0, offset, &bytes[..len]);
+        }
+        if let Ok((found, end)) = read(dir.path()) {
+            prop_assert!(found.len() <= slots.len() && found[..] == slots[..found.len()]);
+            prop_assert!(end != End::Sealed || found.len() == slots.len());
+        }
+        let _ = verify(dir.path(), &mut |_| ());
+    }
+}

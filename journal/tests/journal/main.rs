@@ -1,0 +1,6 @@
+//! What the journal promises: writing, reading back, damage, crashes.
+
+mod crash;
+mod damage;
+mod support;
+mod writing;

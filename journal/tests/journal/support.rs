@@ -1,0 +1,149 @@
+//! Slots of random frames, a journal of them, and what a reader makes of it.
+
+use journal::{End, Journal, JournalError, Options, Writer};
+use ringbuf_layout::frame::{FLAGS_OFFSET, Header, Kind, LAST, fields_of};
+use std::fs::{File, Permissions};
+use std::os::unix::fs::{FileExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+
+/// A frame without CRC and `last` bit, and the frames of one input.
+pub type Bytes = Vec<u8>;
+pub type Slot = Vec<Bytes>;
+
+/// The smallest segment, so that a test rolls often.
+pub const SMALL: u64 = 256 << 10;
+
+/// A small stream of random numbers (`SplitMix64`), the same on every machine.
+pub struct Random(pub u64);
+
+impl Random {
+    pub fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
+        let z = (self.0 ^ self.0 >> 30).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        let z = (z ^ z >> 27).wrapping_mul(0x94D0_49BB_1331_11EB);
+        z ^ z >> 31
+    }
+
+    pub fn below(&mut self, bound: usize) -> usize {
+        (self.next() % bound as u64) as usize
+    }
+}
+
+/// A frame as it lies in the ring: random content, CRC and `last` bit 0.
+pub fn frame(kind: Kind, seq: u64, index: u8, random: &mut Random) -> Vec<u8> {
+    let len = fields_of(kind).1;
+    let mut bytes: Vec<u8> = (0..len / 8).flat_map(|_| random.next().to_le_bytes()).collect();
+    let ts = 1_000 + seq as i64;
+    let head = Header {
+        crc32c: 0,
+        kind: kind as u8,
+        index,
+        len: len as u16,
+        seq,
+        ts_event: ts,
+        ts_recv: ts,
+    };
+    bytes[..32].copy_from_slice(bytemuck::bytes_of(&head));
+    bytes[FLAGS_OFFSET] &= !LAST;
+    bytes
+}
+
+/// One slot: an input and up to 19 outputs, of 64 to 576 bytes.
+pub fn slot(seq: u64, random: &mut Random) -> Slot {
+    let inputs = [Kind::Trade, Kind::Trade, Kind::Quote, Kind::Timer];
+    let outputs =
+        [Kind::Verdict, Kind::Bar, Kind::Indicator, Kind::Decision, Kind::Order, Kind::StateHash];
+    let more = if random.below(4) == 0 { random.below(20) as u8 } else { 0 };
+    let mut frames = vec![frame(inputs[random.below(4)], seq, 0, random)];
+    for index in 1..=more {
+        frames.push(frame(outputs[random.below(6)], seq, index, random));
+    }
+    frames
+}
+
+pub fn options(dir: &Path) -> Options {
+    Options { segment_bytes: SMALL, created_ns: 7, ..Options::new(dir) }
+}
+
+/// Appends whole slots until there are `until`, and returns them.
+pub fn append(writer: &mut Writer, from: u64, until: u64, random: &mut Random) -> Vec<Slot> {
+    (from..until)
+        .map(|seq| {
+            let slot = slot(seq, random);
+            append_slot(writer, seq, &slot).unwrap();
+            slot
+        })
+        .collect()
+}
+
+pub fn append_slot(writer: &mut Writer, seq: u64, slot: &[Bytes]) -> Result<(), JournalError> {
+    writer.begin(seq)?;
+    for (index, frame) in slot.iter().enumerate() {
+        writer.append(frame, index + 1 == slot.len());
+    }
+    writer.publish();
+    Ok(())
+}
+
+/// Reads all whole slots, without CRC and `last` bit, and how it ends.
+pub fn read(dir: &Path) -> Result<(Vec<Slot>, End), JournalError> {
+    let journal = Journal::open(dir)?;
+    let mut frames = journal.frames();
+    let (mut slots, mut slot) = (Vec::new(), Vec::new());
+    while let Some(frame) = frames.next()? {
+        let mut bytes = frame.bytes.to_vec();
+        bytes[..4].fill(0);
+        bytes[FLAGS_OFFSET] &= !LAST;
+        slot.push(bytes);
+        if frame.is_last() {
+            slots.push(std::mem::take(&mut slot));
+        }
+    }
+    assert!(slot.is_empty(), "only whole slots are yielded");
+    Ok((slots, frames.end().expect("it has ended").clone()))
+}
+
+/// A closed journal of this many random slots.
+pub fn closed(dir: &Path, slots: u64, seed: u64) -> Vec<Slot> {
+    let mut writer = Writer::create(&options(dir)).unwrap();
+    let slots = append(&mut writer, 0, slots, &mut Random(seed));
+    writer.close().unwrap();
+    slots
+}
+
+pub fn path(dir: &Path, segment: u32) -> PathBuf {
+    dir.join(format!("segment-{segment:08}.gmj"))
+}
+
+/// A segment's file to be damaged, sealed or not; the permissions stay.
+pub fn writable(dir: &Path, segment: u32) -> File {
+    let path = path(dir, segment);
+    let mode = std::fs::metadata(&path).unwrap().permissions();
+    std::fs::set_permissions(&path, Permissions::from_mode(0o600)).unwrap();
+    let file = File::options().write(true).open(&path).unwrap();
+    std::fs::set_permissions(&path, mode).unwrap();
+    file
+}
+
+/// Overwrites bytes of a segment.
+pub fn patch(dir: &Path, segment: u32, offset: u64, bytes: &[u8]) {
+    writable(dir, segment).write_all_at(bytes, offset).unwrap();
+}
+
+/// Places of all frames in reading order: segment, offset, length, sequence, last.
+pub fn places(dir: &Path) -> Vec<(u32, u64, usize, u64, bool)> {
+    let journal = Journal::open(dir).unwrap();
+    let mut frames = journal.frames();
+    let mut places = Vec::new();
+    while let Some(frame) = frames.next().unwrap() {
+        let seq = frame.head().seq;
+        places.push((frame.segment, frame.offset, frame.bytes.len(), seq, frame.is_last()));
+    }
+    places
+}
+
+/// Files of segments in the directory, spares included.
+pub fn segment_files(dir: &Path) -> usize {
+    let entries = std::fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().file_name());
+    entries.filter(|name| name.to_string_lossy().ends_with(".gmj")).count()
+}

@@ -1,0 +1,204 @@
+//! What can be typed.
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use std::path::PathBuf;
+
+const VERSION: &str = concat!(env!("CARGO_PKG_VERSION"), " (", env!("GRANDMODEL_BUILD"), ")");
+
+const EXAMPLES: &str = "\
+Examples:
+  grandmodel run                                   five synthetic days, a journal, a summary
+  grandmodel run --source lean-trade:spy.zip --journal J --json
+  grandmodel replay J                              prove the run bit for bit
+  grandmodel journal export J --record bar --format csv -o bars.csv
+  grandmodel journal export J --record tick --format csv -o - | head
+  grandmodel config init > grandmodel.toml         a commented config
+  cat trades.csv | grandmodel run -c csv.toml      live from a pipe, with a source csv:-
+
+Exit codes: 0 ended, or interrupted and drained; 1 findings, or the run ended early; 2 did not start.";
+
+/// Turns market data into risk-checked orders, records everything in a memory-mapped journal, and can
+/// replay every run bit for bit.
+#[derive(Debug, Parser)]
+#[command(name = "grandmodel", version = VERSION, after_help = EXAMPLES, max_term_width = 100)]
+pub struct Cli {
+    /// Print one JSON object on stdout; people's text goes to stderr
+    #[arg(long, global = true)]
+    pub json: bool,
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Run sources through the engine into a journal, until they end or Ctrl-C
+    Run(Run),
+    /// Replay a journal and compare every output bit by bit
+    Replay(Replay),
+    /// Look into, check and convert a journal
+    Journal(Journal),
+    /// Check, show or write a config
+    Config(Config),
+}
+
+/// `run`
+#[derive(Args, Debug)]
+#[command(after_help = run_help())]
+pub struct Run {
+    /// Config file (TOML); without one the embedded default runs
+    #[arg(short, long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// FORMAT:PATH, repeatable; replaces the config's sources
+    #[arg(long, value_name = "SPEC")]
+    pub source: Vec<String>,
+    /// Journal directory; the next free ./journal/<n> if not given
+    #[arg(long, value_name = "DIR")]
+    pub journal: Option<PathBuf>,
+    /// Thread layout: fused or auto
+    #[arg(long, value_name = "NAME")]
+    pub layout: Option<String>,
+    /// max, realtime, or so many times real time
+    #[arg(long, value_name = "max|realtime|N", default_value = "max")]
+    pub pace: String,
+    /// First event time, such as 2013-10-07T14:00:00Z
+    #[arg(long, value_name = "T")]
+    pub from: Option<String>,
+    /// Event time to stop before
+    #[arg(long, value_name = "T")]
+    pub to: Option<String>,
+    /// Only these symbols
+    #[arg(long, value_name = "S,…", value_delimiter = ',')]
+    pub symbols: Vec<String>,
+}
+
+fn run_help() -> String {
+    let formats: Vec<String> =
+        gateways::FORMATS.iter().map(|(name, what)| format!("  {name:<12} {what}")).collect();
+    format!(
+        "Formats of --source:\n{}\n\nExamples:\n  grandmodel run\n  \
+         grandmodel run --source synthetic:seed=7,days=1,instruments=8\n  \
+         grandmodel run --source lean-trade:spy.zip --source lean-trade:ibm.zip --journal J --json\n  \
+         grandmodel run -c my.toml --from 2013-10-07T13:30:00Z --to 2013-10-07T20:00:00Z",
+        formats.join("\n")
+    )
+}
+
+/// `replay`
+#[derive(Args, Debug)]
+pub struct Replay {
+    /// Journal directory
+    pub dir: PathBuf,
+    /// Stop after this sequence
+    #[arg(long, value_name = "SEQ")]
+    pub until: Option<u64>,
+}
+
+/// `journal`
+#[derive(Args, Debug)]
+pub struct Journal {
+    /// What to do with it.
+    #[command(subcommand)]
+    pub command: JournalCommand,
+}
+
+/// The journal's commands.
+#[derive(Debug, Subcommand)]
+pub enum JournalCommand {
+    /// What it holds: run, config, instruments, sequences, counts
+    Describe {
+        /// Journal directory
+        dir: PathBuf,
+    },
+    /// Check every byte; exit 1 and the damaged frame if anything is wrong
+    Verify {
+        /// Journal directory
+        dir: PathBuf,
+    },
+    /// Print frames, field by field
+    Dump(Dump),
+    /// Write one kind of record as a table
+    Export(Export),
+}
+
+/// `journal dump`
+#[derive(Args, Debug)]
+pub struct Dump {
+    /// Journal directory
+    pub dir: PathBuf,
+    /// First sequence
+    #[arg(long, value_name = "SEQ", default_value_t = 0)]
+    pub from: u64,
+    /// At most so many frames
+    #[arg(long, value_name = "N")]
+    pub limit: Option<u64>,
+    /// Only records of this kind, such as trade, bar, session
+    #[arg(long, value_name = "KIND")]
+    pub kind: Option<String>,
+}
+
+/// `journal export`
+#[derive(Args, Debug)]
+pub struct Export {
+    /// Journal directory
+    pub dir: PathBuf,
+    /// Which record
+    #[arg(long, value_name = "KIND")]
+    pub record: Record,
+    /// Of the table
+    #[arg(long, value_enum, default_value = "csv")]
+    pub format: Format,
+    /// File to write; `-` is stdout
+    #[arg(short, long, value_name = "FILE")]
+    pub output: PathBuf,
+}
+
+/// What can be exported.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Record {
+    /// Trades and quotes with their verdicts.
+    Tick,
+    /// Closed bars.
+    Bar,
+    /// The account.
+    Portfolio,
+}
+
+/// Of an export.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Format {
+    /// Comma-separated, with a header.
+    Csv,
+    /// Apache Parquet.
+    Parquet,
+    /// One JSON object a line.
+    Jsonl,
+}
+
+/// `config`
+#[derive(Args, Debug)]
+pub struct Config {
+    /// What to do with it.
+    #[command(subcommand)]
+    pub command: ConfigCommand,
+}
+
+/// The config's commands.
+#[derive(Debug, Subcommand)]
+pub enum ConfigCommand {
+    /// List all violations of a config file
+    Check {
+        /// Config file
+        #[arg(short, long, value_name = "FILE")]
+        config: PathBuf,
+    },
+    /// Print the resolved config with its hash
+    Show {
+        /// Config file; the embedded default if not given
+        #[arg(short, long, value_name = "FILE")]
+        config: Option<PathBuf>,
+    },
+    /// Print a commented example
+    Init,
+}

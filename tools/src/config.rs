@@ -1,0 +1,75 @@
+//! `config check|show|init`, and reading a config file.
+
+use crate::cli::{self, ConfigCommand};
+use crate::say::{Exit, Say, print};
+use engine::Problem;
+use engine::config::Config;
+use serde_json::{Map, json};
+use std::path::Path;
+
+/// `config …`
+pub fn config(arguments: &cli::Config, say: Say) -> Result<Exit, Problem> {
+    match &arguments.command {
+        ConfigCommand::Check { config } => check(config, say),
+        ConfigCommand::Show { config } => {
+            let config = load(config.as_deref())?;
+            let (text, hash) = (config.text(), hash(&config));
+            if say.json {
+                let fields = [("semantic_hash", json!(hash)), ("config", json!(text))];
+                say.answer(fields.map(|(k, v)| (k.to_string(), v)).into_iter().collect());
+            } else {
+                print(&format!("# semantic hash {hash}\n{text}"));
+            }
+            Ok(Exit::Done)
+        }
+        ConfigCommand::Init => {
+            if say.json {
+                say.answer(Map::from_iter([("config".into(), json!(engine::config::TEMPLATE))]));
+            } else {
+                print(engine::config::TEMPLATE.trim_end());
+            }
+            Ok(Exit::Done)
+        }
+    }
+}
+
+fn check(file: &Path, say: Say) -> Result<Exit, Problem> {
+    let text = read(file)?;
+    let violations = Config::check(&text).err().unwrap_or_default();
+    let list: Vec<_> = violations
+        .iter()
+        .map(|v| json!({ "line": v.line, "key": v.key, "what": v.what }))
+        .collect();
+    if violations.is_empty() {
+        say.text(&format!("{}: valid", file.display()));
+    }
+    for v in &violations {
+        say.text(&format!("{}:{}: {}: {}", file.display(), v.line, v.key, v.what));
+    }
+    let exit = if violations.is_empty() { Exit::Done } else { Exit::Findings };
+    say.answer(Map::from_iter([("violations".to_string(), json!(list))]));
+    Ok(exit)
+}
+
+/// SHA-256 of the resolved `[semantic]`, hex.
+pub fn hash(config: &Config) -> String {
+    journal::objects::hex(&config.semantic_hash())
+}
+
+/// The config of a file, or the embedded default.
+pub fn load(file: Option<&Path>) -> Result<Config, Problem> {
+    match file {
+        Some(file) => Config::parse(&read(file)?, &file.display().to_string()),
+        None => Ok(Config::default()),
+    }
+}
+
+fn read(file: &Path) -> Result<String, Problem> {
+    std::fs::read_to_string(file).map_err(|error| {
+        Problem::new(
+            format!("cannot read the config: {error}"),
+            file.display().to_string(),
+            "check the path, or write one: grandmodel config init > FILE",
+        )
+    })
+}

@@ -1,0 +1,185 @@
+//! Turns the frames of a slot into rows.
+
+use super::Cell;
+use crate::cli::Record;
+use journal::FrameRef;
+use ringbuf_layout::frame::NO_INSTRUMENT;
+use ringbuf_layout::input::text_of;
+use ringbuf_layout::names::TRADE_SUSPICIOUS;
+use ringbuf_layout::units::PRICE_DIGITS;
+use ringbuf_layout::{
+    Bar, BarFlags, BookLevel, Frame, Instrument, Money, Portfolio, Price, Quote, Reasons, Side,
+    Size, Trade, Verdict,
+};
+
+/// The frames of one slot.
+#[derive(Debug, Default)]
+pub struct Slot<'a> {
+    frames: Vec<FrameRef<'a>>,
+}
+
+impl<'a> Slot<'a> {
+    /// Adds the next frame.
+    pub fn push(&mut self, frame: &FrameRef<'a>) {
+        self.frames.push(*frame);
+    }
+
+    /// Makes room for the next slot.
+    pub fn clear(&mut self) {
+        self.frames.clear();
+    }
+
+    fn first<T: Frame>(&self) -> Option<T> {
+        self.all().next()
+    }
+
+    /// The records of a kind. Money is 16-byte aligned and a frame is not, so they are copied.
+    fn all<T: Frame>(&self) -> impl Iterator<Item = T> + '_ {
+        let of_kind = self.frames.iter().filter(|frame| frame.kind() == T::KIND);
+        of_kind.map(|frame| bytemuck::pod_read_unaligned(frame.bytes))
+    }
+}
+
+/// Symbols and size precisions by instrument number.
+#[derive(Debug)]
+pub struct Symbols(Vec<(String, u8)>);
+
+impl Symbols {
+    /// From the journal's instrument records.
+    pub fn new(table: &[Instrument]) -> Self {
+        Self(table.iter().map(|i| (text_of(&i.symbol).to_string(), i.size_precision)).collect())
+    }
+
+    fn symbol(&self, instrument: u32) -> Cell {
+        match self.0.get(instrument as usize) {
+            Some((symbol, _)) => Cell::Text(symbol.clone()),
+            None if instrument == NO_INSTRUMENT => Cell::Empty,
+            None => Cell::Text(format!("#{instrument}")),
+        }
+    }
+
+    fn size(&self, size: Size, instrument: u32) -> Cell {
+        let precision = self.0.get(instrument as usize).map_or(0, |(_, precision)| *precision);
+        Cell::Decimal(i128::from(size.0), u32::from(precision))
+    }
+}
+
+fn price(price: Price) -> Cell {
+    if price.is_defined() { Cell::Decimal(i128::from(price.0), PRICE_DIGITS) } else { Cell::Empty }
+}
+
+fn money(money: Money) -> Cell {
+    Cell::Decimal(money.0, PRICE_DIGITS)
+}
+
+fn text(text: &str) -> Cell {
+    if text.is_empty() { Cell::Empty } else { Cell::Text(text.to_string()) }
+}
+
+/// The rows of a record in a slot.
+pub fn of(record: Record, slot: &Slot<'_>, symbols: &Symbols) -> Vec<Vec<Cell>> {
+    match record {
+        Record::Tick => tick(slot, symbols).into_iter().collect(),
+        Record::Bar => slot.all::<Bar>().map(|bar| bar_row(&bar, symbols)).collect(),
+        Record::Portfolio => {
+            slot.all::<Portfolio>().map(|account| account_row(&account, symbols)).collect()
+        }
+    }
+}
+
+/// `ok`, `flag:R+R` or `reject:R+R`.
+fn verdict(slot: &Slot<'_>) -> Cell {
+    Cell::Text(slot.first::<Verdict>().map_or("ok".to_string(), |verdict| {
+        let word = if verdict.tail.side == 1 { "reject" } else { "flag" };
+        format!("{word}:{}", Reasons(verdict.reasons))
+    }))
+}
+
+fn tick(slot: &Slot<'_>, symbols: &Symbols) -> Option<Vec<Cell>> {
+    let frame = slot.frames.first()?;
+    let (head, tail) = (frame.head(), frame.tail());
+    let instrument = tail.instrument;
+    let size = |size: Size| symbols.size(size, instrument);
+    let mut flags = Cell::Empty;
+    // price, size, bid, ask, bid_size, ask_size
+    let (kind, values) = if let Some(trade) = slot.first::<Trade>() {
+        if trade.tail.flags & TRADE_SUSPICIOUS != 0 {
+            flags = text("suspicious");
+        }
+        let [bid, ask, bid_size, ask_size] = [const { Cell::Empty }; 4];
+        ("trade", [price(trade.price), size(trade.size), bid, ask, bid_size, ask_size])
+    } else if let Some(quote) = slot.first::<Quote>() {
+        let sizes = [(quote.bid, quote.bid_size), (quote.ask, quote.ask_size)]
+            .map(|(side, s)| if side.is_defined() { size(s) } else { Cell::Empty });
+        let [bid_size, ask_size] = sizes;
+        let (bid, ask) = (price(quote.bid), price(quote.ask));
+        ("quote", [Cell::Empty, Cell::Empty, bid, ask, bid_size, ask_size])
+    } else if let Some(level) = slot.first::<BookLevel>() {
+        let [bid, ask, bid_size, ask_size] = [const { Cell::Empty }; 4];
+        ("book", [price(level.price), size(level.size), bid, ask, bid_size, ask_size])
+    } else {
+        return None;
+    };
+    let [at, quantity, bid, ask, bid_size, ask_size] = values;
+    Some(vec![
+        Cell::Int(head.seq as i64),
+        symbols.symbol(instrument),
+        Cell::Int(head.ts_event),
+        Cell::Int(head.ts_recv),
+        text(kind),
+        at,
+        quantity,
+        text(Side::name(tail.side)),
+        bid,
+        ask,
+        bid_size,
+        ask_size,
+        flags,
+        verdict(slot),
+    ])
+}
+
+fn bar_row(bar: &Bar, symbols: &Symbols) -> Vec<Cell> {
+    let instrument = bar.tail.instrument;
+    let flags = BarFlags(bar.tail.flags & 0x7F);
+    let micro = bar.micro_count > 0;
+    let some = |cell: Cell| if micro { cell } else { Cell::Empty };
+    vec![
+        Cell::Int(bar.head.seq as i64),
+        symbols.symbol(instrument),
+        Cell::Int(i64::from(bar.timeframe_s)),
+        Cell::Int(bar.ts_open),
+        Cell::Int(bar.ts_close),
+        price(bar.open),
+        price(bar.high),
+        price(bar.low),
+        price(bar.close),
+        symbols.size(bar.volume, instrument),
+        Cell::Int(i64::from(bar.ticks)),
+        text(&flags.to_string()),
+        text("time"),
+        Cell::Int(bar.ts_first),
+        Cell::Int(bar.ts_last),
+        price(bar.vwap),
+        Cell::Int(i64::from(bar.micro_count)),
+        some(price(bar.micro_vwap)),
+        some(price(Price(bar.micro_change))),
+        some(Cell::Float(bar.micro_volatility)),
+    ]
+}
+
+fn account_row(account: &Portfolio, symbols: &Symbols) -> Vec<Cell> {
+    let instrument = account.tail.instrument;
+    let has_instrument = instrument != NO_INSTRUMENT;
+    vec![
+        Cell::Int(account.head.seq as i64),
+        Cell::Int(account.head.ts_event),
+        symbols.symbol(instrument),
+        if has_instrument { symbols.size(account.position, instrument) } else { Cell::Empty },
+        price(account.avg_price),
+        money(account.realized_pnl),
+        money(account.unrealized_pnl),
+        money(account.cash),
+        money(account.equity),
+    ]
+}

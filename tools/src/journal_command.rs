@@ -1,0 +1,247 @@
+//! `journal describe|verify|dump|export`.
+
+use crate::cli::{self, Dump, JournalCommand};
+use crate::export;
+use crate::run::{grouped, mib};
+use crate::say::{Exit, Lines, Say, aside, print, watched};
+use engine::Problem;
+use engine::calendar::utc;
+use engine::replay::text_of_field;
+use indicatif::ProgressBar;
+use journal::{End, Finding, FrameRef, Journal, Report};
+use ringbuf_layout::frame::{FLAGS_OFFSET, LAST, SHARED_FIELDS, fields_of};
+use ringbuf_layout::input::text_of;
+use ringbuf_layout::{Instrument, Kind, RunStart};
+use serde_json::{Map, Value, json};
+use std::path::Path;
+
+/// `journal …`
+pub fn journal(arguments: &cli::Journal, say: Say) -> Result<Exit, Problem> {
+    match &arguments.command {
+        JournalCommand::Describe { dir } => describe(dir, say),
+        JournalCommand::Verify { dir } => verify(dir, say),
+        JournalCommand::Dump(arguments) => dump(arguments, say),
+        JournalCommand::Export(arguments) => export::export(arguments, say),
+    }
+}
+
+/// Opens a journal for reading.
+pub fn open(dir: &Path) -> Result<Journal, Problem> {
+    Journal::open(dir).map_err(|e| Problem::from_journal(&e))
+}
+
+/// The next frame, or a problem.
+pub fn next<'a>(frames: &mut journal::Frames<'a>) -> Result<Option<FrameRef<'a>>, Problem> {
+    frames.next().map_err(|e| Problem::from_journal(&e))
+}
+
+fn checked(dir: &Path) -> Result<Report, Problem> {
+    let bar = if watched() { ProgressBar::new(0) } else { ProgressBar::hidden() };
+    let report = journal::verify(dir, &mut |progress| {
+        bar.set_length(progress.total);
+        bar.set_position(progress.done);
+    });
+    bar.finish_and_clear();
+    report.map_err(|e| Problem::from_journal(&e))
+}
+
+fn end_text(end: Option<&End>) -> String {
+    match end {
+        Some(End::Sealed) => "sealed".to_string(),
+        Some(End::Open { segment, offset }) => {
+            format!(
+                "open at segment {segment}, offset {offset}: the writer did not close it, or is alive"
+            )
+        }
+        Some(End::Torn { segment, offset, bytes, reason }) => format!(
+            "torn tail at segment {segment}, offset {offset}: {bytes} bytes after the last whole slot ({reason})"
+        ),
+        None => "hidden by damage".to_string(),
+    }
+}
+
+fn kinds<'a>(kinds: impl Iterator<Item = (Kind, u64)> + 'a) -> Map<String, Value> {
+    kinds.map(|(kind, count)| (kind.name().to_string(), json!(count))).collect()
+}
+
+fn report_json(report: &Report) -> Map<String, Value> {
+    let (first, last) = report.seqs.unzip();
+    let (from, to) = report.ts_event.unzip();
+    let value = json!({
+        "segments": report.segments, "sealed_segments": report.sealed_segments,
+        "frames": report.frames, "slots": report.slots, "bytes": report.bytes,
+        "first_seq": first, "last_seq": last, "first_ts_event": from, "last_ts_event": to,
+        "inputs": kinds(report.inputs()), "outputs": kinds(report.outputs()),
+        "end": end_text(report.end.as_ref()),
+        "findings": report.findings.iter().map(finding_json).collect::<Vec<_>>(),
+    });
+    if let Value::Object(map) = value { map } else { Map::new() }
+}
+
+fn finding_json(finding: &Finding) -> Value {
+    json!({
+        "segment": finding.segment, "file": finding.file_name(), "offset": finding.offset,
+        "expected_seq": finding.expected_seq, "what": finding.what,
+    })
+}
+
+fn verify(dir: &Path, say: Say) -> Result<Exit, Problem> {
+    let report = checked(dir)?;
+    for finding in &report.findings {
+        say.text(&format!(
+            "DAMAGED    {} at offset {}: {}; the frame of sequence {} should be there",
+            finding.file_name(),
+            finding.offset,
+            finding.what,
+            finding.expected_seq
+        ));
+    }
+    say.text(&report_text(&report));
+    say.answer(report_json(&report));
+    Ok(if report.findings.is_empty() { Exit::Done } else { Exit::Findings })
+}
+
+fn report_text(report: &Report) -> String {
+    let mut lines = Lines::default();
+    lines.put("segments", format!("{}, {} sealed", report.segments, report.sealed_segments));
+    lines.put("frames", format!("{} in {} slots", grouped(report.frames), grouped(report.slots)));
+    lines.put("bytes", format!("{} ({})", grouped(report.bytes), mib(report.bytes)));
+    if let Some((first, last)) = report.seqs {
+        lines.put("sequences", format!("{first} to {last}"));
+    }
+    lines.put("end", end_text(report.end.as_ref()));
+    lines.0.trim_end().to_string()
+}
+
+fn describe(dir: &Path, say: Say) -> Result<Exit, Problem> {
+    let report = checked(dir)?;
+    let journal = open(dir)?;
+    let start = engine::replay::run_start(&journal, dir)?;
+    let instruments = instruments(&journal)?;
+    let mut answer = report_json(&report);
+    let symbols: Vec<&str> = instruments.iter().map(|i| text_of(&i.symbol)).collect();
+    answer.insert("build".into(), json!(text_of(&start.build)));
+    answer.insert("epoch".into(), json!(start.epoch));
+    answer.insert("manifest".into(), json!(journal::objects::hex(&start.manifest)));
+    answer.insert("symbols".into(), json!(symbols));
+    say.text(&describe_text(dir, &report, &start, &instruments));
+    say.answer(answer);
+    Ok(if report.findings.is_empty() { Exit::Done } else { Exit::Findings })
+}
+
+fn describe_text(dir: &Path, report: &Report, start: &RunStart, table: &[Instrument]) -> String {
+    let mut lines = Lines(format!("{}\n", report_text(report)));
+    lines.put("written by", text_of(&start.build).to_string());
+    lines.put("started", utc(start.head.ts_recv));
+    lines.put(
+        "manifest",
+        format!("{}/objects/{}", dir.display(), journal::objects::hex(&start.manifest)),
+    );
+    if let Some((_, to)) = report.ts_event {
+        lines.put("event time", format!("up to {}", utc(to)));
+    }
+    for (title, kinds) in [
+        ("inputs", report.inputs().collect::<Vec<_>>()),
+        ("outputs", report.outputs().collect::<Vec<_>>()),
+    ] {
+        let words: Vec<String> =
+            kinds.iter().map(|(kind, n)| format!("{} {}", kind.name(), grouped(*n))).collect();
+        lines.put(title, words.join(", "));
+    }
+    for instrument in table {
+        let calendar = text_of(&instrument.calendar);
+        let tick = instrument.tick;
+        lines.put("instrument", format!("{} tick {tick}, {calendar}", text_of(&instrument.symbol)));
+    }
+    lines.0.trim_end().to_string()
+}
+
+/// The instruments of a journal: they stand behind the run start, before any other input.
+pub fn instruments(journal: &Journal) -> Result<Vec<Instrument>, Problem> {
+    let mut frames = journal.frames();
+    let mut table = Vec::new();
+    while let Some(frame) = next(&mut frames)? {
+        if let Some(instrument) = frame.get::<Instrument>() {
+            table.push(*instrument);
+        } else if frame.kind().is_input() && frame.kind() != Kind::RunStart {
+            break;
+        }
+    }
+    Ok(table)
+}
+
+fn dump(arguments: &Dump, say: Say) -> Result<Exit, Problem> {
+    let kind = arguments.kind.as_deref().map(kind_of).transpose()?;
+    let journal = open(&arguments.dir)?;
+    let mut frames = journal.frames();
+    let mut left = arguments.limit.unwrap_or(u64::MAX);
+    while left > 0 {
+        // A damaged frame ends the dump with exit 1: what came before it was printed.
+        let frame = match frames.next() {
+            Ok(Some(frame)) => frame,
+            Ok(None) => return Ok(Exit::Done),
+            Err(error) => {
+                say.problem(&Problem::from_journal(&error));
+                return Ok(Exit::Findings);
+            }
+        };
+        if frame.head().seq < arguments.from || kind.is_some_and(|kind| kind != frame.kind()) {
+            continue;
+        }
+        left -= 1;
+        let fields = fields(&frame);
+        if say.json {
+            print(&Value::Object(fields).to_string());
+        } else {
+            let words: Vec<String> = fields
+                .iter()
+                .skip(3)
+                .map(|(name, value)| format!("{name}={}", value.as_str().unwrap_or("")))
+                .collect();
+            let (seq, index) = (frame.head().seq, frame.head().index);
+            print(&format!("{seq}.{index} {} {}", frame.kind().name(), words.join(" ")));
+        }
+    }
+    Ok(Exit::Done)
+}
+
+fn kind_of(name: &str) -> Result<Kind, Problem> {
+    let names: Vec<&str> = Kind::ALL.iter().map(|kind| kind.name()).collect();
+    Kind::ALL.into_iter().find(|kind| kind.name() == name).ok_or_else(|| {
+        let fix = format!("one of {}", names.join(", "));
+        Problem::new(format!("\"{name}\" is not a kind of record"), "--kind", fix)
+    })
+}
+
+/// Every field of a frame as text, reserved ones left out.
+fn fields(frame: &FrameRef<'_>) -> Map<String, Value> {
+    let mut map = Map::new();
+    map.insert("seq".into(), json!(frame.head().seq));
+    map.insert("index".into(), json!(frame.head().index));
+    map.insert("kind".into(), json!(frame.kind().name()));
+    let shared = SHARED_FIELDS.iter().filter(|f| f.offset >= 16);
+    for field in shared.chain(fields_of(frame.kind()).0) {
+        if field.name.starts_with("reserved") {
+            continue;
+        }
+        let mut bytes = frame.bytes[field.offset..field.offset + field.size].to_vec();
+        if field.offset == FLAGS_OFFSET {
+            bytes[0] &= !LAST;
+        }
+        let is_text = ["symbol", "calendar", "currency", "build", "exec_id", "client_id"];
+        let text = if is_text.contains(&field.name) {
+            text_of(&bytes).to_string()
+        } else {
+            text_of_field(field, &bytes)
+        };
+        map.insert(field.name.to_string(), json!(text));
+    }
+    map
+}
+
+/// Ends a command that found damage while it wrote.
+pub fn damaged(problem: &Problem, say: Say) -> Exit {
+    aside("what came before the damage was written");
+    say.problem(problem);
+    Exit::Findings
+}

@@ -1,0 +1,42 @@
+//! `replay`: prove a journal, or name the first difference.
+
+use crate::cli;
+use crate::progress::Progress;
+use crate::run::counts;
+use crate::say::{Exit, Say, aside, error_object};
+use engine::Problem;
+use serde_json::{Value, json};
+
+/// `replay …`
+pub fn replay(arguments: &cli::Replay, say: Say) -> Result<Exit, Problem> {
+    let mut progress = Progress::new(None, false);
+    let proof =
+        engine::replay::replay(&arguments.dir, arguments.until, |tally| progress.look(tally))?;
+    progress.finish();
+    let mut answer = proof.summary.json();
+    answer.insert("verified".to_string(), json!(proof.verified()));
+    let divergence = proof.divergence.as_ref().map_or(Value::Null, |d| {
+        json!({
+            "seq": d.seq, "stage": d.stage, "field": d.field, "journaled": d.journaled,
+            "recomputed": d.recomputed,
+        })
+    });
+    answer.insert("first_divergence".to_string(), divergence);
+    answer.insert("written_by".to_string(), json!(proof.build));
+    say.text(counts(&proof.summary).trim_end());
+    if let Some(d) = &proof.divergence {
+        aside(&format!(
+            "DIVERGED at sequence {}: {} {}: journaled {}, recomputed {}",
+            d.seq, d.stage, d.field, d.journaled, d.recomputed
+        ));
+    }
+    if let Some(problem) = &proof.damage {
+        aside(&format!("error: {problem}"));
+        answer.extend(error_object(problem));
+    }
+    if proof.verified() {
+        say.text(&format!("verified   every output is bit-equal (written by {})", proof.build));
+    }
+    say.answer(answer);
+    Ok(if proof.verified() { Exit::Done } else { Exit::Findings })
+}

@@ -1,0 +1,246 @@
+//! `run`: config and sources in; a journal, a summary and what to try next out.
+
+use crate::cli;
+use crate::config;
+use crate::log::Log;
+use crate::progress::Progress;
+use crate::say::{Exit, Lines, Say, aside, error_object};
+use engine::Problem;
+use engine::config::Config;
+use engine::run::{Order, Outcome};
+use engine::runtime::feed::Filter;
+use engine::runtime::sequencer::Pace;
+use engine::source::{Source, SourceConfig};
+use engine::summary::Summary;
+use ringbuf_layout::{Kind, Reasons};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
+const BUILD: &str = concat!(env!("CARGO_PKG_VERSION"), " ", env!("GRANDMODEL_BUILD"), " x86-64");
+
+/// `run …`
+pub fn run(arguments: &cli::Run, say: Say) -> Result<Exit, Problem> {
+    let config = resolve(arguments)?;
+    let pace = pace(&arguments.pace)?;
+    let filter = filter(arguments)?;
+    let catalog = config.catalog();
+    let sources: Vec<Source> = config
+        .sources
+        .iter()
+        .map(|source| gateways::open(source, &catalog))
+        .collect::<Result<_, _>>()?;
+    let dir = match arguments.journal.clone().or(config.host.journal.clone().map(PathBuf::from)) {
+        Some(dir) => dir,
+        None => next_free(Path::new("journal")),
+    };
+    let hint: Option<u64> = sources.iter().map(|source| source.records_hint).sum();
+    announce(&config, &sources, &dir, hint);
+    let stop = stop_on_signals()?;
+    let paced = pace != Pace::Max;
+    let mut progress = Progress::new(hint, paced);
+    let mut log = None;
+    let order = Order { config, sources, dir, pace, filter, stop, build: BUILD.to_string() };
+    let started = |dir: &Path| {
+        log = Log::start(dir);
+        tracing::info!(build = BUILD, journal = %dir.display(), "run starts");
+    };
+    let outcome = engine::run::run(order, started, |tally| progress.look(tally))?;
+    progress.finish();
+    let Outcome { summary, failure } = outcome;
+    tracing::info!(
+        ended = %summary.ended,
+        inputs = summary.tally.inputs,
+        state_hash = summary.tally.state_hash,
+        "run ends"
+    );
+    if let Some(dropped) = log.map(|log| log.dropped()).filter(|dropped| *dropped > 0) {
+        aside(&format!("{dropped} log lines were dropped"));
+    }
+    say.text(&people(&summary));
+    let mut answer = summary.json();
+    if let Some(problem) = &failure {
+        answer.extend(error_object(problem));
+        aside(&format!("error: {problem}"));
+        aside(&format!("the run ended early: {}; what came before is journaled", summary.ended));
+    }
+    say.answer(answer);
+    Ok(if failure.is_some() { Exit::Findings } else { Exit::Done })
+}
+
+/// The config with what was typed on top of it.
+fn resolve(arguments: &cli::Run) -> Result<Config, Problem> {
+    let mut config = config::load(arguments.config.as_deref())?;
+    if let Some(layout) = &arguments.layout {
+        if !["fused", "auto"].contains(&layout.as_str()) {
+            return Err(Problem::new(
+                format!("layout \"{layout}\" is not in this version"),
+                "--layout",
+                "use fused or auto: both run all stages on one thread",
+            ));
+        }
+        config.host.layout.clone_from(layout);
+    }
+    if !arguments.source.is_empty() {
+        // A source of the config with the same spec keeps what it declares.
+        let declared = std::mem::take(&mut config.sources);
+        let of = |spec: &String| {
+            let plain = SourceConfig { spec: spec.clone(), name: spec.clone(), csv: None };
+            declared.iter().find(|source| &source.spec == spec).cloned().unwrap_or(plain)
+        };
+        config.sources = arguments.source.iter().map(of).collect();
+    }
+    if config.sources.is_empty() {
+        let (spec, name) = ("synthetic".to_string(), "synthetic".to_string());
+        config.sources.push(SourceConfig { spec, name, csv: None });
+    }
+    Ok(config)
+}
+
+fn pace(text: &str) -> Result<Pace, Problem> {
+    match text {
+        "max" => Ok(Pace::Max),
+        "realtime" => Ok(Pace::Times(1.0)),
+        _ => match text.parse::<f64>() {
+            Ok(times) if times.is_finite() && times > 0.0 => Ok(Pace::Times(times)),
+            _ => Err(Problem::new(
+                format!("\"{text}\" is not a pace"),
+                "--pace",
+                "use max, realtime, or a number above 0 such as 10",
+            )),
+        },
+    }
+}
+
+fn filter(arguments: &cli::Run) -> Result<Filter, Problem> {
+    let instant = |flag: &str, text: &Option<String>| {
+        text.as_deref().map(|text| time(flag, text)).transpose()
+    };
+    Ok(Filter {
+        from: instant("--from", &arguments.from)?,
+        to: instant("--to", &arguments.to)?,
+        symbols: arguments.symbols.iter().map(|symbol| symbol.to_uppercase()).collect(),
+    })
+}
+
+fn time(flag: &str, text: &str) -> Result<i64, Problem> {
+    let instant = text.parse::<jiff::Timestamp>().ok();
+    instant.and_then(|t| i64::try_from(t.as_nanosecond()).ok()).ok_or_else(|| {
+        let fix = "write it with its offset, such as 2013-10-07T14:00:00Z or …T10:00:00-04:00";
+        Problem::new(format!("\"{text}\" is not an instant"), flag, fix)
+    })
+}
+
+/// SIGINT and SIGTERM drain; a second SIGINT ends at once.
+fn stop_on_signals() -> Result<Arc<AtomicBool>, Problem> {
+    use signal_hook::consts::{SIGINT, SIGTERM};
+    let stop = Arc::new(AtomicBool::new(false));
+    signal_hook::flag::register_conditional_shutdown(SIGINT, 1, Arc::clone(&stop))
+        .and_then(|_| signal_hook::flag::register(SIGINT, Arc::clone(&stop)))
+        .and_then(|_| signal_hook::flag::register(SIGTERM, Arc::clone(&stop)))
+        .map_err(|e| {
+            Problem::new(format!("cannot handle signals: {e}"), "", "run without a wrapper")
+        })?;
+    Ok(stop)
+}
+
+/// `parent/1`, `parent/2`, …: the first that is not there.
+fn next_free(parent: &Path) -> PathBuf {
+    let mut number = 1_u64;
+    while parent.join(number.to_string()).exists() {
+        number += 1;
+    }
+    parent.join(number.to_string())
+}
+
+fn announce(config: &Config, sources: &[Source], dir: &Path, hint: Option<u64>) {
+    let names: Vec<&str> = sources.iter().map(|source| source.name.as_str()).collect();
+    let segments = (config.host.ready_segments as u64 + 1) * (config.host.segment_mib << 20);
+    // 64 bytes a trade, 128 a quote; outputs are rare.
+    let needed = segments + hint.unwrap_or(0) * 72;
+    let free = free_bytes(dir).map_or("unknown".to_string(), mib);
+    aside(&format!("sources  {}", names.join(", ")));
+    aside(&format!("journal  {}: needs about {}, {free} free", dir.display(), mib(needed)));
+}
+
+/// Free bytes of the disk that will hold `dir`.
+fn free_bytes(dir: &Path) -> Option<u64> {
+    let existing = dir.ancestors().find(|path| path.exists());
+    let existing = existing.filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let disk = rustix::fs::statvfs(existing).ok()?;
+    Some(disk.f_bavail * disk.f_frsize)
+}
+
+/// Bytes for people.
+pub fn mib(bytes: u64) -> String {
+    if bytes >= 10 << 30 {
+        format!("{} GiB", bytes >> 30)
+    } else {
+        format!("{:.1} MiB", bytes as f64 / f64::from(1 << 20))
+    }
+}
+
+/// 1234567 as 1,234,567.
+pub fn grouped(number: u64) -> String {
+    let digits = number.to_string();
+    let mut text = String::new();
+    for (i, digit) in digits.chars().enumerate() {
+        if i > 0 && (digits.len() - i).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+/// The summary for people, and what to try next.
+fn people(summary: &Summary) -> String {
+    let mut text = counts(summary);
+    let dir = &summary.dir;
+    let next = [
+        (format!("grandmodel replay {dir}"), "prove it bit for bit"),
+        (format!("grandmodel journal describe {dir}"), "see what it holds"),
+        (format!("grandmodel journal export {dir} --record bar -o bars.csv"), "take the bars"),
+    ];
+    text.push_str("\nnext\n");
+    for (command, what) in next {
+        text.extend([format!("  {command:<58} {what}\n")]);
+    }
+    text.trim_end().to_string()
+}
+
+/// The counts of a run or a replay.
+pub fn counts(summary: &Summary) -> String {
+    let tally = &summary.tally;
+    let mut lines = Lines::default();
+    lines.put("inputs", grouped(tally.inputs));
+    let accepted = tally.ticks.saturating_sub(tally.rejected_records);
+    lines.put("ticks", format!("{}, accepted {}", grouped(tally.ticks), grouped(accepted)));
+    lines.put("rejected", reasons(&tally.rejected));
+    lines.put("flagged", reasons(&tally.flagged));
+    lines.put("bars", grouped(tally.of(Kind::Bar)));
+    lines.put("decisions", format!("{} (policy: {})", tally.of(Kind::Decision), summary.policy));
+    lines.put("orders", format!("{}, fills {}", tally.parents, tally.of(Kind::Fill)));
+    if let Some((realized, unrealized, equity)) = tally.account {
+        lines.put("equity", format!("{equity}, realized {realized}, unrealized {unrealized}"));
+    }
+    let rate = grouped(summary.ticks_per_s() as u64);
+    lines.put("time", format!("{:.3} s, {rate} ticks/s", summary.elapsed_s));
+    let hash = tally.state_hash.map_or("none".to_string(), |hash| format!("{hash:016x}"));
+    lines.put("state hash", hash);
+    let (first, last) = tally.seqs.unwrap_or_default();
+    let bytes = mib(summary.bytes);
+    lines.put("journal", format!("{}: sequences {first} to {last}, {bytes}", summary.dir));
+    lines.put("ended", &summary.ended);
+    lines.0
+}
+
+fn reasons(counts: &[u64; 32]) -> String {
+    let of = |reason: Reasons| counts[reason.0.trailing_zeros() as usize];
+    let named: Vec<String> = Reasons::WORDS
+        .iter()
+        .filter(|(reason, _)| of(*reason) > 0)
+        .map(|(reason, word)| format!("{word} {}", grouped(of(*reason))))
+        .collect();
+    if named.is_empty() { "none".to_string() } else { named.join(", ") }
+}
