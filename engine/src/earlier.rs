@@ -40,6 +40,7 @@ pub struct AfterValidate {
 }
 
 impl Earlier for AfterValidate {
+    #[inline]
     fn outputs(&self, slot: &Slot) -> u8 {
         u8::from(self.verdict.read(slot).reasons != Reasons::NONE)
     }
@@ -62,11 +63,13 @@ macro_rules! after {
         }
         impl Deref for $name {
             type Target = $before;
+            #[inline]
             fn deref(&self) -> &$before {
                 &self.before
             }
         }
         impl Earlier for $name {
+            #[inline]
             fn outputs(&self, slot: &Slot) -> u8 {
                 self.before.outputs(slot) + self.$lane.count(slot.seq())
             }

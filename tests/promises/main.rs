@@ -1,1 +1,3 @@
-fn _x() {}
+//! What the engine promises, a module a promise.
+
+mod bars;

@@ -72,6 +72,8 @@ enum Next {
 
 #[derive(PartialEq)]
 enum Phase {
+    /// Run start, instruments, sources.
+    Prologue,
     Running,
     /// Timers up to the next boundary follow the last record of finite sources.
     Boundaries,
@@ -93,6 +95,7 @@ pub struct Sequencer {
     engine_time: i64,
     /// Event time and wall time of the latest record: a live market's clock runs on from here.
     anchor: Option<(i64, Instant)>,
+    any_live: bool,
     /// Event time and wall time of the first record, for a paced run.
     origin: Option<(i64, Instant)>,
 }
@@ -104,13 +107,14 @@ impl Sequencer {
             prologue: std::mem::take(&mut plan.prologue).into(),
             staged: InputCell::default(),
             next: Next::Nothing,
-            phase: Phase::Running,
+            phase: Phase::Prologue,
             reason: EndReason::SourceEnded,
             failure: None,
             seq: plan.base_seq,
             ticks: 0,
             engine_time: 0,
             anchor: None,
+            any_live: plan.merge.any_live(),
             origin: None,
             plan,
         }
@@ -137,10 +141,16 @@ impl Sequencer {
         Ready::Input
     }
 
-    fn running(&mut self) -> Ready {
+    fn prologue(&mut self) -> Ready {
         if let Some(cell) = self.prologue.pop_front() {
             return self.stage(&cell);
         }
+        self.phase = Phase::Running;
+        self.poll()
+    }
+
+    #[inline]
+    fn running(&mut self) -> Ready {
         if self.plan.stop.load(Ordering::Relaxed) {
             self.reason = EndReason::Interrupted;
             self.phase = Phase::RunEnd;
@@ -249,6 +259,7 @@ impl Inputs for Sequencer {
         }
         match self.phase {
             Phase::Running => self.running(),
+            Phase::Prologue => self.prologue(),
             Phase::Boundaries => self.boundaries(),
             Phase::RunEnd => self.run_end(),
             Phase::Over => Ready::End,
@@ -265,7 +276,7 @@ impl Inputs for Sequencer {
                 self.plan.schedule.note(self.engine_time);
                 self.plan.schedule.open_buckets(cell.tail().instrument, ts);
                 self.ticks += u64::from(cell.is_tick());
-                if self.plan.merge.any_live() {
+                if self.any_live {
                     self.anchor = Some((self.engine_time, Instant::now()));
                 }
             }

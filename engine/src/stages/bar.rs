@@ -14,7 +14,8 @@ use ringbuf_layout::names::TIMER_END_OF_SOURCE;
 use ringbuf_layout::output::TIMEFRAMES_MAX;
 use ringbuf_layout::units::{MILLISECOND, SECOND, div_half_even};
 use ringbuf_layout::{
-    Bar, BarFlags, Frame, Instrument, Price, Quote, Session, Size, Slot, Tail, Timer, Trade,
+    Bar, BarFlags, BookLevel, ExternalBar, Frame, Instrument, Price, Quote, Session, Size, Slot, Tail,
+    Timer, Trade,
 };
 
 /// Prints of a complete micro-batch.
@@ -97,7 +98,8 @@ fn vwap(notional: i128, volume: i64) -> Price {
     }
 }
 
-/// A running micro-batch: up to 100 prints or 1 ms, whichever comes first.
+/// A micro-batch: up to 100 prints or 1 ms, whichever comes first. Only sums while it runs; the averages
+/// are taken when a bar asks for them (a division a print cost 7 of 70 ns a tick).
 #[derive(Clone, Copy, Debug, Default)]
 struct MicroBatch {
     prints: u32,
@@ -111,26 +113,29 @@ struct MicroBatch {
     squares: f64,
 }
 
-/// What a complete micro-batch says.
-#[derive(Clone, Copy, Debug, Default)]
-struct Micro {
-    prints: u32,
-    vwap: i64,
-    change: i64,
-    volatility: f64,
-}
-
 impl MicroBatch {
-    /// Adds a print; returns the batch that it completes.
+    /// True if the print at `ts` begins the next batch.
     #[inline]
-    fn add(&mut self, ts: i64, price: i64, size: i64) -> Option<Micro> {
-        let complete = self.prints > 0
-            && (self.prints == MICRO_BATCH_PRINTS
-                || ts.saturating_sub(self.start) >= MICRO_BATCH_NS);
-        let done = complete.then(|| self.complete());
-        if complete || self.prints == 0 {
-            *self = Self { start: ts, first: price, last: price, ..Self::default() };
-        }
+    fn is_complete(&self, ts: i64) -> bool {
+        self.prints == MICRO_BATCH_PRINTS || ts.saturating_sub(self.start) >= MICRO_BATCH_NS
+    }
+
+    #[inline]
+    fn begin(&mut self, ts: i64, price: i64, size: i64) {
+        *self = Self {
+            prints: 1,
+            start: ts,
+            first: price,
+            last: price,
+            volume: size,
+            notional: i128::from(price) * i128::from(size),
+            returns: 0.0,
+            squares: 0.0,
+        };
+    }
+
+    #[inline]
+    fn add(&mut self, price: i64, size: i64) {
         if price != self.last {
             let change = (price - self.last) as f64 / self.last as f64;
             self.returns += change;
@@ -140,20 +145,24 @@ impl MicroBatch {
         self.last = price;
         self.volume += size;
         self.notional += i128::from(price) * i128::from(size);
-        done
     }
 
-    fn complete(&self) -> Micro {
+    /// Population standard deviation of the print-to-print returns.
+    fn volatility(&self) -> f64 {
         let n = f64::from(self.prints.saturating_sub(1).max(1));
         let mean = self.returns / n;
         // Rounding may leave a variance a hair below zero.
-        let variance = (self.squares / n - mean * mean).max(0.0);
-        Micro {
-            prints: self.prints,
-            vwap: vwap(self.notional, self.volume).0,
-            change: self.last - self.first,
-            volatility: libm::sqrt(variance),
+        libm::sqrt((self.squares / n - mean * mean).max(0.0))
+    }
+
+    fn digest(&self, digest: &mut Digest) {
+        digest.word(u64::from(self.prints));
+        for field in [self.start, self.first, self.last, self.volume] {
+            digest.int(field);
         }
+        digest.wide(self.notional);
+        digest.float(self.returns);
+        digest.float(self.squares);
     }
 }
 
@@ -164,7 +173,8 @@ struct Builder {
     /// Time of the newest record, accepted or not.
     newest: i64,
     micro: MicroBatch,
-    last_micro: Micro,
+    /// The last complete one.
+    last_micro: MicroBatch,
     buckets: [Piece; TIMEFRAMES_MAX],
     /// End of the last bar of this session, by timeframe: its open where there was none.
     last_end: [i64; TIMEFRAMES_MAX],
@@ -197,9 +207,13 @@ impl BarStage {
         if found.rejected || is_trade == builder.from_mid || !found.price.is_defined() {
             return;
         }
-        builder.piece.add(ts, builder.newest, found.price.0, found.size.0);
-        if let Some(micro) = builder.micro.add(ts, found.price.0, found.size.0) {
-            builder.last_micro = micro;
+        let (price, size) = (found.price.0, found.size.0);
+        builder.piece.add(ts, builder.newest, price, size);
+        if builder.micro.is_complete(ts) {
+            builder.last_micro = builder.micro;
+            builder.micro.begin(ts, price, size);
+        } else {
+            builder.micro.add(price, size);
         }
     }
 
@@ -266,9 +280,9 @@ impl Builder {
             ts_last: bucket.ts_last,
             micro_count: self.last_micro.prints,
             timeframe_index: i as u32,
-            micro_vwap: Price(self.last_micro.vwap),
-            micro_change: self.last_micro.change,
-            micro_volatility: self.last_micro.volatility,
+            micro_vwap: vwap(self.last_micro.notional, self.last_micro.volume),
+            micro_change: self.last_micro.last - self.last_micro.first,
+            micro_volatility: self.last_micro.volatility(),
             ..Bar::zeroed()
         }
     }
@@ -295,6 +309,11 @@ impl Stage for BarStage {
             && let Some(builder) = self.builders.get_mut(instrument.tail.instrument as usize)
         {
             builder.from_mid = instrument.bar_price == 1;
+        } else if (input.is::<BookLevel>() || input.is::<ExternalBar>())
+            && let Some(builder) = self.builders.get_mut(input.tail().instrument as usize)
+        {
+            // No print, but the sequencer opens buckets at its time.
+            builder.newest = builder.newest.max(input.head().ts_event);
         }
     }
 
@@ -306,14 +325,8 @@ impl Stage for BarStage {
             builder.last_end.iter().for_each(|end| digest.int(*end));
             digest.int(builder.session_open);
             digest.int(builder.session_close);
-            digest.word(u64::from(builder.micro.prints));
-            digest.wide(builder.micro.notional);
-            digest.float(builder.micro.returns);
-            digest.float(builder.micro.squares);
-            digest.word(u64::from(builder.last_micro.prints));
-            digest.int(builder.last_micro.vwap);
-            digest.int(builder.last_micro.change);
-            digest.float(builder.last_micro.volatility);
+            builder.micro.digest(digest);
+            builder.last_micro.digest(digest);
         }
     }
 }

@@ -168,11 +168,11 @@ impl Validate {
         if let Some(timer) = input.get::<Timer>() {
             book.boundary = book.boundary.max(timer.head.ts_event);
         } else if let Some(session) = input.get::<Session>() {
-            let begins = session.head.ts_event == session.open;
-            if begins || session.tail.side == SessionPhase::Closed as u8 {
-                book.boundary = book.boundary.max(session.head.ts_event);
-            }
-            if begins {
+            // A run that begins within a session learns of its open afterwards.
+            let closed = session.tail.side == SessionPhase::Closed as u8;
+            let released = if closed { session.head.ts_event } else { session.open };
+            book.boundary = book.boundary.max(released);
+            if session.head.ts_event == session.open {
                 book.session_size = 0;
             }
             book.phase = session.tail.side;
@@ -209,5 +209,6 @@ fn bit(condition: bool, reason: Reasons) -> u32 {
 #[inline]
 fn is_jump(price: i64, last: i64, millionths: i64) -> bool {
     last > 0
+        && price != last
         && i128::from(price.abs_diff(last)) * 1_000_000 > i128::from(last) * i128::from(millionths)
 }

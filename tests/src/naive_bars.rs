@@ -1,0 +1,358 @@
+//! Bars a second time, from the text of the specification and by another method: the whole run is read
+//! first, then its accepted prints are put into buckets by time, then each bucket is folded.
+//!
+//! No timers, no pieces, no session records: sessions come from the calendar, boundaries from
+//! arithmetic. Only the verdicts are taken from the run, for they have a table of their own.
+//!
+//! | rule | source |
+//! |---|---|
+//! | accepted prints only; zero sizes count as ticks | design §5 |
+//! | a print after a newer record of its instrument belongs to that record's bucket | `bar.rs` |
+//! | buckets are counted from the session's open | `Session::open` |
+//! | a bucket closes at its end or at its session's, whichever comes first | design §1 |
+//! | the last bars close with the source, and say so | design §1 |
+//! | vwap is Σ price × size / Σ size, half to even, undefined without volume | `Bar::vwap` |
+//! | a micro-batch ends before the print that is its 101st or 1 ms after its first | `bar.rs` |
+
+use crate::recording::{Recording, View};
+use crate::scene::calendar;
+use bytemuck::Zeroable;
+use engine::manifest::Listed;
+use ringbuf_layout::names::{BarFlags, SessionPhase};
+use ringbuf_layout::{Bar, Frame, Kind, Price, Quote, Size, Tail, Trade, Verdict};
+use std::collections::BTreeMap;
+
+const SECOND: i64 = 1_000_000_000;
+
+/// A market record of a run.
+struct Seen {
+    seq: u64,
+    ts: i64,
+    instrument: u32,
+    /// Newest time of its instrument up to here: decides the bucket.
+    bucket_time: i64,
+    /// Engine time after it.
+    engine_time: i64,
+    /// Price and size, if it is accepted and makes bars.
+    print: Option<(i64, i64)>,
+}
+
+/// Where a bar belongs: instrument, timeframe, session open, bucket in the session.
+type Key = (u32, usize, i64, i64);
+
+/// The prints of a bucket, and the close of its session.
+#[derive(Default)]
+struct Bucket {
+    session_close: i64,
+    /// Sequence, time, price, size.
+    prints: Vec<(u64, i64, i64, i64)>,
+}
+
+/// A bar as it should be, without its sequence and micro-batch.
+struct Expected {
+    bar: Bar,
+    /// It comes after this input,
+    after: u64,
+    /// and before this one, if there is one.
+    before: u64,
+}
+
+/// What a check of all bars of a run counted.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Checked {
+    /// Bars.
+    pub bars: u64,
+    /// Prints in all of them.
+    pub ticks: u64,
+    /// Accepted prints of the run.
+    pub prints: u64,
+    /// Bars with a gap flag.
+    pub gaps: u64,
+    /// Bars that the end of the session cut short.
+    pub cut_short: u64,
+    /// Prints of another time than their bucket's.
+    pub disordered: u64,
+}
+
+/// Compares every bar of a recording, field by field, with the naive ones.
+///
+/// # Errors
+/// The first difference, in words.
+pub fn check_bars(
+    recording: &Recording,
+    instruments: &[Listed],
+    timeframes_s: &[u32],
+) -> Result<Checked, String> {
+    let seen = market_records(recording, instruments);
+    let expected = expected_bars(&seen, instruments, timeframes_s)?;
+    let micros: Vec<Vec<Micro>> =
+        (0..instruments.len()).map(|number| micro_batches(&seen, number as u32)).collect();
+    let mut bars = recording.all::<Bar>();
+    check_emission(&bars)?;
+    bars.sort_by_key(|bar| (bar.tail.instrument, bar.timeframe_index, bar.ts_open));
+    let mut checked = Checked { prints: accepted(&seen).count() as u64, ..Checked::default() };
+    for (bar, expected) in bars.iter().zip(&expected) {
+        check_bar(bar, expected, &micros[bar.tail.instrument as usize])?;
+        let flags = BarFlags(bar.tail.flags);
+        checked.ticks += u64::from(bar.ticks);
+        checked.gaps += u64::from(flags.has(BarFlags::GAP));
+        checked.cut_short += u64::from(flags.has(BarFlags::SESSION_END));
+    }
+    checked.bars = bars.len() as u64;
+    checked.disordered = accepted(&seen).filter(|seen| seen.ts < seen.bucket_time).count() as u64;
+    if bars.len() != expected.len() {
+        let (ours, theirs) = (expected.len(), bars.len());
+        return Err(format!("{theirs} bars, expected {ours}: {:?}", bars.get(ours)));
+    }
+    check_volumes(&seen, &bars, instruments, timeframes_s)?;
+    Ok(checked)
+}
+
+fn accepted(seen: &[Seen]) -> impl Iterator<Item = &Seen> {
+    seen.iter().filter(|seen| seen.print.is_some())
+}
+
+/// Every market record with what decides its bucket.
+fn market_records(recording: &Recording, instruments: &[Listed]) -> Vec<Seen> {
+    let mut newest = vec![i64::MIN; instruments.len()];
+    let mut engine_time = 0;
+    let mut seen: Vec<Seen> = Vec::new();
+    for frame in recording.frames() {
+        if let Some(verdict) = frame.get::<Verdict>() {
+            if verdict.tail.side == 1 {
+                let last = seen.last_mut().expect("Invariant: a verdict follows its input");
+                assert_eq!(last.seq, verdict.head.seq, "Invariant: a verdict follows its input");
+                last.print = None;
+            }
+            continue;
+        }
+        if !is_market(frame.kind()) {
+            continue;
+        }
+        let (head, instrument) = (frame.head(), frame.tail().instrument);
+        engine_time = head.ts_event.max(engine_time);
+        let mut bucket_time = head.ts_event;
+        let mut print = None;
+        if let Some(newest) = newest.get_mut(instrument as usize) {
+            *newest = (*newest).max(head.ts_event);
+            bucket_time = *newest;
+            print = print_of(&frame, instruments[instrument as usize].bars_from_mid);
+        }
+        let (seq, ts) = (head.seq, head.ts_event);
+        seen.push(Seen { seq, ts, instrument, bucket_time, engine_time, print });
+    }
+    seen
+}
+
+fn is_market(kind: Kind) -> bool {
+    matches!(kind, Kind::Trade | Kind::Quote | Kind::BookLevel | Kind::ExternalBar)
+}
+
+/// Price and size of a record that makes bars: a print, or the middle of a quote with both sides.
+fn print_of(frame: &View<'_>, from_mid: bool) -> Option<(i64, i64)> {
+    if from_mid {
+        let quote = frame.get::<Quote>().filter(|q| q.bid.is_defined() && q.ask.is_defined())?;
+        let sum = i128::from(quote.bid.0) + i128::from(quote.ask.0);
+        // Half to even: an odd sum lies between two integers, and the even one of them wins.
+        let floor = sum >> 1;
+        let middle = if sum & 1 == 1 && floor & 1 == 1 { floor + 1 } else { floor };
+        return Some((i64::try_from(middle).ok()?, 0));
+    }
+    frame.get::<Trade>().map(|trade| (trade.price.0, trade.size.0))
+}
+
+/// The bars in order of instrument, timeframe and time.
+fn expected_bars(
+    seen: &[Seen],
+    instruments: &[Listed],
+    timeframes_s: &[u32],
+) -> Result<Vec<Expected>, String> {
+    let mut buckets: BTreeMap<Key, Bucket> = BTreeMap::new();
+    let mut sessions = vec![(i64::MAX, i64::MIN); instruments.len()];
+    for seen in accepted(seen) {
+        let (price, size) = seen.print.unwrap_or_default();
+        let session = &mut sessions[seen.instrument as usize];
+        if !(session.0..session.1).contains(&seen.bucket_time) {
+            let venue = calendar(&instruments[seen.instrument as usize].def.calendar);
+            *session = venue
+                .phase_at(seen.bucket_time)
+                .filter(|phase| phase.phase != SessionPhase::Closed)
+                .map(|phase| (phase.open, phase.close))
+                .ok_or_else(|| format!("print {} was accepted outside any session", seen.seq))?;
+        }
+        for (i, timeframe_s) in timeframes_s.iter().enumerate() {
+            let number = (seen.bucket_time - session.0) / (i64::from(*timeframe_s) * SECOND);
+            let bucket = buckets.entry((seen.instrument, i, session.0, number)).or_default();
+            bucket.session_close = session.1;
+            bucket.prints.push((seen.seq, seen.ts, price, size));
+        }
+    }
+    let mut expected = Vec::with_capacity(buckets.len());
+    let mut previous: Option<(u32, usize, i64, i64)> = None;
+    for ((instrument, i, open, number), bucket) in &buckets {
+        let before = previous.filter(|p| (p.0, p.1, p.2) == (*instrument, *i, *open));
+        let follows = before.map_or(*number == 0, |p| p.3 + 1 == *number);
+        previous = Some((*instrument, *i, *open, *number));
+        let length = i64::from(timeframes_s[*i]) * SECOND;
+        let mut bar = fold(&bucket.prints);
+        bar.ts_open = open + number * length;
+        bar.ts_close = bar.ts_open + length;
+        bar.timeframe_s = timeframes_s[*i];
+        bar.timeframe_index = *i as u32;
+        let closes_at = bar.ts_close.min(bucket.session_close);
+        let (first, last) = (bucket.prints[0].0, bucket.prints[bucket.prints.len() - 1].0);
+        // The first record after the bucket opened that carries engine time to its end.
+        let releases = seen.iter().find(|s| s.seq > first && s.engine_time >= closes_at);
+        let mut flags = BarFlags::NONE;
+        for (condition, flag) in [
+            (!follows, BarFlags::GAP),
+            (releases.is_none(), BarFlags::END_OF_SOURCE),
+            (bar.ts_close > bucket.session_close, BarFlags::SESSION_END),
+            (instruments[*instrument as usize].bars_from_mid, BarFlags::MID),
+        ] {
+            flags = if condition { flags.with(flag) } else { flags };
+        }
+        bar.head = Bar::header(closes_at, closes_at);
+        bar.tail = Tail { instrument: *instrument, flags: flags.0, ..Tail::default() };
+        expected.push(Expected { bar, after: last, before: releases.map_or(u64::MAX, |s| s.seq) });
+    }
+    Ok(expected)
+}
+
+/// Open, high, low, close, sums and times of prints in journaled order.
+fn fold(prints: &[(u64, i64, i64, i64)]) -> Bar {
+    let prices = || prints.iter().map(|print| print.2);
+    let volume: i128 = prints.iter().map(|print| i128::from(print.3)).sum();
+    let notional: i128 = prints.iter().map(|p| i128::from(p.2) * i128::from(p.3)).sum();
+    let (first, last) = (prints[0], prints[prints.len() - 1]);
+    Bar {
+        ticks: prints.len() as u32,
+        open: Price(first.2),
+        high: Price(prices().max().unwrap_or_default()),
+        low: Price(prices().min().unwrap_or_default()),
+        close: Price(last.2),
+        volume: Size(i64::try_from(volume).expect("Invariant: validate keeps volumes in bounds")),
+        vwap: average(notional, volume),
+        ts_first: first.1,
+        ts_last: last.1,
+        ..Bar::zeroed()
+    }
+}
+
+/// n / d for positive numbers, half to even.
+fn average(n: i128, d: i128) -> Price {
+    if d == 0 {
+        return Price::UNDEFINED;
+    }
+    let (whole, rest) = (n / d, n % d);
+    let up = rest > d - rest || (rest == d - rest && whole & 1 == 1);
+    Price(i64::try_from(whole + i128::from(up)).expect("Invariant: an average lies between prices"))
+}
+
+/// A complete micro-batch.
+struct Micro {
+    /// The print that completed it.
+    by: u64,
+    prints: Vec<(i64, i64)>,
+}
+
+fn micro_batches(seen: &[Seen], instrument: u32) -> Vec<Micro> {
+    let mut batches = Vec::new();
+    let mut start = 0;
+    let mut prints: Vec<(i64, i64)> = Vec::new();
+    for seen in accepted(seen).filter(|seen| seen.instrument == instrument) {
+        if prints.len() == 100 || (!prints.is_empty() && seen.ts - start >= 1_000_000) {
+            batches.push(Micro { by: seen.seq, prints: std::mem::take(&mut prints) });
+        }
+        if prints.is_empty() {
+            start = seen.ts;
+        }
+        prints.extend(seen.print);
+    }
+    batches
+}
+
+impl Micro {
+    /// Puts its numbers into a bar; the volatility by two passes over the returns.
+    fn put_into(&self, bar: &mut Bar) {
+        let sums = self.prints.iter().fold((0, 0), |(notional, volume), (price, size)| {
+            (notional + i128::from(*price) * i128::from(*size), volume + i128::from(*size))
+        });
+        bar.micro_count = self.prints.len() as u32;
+        bar.micro_vwap = average(sums.0, sums.1);
+        bar.micro_change = self.prints[self.prints.len() - 1].0 - self.prints[0].0;
+        let pairs = self.prints.windows(2);
+        let returns: Vec<f64> =
+            pairs.map(|pair| (pair[1].0 - pair[0].0) as f64 / pair[0].0 as f64).collect();
+        let count = returns.len().max(1) as f64;
+        let mean = returns.iter().sum::<f64>() / count;
+        let squares: f64 = returns.iter().map(|r| (r - mean) * (r - mean)).sum();
+        bar.micro_volatility = (squares / count).sqrt();
+    }
+}
+
+/// Bars leave in order of their input and, there, of their timeframe.
+fn check_emission(bars: &[Bar]) -> Result<(), String> {
+    let key = |bar: &Bar| (bar.head.seq, bar.head.index, bar.timeframe_index);
+    let rising = bars.windows(2).all(|pair| {
+        let (a, b) = (key(&pair[0]), key(&pair[1]));
+        let same_slot = a.0 == b.0 && a.1 + 1 == b.1 && a.2 < b.2;
+        let next_slot = a.0 < b.0 && b.1 == 1;
+        let one_instrument = pair[0].tail.instrument == pair[1].tail.instrument;
+        (same_slot && one_instrument) || next_slot
+    });
+    if rising { Ok(()) } else { Err("bars of a slot are not in order of timeframe".to_string()) }
+}
+
+fn check_bar(bar: &Bar, expected: &Expected, micros: &[Micro]) -> Result<(), String> {
+    let mut ours = expected.bar;
+    ours.head.seq = bar.head.seq;
+    ours.head.index = bar.head.index;
+    ours.micro_vwap = Price::UNDEFINED;
+    let micro = micros.iter().rfind(|micro| micro.by < bar.head.seq);
+    if let Some(micro) = micro {
+        micro.put_into(&mut ours);
+    }
+    let scale = 1e-6 * ours.micro_volatility.abs().max(1e-3);
+    if (bar.micro_volatility - ours.micro_volatility).abs() <= scale {
+        ours.micro_volatility = bar.micro_volatility;
+    }
+    if ours != *bar {
+        return Err(format!("a bar differs\nengine {bar:?}\nnaive  {ours:?}"));
+    }
+    if bar.head.seq <= expected.after || bar.head.seq > expected.before {
+        let (after, before) = (expected.after, expected.before);
+        return Err(format!("{bar:?}\nlies not between inputs {after} and {before}"));
+    }
+    Ok(())
+}
+
+/// Every source has ended, so every accepted print is in one bar of every timeframe.
+fn check_volumes(
+    seen: &[Seen],
+    bars: &[Bar],
+    instruments: &[Listed],
+    timeframes_s: &[u32],
+) -> Result<(), String> {
+    for number in 0..instruments.len() as u32 {
+        let ours = accepted(seen).filter(|seen| seen.instrument == number);
+        let (count, volume) = ours.fold((0_u64, 0_i128), |(count, volume), seen| {
+            (count + 1, volume + i128::from(seen.print.unwrap_or_default().1))
+        });
+        for timeframe in timeframes_s {
+            let theirs = bars
+                .iter()
+                .filter(|bar| bar.tail.instrument == number && bar.timeframe_s == *timeframe)
+                .fold((0_u64, 0_i128), |(count, volume), bar| {
+                    (count + u64::from(bar.ticks), volume + i128::from(bar.volume.0))
+                });
+            if theirs != (count, volume) {
+                return Err(format!(
+                    "instrument {number}, {timeframe} s: {theirs:?} prints and volume in bars, \
+                     {count} and {volume} accepted"
+                ));
+            }
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,93 @@
+//! Sources through `run` into a real journal directory, and what `replay` says of it.
+
+use engine::Problem;
+use engine::config::Config;
+use engine::replay::{Proof, replay};
+use engine::run::{Order, Outcome, run};
+use engine::runtime::feed::Filter;
+use engine::runtime::sequencer::Pace;
+use engine::source::{Decoder, Feed, Source, SymbolUse};
+use ringbuf_layout::{InputCell, Trade};
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
+/// A source of records made beforehand.
+pub fn source(name: &str, symbols: &[&str], feed: Feed) -> Source {
+    let used = |symbol: &&str| SymbolUse { symbol: (*symbol).to_string(), trades: true };
+    Source {
+        name: name.to_string(),
+        spec: format!("test:{name}"),
+        identity: [7; 32],
+        live: false,
+        symbols: symbols.iter().map(used).collect(),
+        records_hint: None,
+        feed,
+    }
+}
+
+/// A source of prints that lie in memory.
+pub fn memory_source(name: &str, symbols: &[&str], trades: Vec<Trade>) -> Source {
+    source(name, symbols, Feed::Memory(trades))
+}
+
+/// A source whose records come from a gateway thread, and which fails at the end if told so.
+pub fn decoded_source(
+    name: &str,
+    symbols: &[&str],
+    records: Vec<InputCell>,
+    failure: Option<Problem>,
+) -> Source {
+    let records = records.into_iter();
+    source(name, symbols, Feed::Decoder(Box::new(Records { records, failure })))
+}
+
+struct Records {
+    records: std::vec::IntoIter<InputCell>,
+    failure: Option<Problem>,
+}
+
+impl Decoder for Records {
+    fn next(&mut self, cell: &mut InputCell) -> Result<bool, Problem> {
+        match (self.records.next(), self.failure.take()) {
+            (Some(record), failure) => {
+                self.failure = failure;
+                cell.copy_from(&record);
+                Ok(true)
+            }
+            (None, Some(failure)) => Err(failure),
+            (None, None) => Ok(false),
+        }
+    }
+}
+
+/// An order for a run into `dir`, as fast as it goes.
+pub fn order(dir: &Path, config: &str, sources: Vec<Source>) -> Order {
+    Order {
+        config: Config::parse(config, "a test").expect("Condition failed: a valid config"),
+        sources,
+        dir: dir.to_owned(),
+        pace: Pace::Max,
+        filter: Filter::default(),
+        stop: Arc::new(AtomicBool::new(false)),
+        build: "test build".to_string(),
+    }
+}
+
+/// Runs sources into `dir`; the run must end well.
+///
+/// # Panics
+/// If it does not start or does not end well.
+pub fn run_into(dir: &Path, config: &str, sources: Vec<Source>) -> Outcome {
+    let outcome = run(order(dir, config, sources), |_| {}, |_| {}).expect("the run starts");
+    assert_eq!(outcome.failure, None);
+    outcome
+}
+
+/// Replays `dir` to its end.
+///
+/// # Panics
+/// If the replay does not start.
+pub fn replay_of(dir: &Path) -> Proof {
+    replay(dir, None, |_| {}).expect("the replay starts")
+}

@@ -1,0 +1,258 @@
+//! A machine and what goes into it, stepped on one thread, its frames kept in memory.
+
+use crate::market::number_source;
+use crate::recording::Recording;
+use bytemuck::Zeroable;
+use disruptor::Producer as _;
+use engine::calendar::Calendar;
+use engine::config::{Config, Semantic};
+use engine::manifest::Listed;
+use engine::pipeline::{self, Pipeline};
+use engine::run::{close, drive, tally};
+use engine::runtime::feed::{FeedEnd, Inflow};
+use engine::runtime::merge::{Inlet, Merge};
+use engine::runtime::schedule::Schedule;
+use engine::runtime::sequencer::{Inputs, Pace, Plan, Ready, Sequencer};
+use ringbuf_layout::frame::NO_INSTRUMENT;
+use ringbuf_layout::names::SourceState;
+use ringbuf_layout::{Frame, InputCell, RunStart, Slot, SourceStatus, Trade};
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, LazyLock};
+
+static DEFAULT: LazyLock<Semantic> = LazyLock::new(|| Config::default().semantic);
+static CALENDARS: LazyLock<BTreeMap<&str, Arc<Calendar>>> = LazyLock::new(|| {
+    let open = |name| Calendar::built_in(name).map(|calendar| (name, Arc::new(calendar)));
+    engine::calendar::names().filter_map(open).collect()
+});
+
+/// The built-in calendar of this name.
+///
+/// # Panics
+/// If there is none: a mistake in a test.
+pub fn calendar(name: &str) -> Arc<Calendar> {
+    Arc::clone(&CALENDARS[name])
+}
+
+/// What goes into a machine, and how it is cut and stepped.
+#[derive(Clone, Debug)]
+pub struct Scene {
+    /// The config that decides outputs.
+    pub semantic: Semantic,
+    /// The instrument table.
+    pub instruments: Vec<Listed>,
+    /// The sources, finite, in order of their numbers.
+    pub sources: Vec<Vec<InputCell>>,
+    /// Slots of the ring.
+    pub slots: usize,
+    /// Handlers that begin a further group.
+    pub cuts: Vec<usize>,
+    /// Seed of when the inputs hesitate, which ends a batch early; 0 never does.
+    pub hesitation: u64,
+    /// SIGINT after so many inputs.
+    pub stop_after: Option<u64>,
+    /// Sources as records in memory instead of a queue; for prints only.
+    pub in_memory: bool,
+}
+
+impl Scene {
+    /// A fused machine with the default config and 64 slots.
+    pub fn new(instruments: Vec<Listed>, mut sources: Vec<Vec<InputCell>>) -> Self {
+        for (number, records) in (1..).zip(&mut sources) {
+            number_source(records, number);
+        }
+        Self {
+            semantic: DEFAULT.clone(),
+            instruments,
+            sources,
+            slots: 64,
+            cuts: Vec::new(),
+            hesitation: 0,
+            stop_after: None,
+            in_memory: false,
+        }
+    }
+
+    /// The same with these timeframes.
+    #[must_use]
+    pub fn timeframes(mut self, timeframes_s: &[u32]) -> Self {
+        self.semantic.bars.timeframes_s = timeframes_s.to_vec();
+        self
+    }
+
+    /// The calendar of an instrument.
+    pub fn calendar(&self, instrument: u32) -> Arc<Calendar> {
+        calendar(&self.instruments[instrument as usize].def.calendar)
+    }
+
+    /// Runs it on this thread.
+    ///
+    /// # Panics
+    /// If a sink fails: memory never does.
+    pub fn record(&self) -> Recording {
+        let mut recording = Recording::default();
+        let mut machine = self.machine(&mut recording);
+        let mut inputs = self.inputs();
+        drive(&mut inputs, &mut machine, &mut |_| {}).expect("Invariant: memory takes all frames");
+        close(&mut machine).expect("Invariant: memory takes all frames");
+        let counted = tally(&machine);
+        drop(machine);
+        recording.tally = counted;
+        recording
+    }
+
+    /// Runs it with a thread for each group and one for the sequencer.
+    ///
+    /// # Panics
+    /// If a sink fails: memory never does.
+    pub fn record_on_threads(&self) -> Recording {
+        let mut recording = Recording::default();
+        let Pipeline { mut producer, groups } = self.machine(&mut recording);
+        let mut inputs = self.inputs();
+        let ended = AtomicBool::new(false);
+        let counted = std::thread::scope(|scope| {
+            let mut threads = Vec::new();
+            let mut upstream: Option<Arc<AtomicBool>> = None;
+            for mut group in groups {
+                let before = upstream.clone();
+                let done = Arc::new(AtomicBool::new(false));
+                upstream = Some(Arc::clone(&done));
+                let ended = &ended;
+                threads.push(scope.spawn(move || {
+                    loop {
+                        // Read before the step: what was published until then is seen by it.
+                        let over = match &before {
+                            Some(before) => before.load(Ordering::Acquire),
+                            None => ended.load(Ordering::Acquire),
+                        };
+                        let moved = group.step().expect("Invariant: memory takes all frames");
+                        if moved == 0 && over {
+                            break;
+                        }
+                        if moved == 0 {
+                            std::thread::yield_now();
+                        }
+                    }
+                    group.close().expect("Invariant: memory takes all frames");
+                    done.store(true, Ordering::Release);
+                    group.handlers().iter().find_map(|handler| handler.tally()).cloned()
+                }));
+            }
+            loop {
+                match inputs.poll() {
+                    Ready::Input => {
+                        let write = |slot: &mut Slot| inputs.write(&mut slot.input);
+                        if producer.try_publish(write).is_err() {
+                            std::thread::yield_now();
+                        }
+                    }
+                    Ready::Idle => std::thread::yield_now(),
+                    Ready::End => break,
+                }
+            }
+            ended.store(true, Ordering::Release);
+            let joined = threads.into_iter().map(|thread| thread.join().expect("a group panicked"));
+            joined.flatten().last()
+        });
+        drop(producer);
+        recording.tally = counted.expect("Invariant: the journal group counts");
+        recording
+    }
+
+    fn machine<'r>(&self, recording: &'r mut Recording) -> Pipeline<'r> {
+        pipeline::build(
+            &self.semantic,
+            self.instruments.len(),
+            self.slots,
+            &self.cuts,
+            recording,
+        )
+    }
+
+    fn inputs(&self) -> Watched {
+        let stop = Arc::new(AtomicBool::new(false));
+        let sequencer = Sequencer::new(self.plan(Arc::clone(&stop)));
+        let (left, random) = (self.stop_after.unwrap_or(u64::MAX), self.hesitation);
+        Watched { sequencer, stop, left, random }
+    }
+
+    /// The plan of the sequencer: what `run` makes of a config and sources.
+    pub fn plan(&self, stop: Arc<AtomicBool>) -> Plan {
+        let mut start = RunStart { head: RunStart::header(0, 0), epoch: 1, ..RunStart::zeroed() };
+        start.tail.instrument = NO_INSTRUMENT;
+        let mut prologue = vec![InputCell::from(&start)];
+        for (number, listed) in (0..).zip(&self.instruments) {
+            let bar_price = u8::from(listed.bars_from_mid);
+            prologue.push(InputCell::from(&listed.def.record(number, bar_price, 0)));
+        }
+        for (number, _) in (1..).zip(&self.sources) {
+            let mut up = SourceStatus { head: SourceStatus::header(0, 0), ..SourceStatus::zeroed() };
+            up.tail.instrument = NO_INSTRUMENT;
+            up.tail.source = number;
+            up.tail.side = SourceState::Up as u8;
+            prologue.push(InputCell::from(&up));
+        }
+        let inflow = |records: &Vec<InputCell>| {
+            if self.in_memory { in_memory(records) } else { queued(records) }
+        };
+        let inlet = |records| Inlet { inflow: inflow(records), live: false, ended: false };
+        let calendars = self.instruments.iter().map(|listed| calendar(&listed.def.calendar));
+        Plan {
+            base_seq: 0,
+            prologue,
+            merge: Merge::new(self.sources.iter().map(inlet).collect()),
+            schedule: Schedule::new(
+                &self.semantic.bars.timeframes_s,
+                self.semantic.clock.heartbeat_ms,
+                calendars.collect(),
+            ),
+            pace: Pace::Max,
+            bar_close_delay_ms: self.semantic.clock.bar_close_delay_ms,
+            stop,
+        }
+    }
+}
+
+/// A queue that holds all records of a source whose thread has ended.
+fn queued(records: &[InputCell]) -> Inflow {
+    let (mut queue, consumer) = rtrb::RingBuffer::new(records.len().max(1));
+    for record in records {
+        queue.push(*record).expect("Invariant: the queue holds all records");
+    }
+    let stop = Arc::new(AtomicBool::new(false));
+    Inflow::Queue { records: consumer, end: FeedEnd::default(), thread: None, stop }
+}
+
+fn in_memory(records: &[InputCell]) -> Inflow {
+    let trade = |cell: &InputCell| *cell.get::<Trade>().expect("Condition failed: prints only");
+    Inflow::Memory { records: records.iter().map(trade).collect(), at: 0 }
+}
+
+/// A sequencer that is interrupted after some inputs and hesitates now and then.
+struct Watched {
+    sequencer: Sequencer,
+    stop: Arc<AtomicBool>,
+    left: u64,
+    random: u64,
+}
+
+impl Inputs for Watched {
+    fn poll(&mut self) -> Ready {
+        if self.left == 0 {
+            self.stop.store(true, Ordering::Relaxed);
+        }
+        // xorshift64; it hesitates at one poll in five.
+        self.random ^= self.random << 13;
+        self.random ^= self.random >> 7;
+        self.random ^= self.random << 17;
+        if self.random != 0 && self.random.is_multiple_of(5) {
+            return Ready::Idle;
+        }
+        self.sequencer.poll()
+    }
+
+    fn write(&mut self, cell: &mut InputCell) {
+        self.left -= 1;
+        self.sequencer.write(cell);
+    }
+}
