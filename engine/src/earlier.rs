@@ -30,6 +30,9 @@ use std::ops::Deref;
 pub trait Earlier: Send {
     /// How many outputs the stages before left in this slot.
     fn outputs(&self, slot: &Slot) -> u8;
+
+    /// True if a bar closed in this slot: what wakes the stages that need not see every tick.
+    fn bar_closed(&self, slot: &Slot) -> bool;
 }
 
 /// Read access after `validate`.
@@ -44,10 +47,16 @@ impl Earlier for AfterValidate {
     fn outputs(&self, slot: &Slot) -> u8 {
         u8::from(self.verdict.read(slot).reasons != Reasons::NONE)
     }
+
+    #[inline]
+    fn bar_closed(&self, _: &Slot) -> bool {
+        false
+    }
 }
 
 macro_rules! after {
-    ($($(#[$meta:meta])* $name:ident = $before:ident + $lane:ident: $record:ident;)*) => { $(
+    ($($(#[$meta:meta])* $name:ident = $before:ident + $lane:ident: $record:ident,
+        bars: |$this:ident| $bars:expr;)*) => { $(
         $(#[$meta])*
         #[derive(Clone, Debug)]
         pub struct $name {
@@ -73,25 +82,30 @@ macro_rules! after {
             fn outputs(&self, slot: &Slot) -> u8 {
                 self.before.outputs(slot) + self.$lane.count(slot.seq())
             }
+            #[inline]
+            fn bar_closed(&self, slot: &Slot) -> bool {
+                let $this = self;
+                $bars.count(slot.seq()) > 0
+            }
         }
     )* };
 }
 
 after! {
     /// Read access after `bar`.
-    AfterBar = AfterValidate + bars: Bar;
+    AfterBar = AfterValidate + bars: Bar, bars: |s| s.bars;
     /// Read access after `indicator`.
-    AfterIndicator = AfterBar + indicators: Indicator;
+    AfterIndicator = AfterBar + indicators: Indicator, bars: |s| s.bars;
     /// Read access after `matrix`.
-    AfterMatrix = AfterIndicator + matrices: Matrix;
+    AfterMatrix = AfterIndicator + matrices: Matrix, bars: |s| s.bars;
     /// Read access after `synergy`.
-    AfterSynergy = AfterMatrix + synergies: Synergy;
+    AfterSynergy = AfterMatrix + synergies: Synergy, bars: |s| s.bars;
     /// Read access after `marl`.
-    AfterMarl = AfterSynergy + decisions: Decision;
+    AfterMarl = AfterSynergy + decisions: Decision, bars: |s| s.bars;
     /// Read access after `risk`.
-    AfterRisk = AfterMarl + risks: Risk;
+    AfterRisk = AfterMarl + risks: Risk, bars: |s| s.bars;
     /// Read access after `oms`: order events and fills, in the order of their index.
-    AfterOms = AfterRisk + orders: Execution;
+    AfterOms = AfterRisk + orders: Execution, bars: |s| s.bars;
     /// Read access after `portfolio`: what the sinks read.
-    AfterPortfolio = AfterOms + accounts: Portfolio;
+    AfterPortfolio = AfterOms + accounts: Portfolio, bars: |s| s.bars;
 }

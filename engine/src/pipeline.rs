@@ -17,7 +17,7 @@ use crate::earlier::{
     AfterSynergy, AfterValidate,
 };
 use crate::runtime::group::{Group, Poller};
-use crate::runtime::handler::{DecideHandler, Handler, Seat, StageHandler, ValidateHandler};
+use crate::runtime::handler::{DecideHandler, Handler, Seat, ValidateHandler};
 use crate::runtime::sink::{Egress, Recorder, Sink};
 use crate::stages::bar::BarStage;
 use crate::stages::indicator::IndicatorStage;
@@ -74,22 +74,22 @@ pub fn build<'r, R: Recorder + 'r>(
     let before_bar = AfterValidate { verdict };
     let (bars_out, bars) = lane(slots, TIMEFRAMES_MAX as u8);
     let stage = BarStage::new(&semantic.bars.timeframes_s, instruments);
-    let bar = StageHandler::new(stage, before_bar.clone(), bars_out, d1);
+    let bar = Seat::new(stage, before_bar.clone(), bars_out, d1);
 
     // 4. indicator: features of each closed bar.
     let before_indicator = AfterBar::new(before_bar, bars);
     let (indicators_out, indicators) = lane(slots, TIMEFRAMES_MAX as u8);
-    let indicator = StageHandler::new(IndicatorStage, before_indicator.clone(), indicators_out, d2);
+    let indicator = Seat::new(IndicatorStage, before_indicator.clone(), indicators_out, d2);
 
     // 5. matrix: windows over features.
     let before_matrix = AfterIndicator::new(before_indicator, indicators);
     let (matrices_out, matrices) = lane(slots, MATRICES_MAX);
-    let matrix = StageHandler::new(MatrixStage, before_matrix.clone(), matrices_out, d3);
+    let matrix = Seat::new(MatrixStage, before_matrix.clone(), matrices_out, d3);
 
     // 6. synergy: ordered signal sequences.
     let before_synergy = AfterMatrix::new(before_matrix, matrices);
     let (synergies_out, synergies) = lane(slots, 1);
-    let synergy = StageHandler::new(SynergyStage, before_synergy.clone(), synergies_out, d4);
+    let synergy = Seat::new(SynergyStage, before_synergy.clone(), synergies_out, d4);
 
     // 7. decide: policy, limits, orders and account on one thread, as plain fields of each other.
     let before_marl = AfterSynergy::new(before_synergy, synergies);

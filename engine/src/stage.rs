@@ -15,6 +15,9 @@ pub const CHECKPOINT_INPUTS: u64 = 10_000;
 pub trait Stage: Send {
     /// Its name in code, threads, metrics and docs.
     const NAME: &'static str;
+    /// True if it must see every tick. The others are woken by closed bars and by inputs that are not
+    /// ticks, so a quiet tick costs them one look at a mark, and they leave nothing in its slot.
+    const EVERY_TICK: bool;
     /// The lanes that it may read.
     type Earlier: Earlier;
     /// The record that it leaves.
@@ -31,6 +34,12 @@ pub trait Stage: Send {
         standing: Self::Standing<'_>,
         out: &mut Emit<'_, Self::Output>,
     );
+
+    /// True if this slot is nothing to it.
+    #[inline]
+    fn sleeps(slot: &Slot, earlier: &Self::Earlier) -> bool {
+        !Self::EVERY_TICK && slot.input.is_tick() && !earlier.bar_closed(slot)
+    }
 
     /// Feeds its whole state to the hash: little-endian fields in a fixed order.
     fn digest(&self, digest: &mut Digest);

@@ -12,7 +12,7 @@
 //! | a bucket closes at its end or at its session's, whichever comes first | design §1 |
 //! | the last bars close with the source, and say so | design §1 |
 //! | vwap is Σ price × size / Σ size, half to even, undefined without volume | `Bar::vwap` |
-//! | a micro-batch ends before the print that is its 101st or 1 ms after its first | `bar.rs` |
+//! | a micro-batch ends before the print that is its 101st, 1 ms after its first or of another session | `bar.rs` |
 
 use crate::recording::{Recording, View};
 use crate::scene::calendar;
@@ -33,6 +33,8 @@ struct Seen {
     bucket_time: i64,
     /// Engine time after it.
     engine_time: i64,
+    /// The session of its bucket, once that is known: open and close.
+    session: (i64, i64),
     /// Price and size, if it is accepted and makes bars.
     print: Option<(i64, i64)>,
 }
@@ -83,8 +85,10 @@ pub fn check_bars(
     instruments: &[Listed],
     timeframes_s: &[u32],
 ) -> Result<Checked, String> {
-    let seen = market_records(recording, instruments);
-    let expected = expected_bars(&seen, instruments, timeframes_s)?;
+    let mut seen = market_records(recording, instruments);
+    find_sessions(&mut seen, instruments)?;
+    let seen = seen;
+    let expected = expected_bars(&seen, instruments, timeframes_s);
     let micros: Vec<Vec<Micro>> =
         (0..instruments.len()).map(|number| micro_batches(&seen, number as u32)).collect();
     let mut bars = recording.all::<Bar>();
@@ -139,9 +143,28 @@ fn market_records(recording: &Recording, instruments: &[Listed]) -> Vec<Seen> {
             print = print_of(&frame, instruments[instrument as usize].bars_from_mid);
         }
         let (seq, ts) = (head.seq, head.ts_event);
-        seen.push(Seen { seq, ts, instrument, bucket_time, engine_time, print });
+        let session = (0, 0);
+        seen.push(Seen { seq, ts, instrument, bucket_time, engine_time, session, print });
     }
     seen
+}
+
+/// Finds the session of every accepted print in the calendar of its instrument.
+fn find_sessions(seen: &mut [Seen], instruments: &[Listed]) -> Result<(), String> {
+    let mut sessions = vec![(i64::MAX, i64::MIN); instruments.len()];
+    for seen in seen.iter_mut().filter(|seen| seen.print.is_some()) {
+        let session = &mut sessions[seen.instrument as usize];
+        if !(session.0..session.1).contains(&seen.bucket_time) {
+            let venue = calendar(&instruments[seen.instrument as usize].def.calendar);
+            *session = venue
+                .phase_at(seen.bucket_time)
+                .filter(|phase| phase.phase != SessionPhase::Closed)
+                .map(|phase| (phase.open, phase.close))
+                .ok_or_else(|| format!("print {} was accepted outside any session", seen.seq))?;
+        }
+        seen.session = *session;
+    }
+    Ok(())
 }
 
 fn is_market(kind: Kind) -> bool {
@@ -166,20 +189,11 @@ fn expected_bars(
     seen: &[Seen],
     instruments: &[Listed],
     timeframes_s: &[u32],
-) -> Result<Vec<Expected>, String> {
+) -> Vec<Expected> {
     let mut buckets: BTreeMap<Key, Bucket> = BTreeMap::new();
-    let mut sessions = vec![(i64::MAX, i64::MIN); instruments.len()];
     for seen in accepted(seen) {
         let (price, size) = seen.print.unwrap_or_default();
-        let session = &mut sessions[seen.instrument as usize];
-        if !(session.0..session.1).contains(&seen.bucket_time) {
-            let venue = calendar(&instruments[seen.instrument as usize].def.calendar);
-            *session = venue
-                .phase_at(seen.bucket_time)
-                .filter(|phase| phase.phase != SessionPhase::Closed)
-                .map(|phase| (phase.open, phase.close))
-                .ok_or_else(|| format!("print {} was accepted outside any session", seen.seq))?;
-        }
+        let session = seen.session;
         for (i, timeframe_s) in timeframes_s.iter().enumerate() {
             let number = (seen.bucket_time - session.0) / (i64::from(*timeframe_s) * SECOND);
             let bucket = buckets.entry((seen.instrument, i, session.0, number)).or_default();
@@ -216,7 +230,7 @@ fn expected_bars(
         bar.tail = Tail { instrument: *instrument, flags: flags.0, ..Tail::default() };
         expected.push(Expected { bar, after: last, before: releases.map_or(u64::MAX, |s| s.seq) });
     }
-    Ok(expected)
+    expected
 }
 
 /// Open, high, low, close, sums and times of prints in journaled order.
@@ -258,14 +272,15 @@ struct Micro {
 
 fn micro_batches(seen: &[Seen], instrument: u32) -> Vec<Micro> {
     let mut batches = Vec::new();
-    let mut start = 0;
+    let mut start = (0, 0);
     let mut prints: Vec<(i64, i64)> = Vec::new();
     for seen in accepted(seen).filter(|seen| seen.instrument == instrument) {
-        if prints.len() == 100 || (!prints.is_empty() && seen.ts - start >= 1_000_000) {
+        let over = seen.ts - start.0 >= 1_000_000 || seen.session.0 != start.1;
+        if prints.len() == 100 || (!prints.is_empty() && over) {
             batches.push(Micro { by: seen.seq, prints: std::mem::take(&mut prints) });
         }
         if prints.is_empty() {
-            start = seen.ts;
+            start = (seen.ts, seen.session.0);
         }
         prints.extend(seen.print);
     }

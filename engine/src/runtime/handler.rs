@@ -1,6 +1,5 @@
 //! Runs a stage over a batch of slots and leaves its digest at checkpoints.
 
-use crate::earlier::{AfterMarl, AfterOms, AfterRisk, AfterSynergy};
 use crate::problem::Problem;
 use crate::runtime::sink::Tally;
 use crate::stage::{CHECKPOINT_INPUTS, Digest, Emit, Stage};
@@ -10,9 +9,7 @@ use crate::stages::portfolio::PortfolioStage;
 use crate::stages::risk::RiskStage;
 use crate::stages::validate::Validate;
 use ringbuf_layout::lane::DigestWriter;
-use ringbuf_layout::{
-    Decision, Execution, LaneWriter, Portfolio, Risk, RunEnd, Slot, VerdictWriter,
-};
+use ringbuf_layout::{LaneWriter, RunEnd, Slot, VerdictWriter};
 
 /// What a group runs: a stage, the decide group, or a sink.
 pub trait Handler: Send {
@@ -66,12 +63,6 @@ impl Checkpoints {
     }
 }
 
-fn digest_of(feed: impl FnOnce(&mut Digest)) -> u64 {
-    let mut digest = Digest::default();
-    feed(&mut digest);
-    digest.finish()
-}
-
 /// `validate`, which writes its cell for every slot.
 #[derive(Debug)]
 pub struct ValidateHandler {
@@ -98,53 +89,16 @@ impl Handler for ValidateHandler {
             let found = self.stage.judge(&slot.input);
             self.cells.write(slot, found);
             if checkpoints.has(slot.seq()) {
-                self.digests.write(slot.seq(), digest_of(|d| self.stage.digest(d)));
+                let mut digest = Digest::default();
+                self.stage.digest(&mut digest);
+                self.digests.write(slot.seq(), digest.finish());
             }
         }
         Ok(())
     }
 }
 
-/// A stage that leaves its outputs in a lane.
-#[derive(Debug)]
-pub struct StageHandler<S: Stage> {
-    stage: S,
-    earlier: S::Earlier,
-    lane: LaneWriter<S::Output>,
-    digests: DigestWriter,
-}
-
-impl<S: Stage> StageHandler<S> {
-    /// The handler of a stage.
-    pub fn new(
-        stage: S,
-        earlier: S::Earlier,
-        lane: LaneWriter<S::Output>,
-        digests: DigestWriter,
-    ) -> Self {
-        Self { stage, earlier, lane, digests }
-    }
-}
-
-impl<S: for<'a> Stage<Standing<'a> = ()>> Handler for StageHandler<S> {
-    fn name(&self) -> &'static str {
-        S::NAME
-    }
-
-    fn on_batch(&mut self, batch: &[&Slot]) -> Result<(), Problem> {
-        let checkpoints = Checkpoints::of(batch);
-        for slot in batch {
-            let mut out = Emit::new(&mut self.lane, slot, &self.earlier);
-            self.stage.on_input(slot, &self.earlier, (), &mut out);
-            if checkpoints.has(slot.seq()) {
-                self.digests.write(slot.seq(), digest_of(|d| self.stage.digest(d)));
-            }
-        }
-        Ok(())
-    }
-}
-
-/// A stage of the decide group with its lanes.
+/// A stage with its lanes: a handler by itself, or a seat of the decide group.
 #[derive(Debug)]
 pub struct Seat<S: Stage> {
     stage: S,
@@ -154,7 +108,7 @@ pub struct Seat<S: Stage> {
 }
 
 impl<S: Stage> Seat<S> {
-    /// A seat in the decide group.
+    /// A stage, what it may read, and where it writes.
     pub fn new(
         stage: S,
         earlier: S::Earlier,
@@ -162,6 +116,38 @@ impl<S: Stage> Seat<S> {
         digests: DigestWriter,
     ) -> Self {
         Self { stage, earlier, lane, digests }
+    }
+
+    /// One slot through the stage.
+    #[inline]
+    fn take(&mut self, slot: &Slot, standing: S::Standing<'_>) {
+        if !S::sleeps(slot, &self.earlier) {
+            let mut out = Emit::new(&mut self.lane, slot, &self.earlier);
+            self.stage.on_input(slot, &self.earlier, standing, &mut out);
+        }
+    }
+
+    fn checkpoint(&mut self, seq: u64) {
+        let mut digest = Digest::default();
+        self.stage.digest(&mut digest);
+        self.digests.write(seq, digest.finish());
+    }
+}
+
+impl<S: for<'a> Stage<Standing<'a> = ()>> Handler for Seat<S> {
+    fn name(&self) -> &'static str {
+        S::NAME
+    }
+
+    fn on_batch(&mut self, batch: &[&Slot]) -> Result<(), Problem> {
+        let checkpoints = Checkpoints::of(batch);
+        for slot in batch {
+            self.take(slot, ());
+            if checkpoints.has(slot.seq()) {
+                self.checkpoint(slot.seq());
+            }
+        }
+        Ok(())
     }
 }
 
@@ -179,14 +165,6 @@ pub struct DecideHandler {
     pub portfolio: Seat<PortfolioStage>,
 }
 
-macro_rules! take_seat {
-    ($seat:expr, $slot:expr, $standing:expr) => {{
-        let seat = &mut $seat;
-        let mut out = Emit::new(&mut seat.lane, $slot, &seat.earlier);
-        seat.stage.on_input($slot, &seat.earlier, $standing, &mut out);
-    }};
-}
-
 impl Handler for DecideHandler {
     fn name(&self) -> &'static str {
         "decide"
@@ -195,34 +173,17 @@ impl Handler for DecideHandler {
     fn on_batch(&mut self, batch: &[&Slot]) -> Result<(), Problem> {
         let checkpoints = Checkpoints::of(batch);
         for slot in batch {
-            take_seat!(self.marl, slot, &self.portfolio.stage);
-            take_seat!(self.risk, slot, (&self.portfolio.stage, &self.oms.stage));
-            take_seat!(self.oms, slot, ());
-            take_seat!(self.portfolio, slot, ());
+            self.marl.take(slot, &self.portfolio.stage);
+            self.risk.take(slot, (&self.portfolio.stage, &self.oms.stage));
+            self.oms.take(slot, ());
+            self.portfolio.take(slot, ());
             if checkpoints.has(slot.seq()) {
-                let seq = slot.seq();
-                self.marl.digests.write(seq, digest_of(|d| self.marl.stage.digest(d)));
-                self.risk.digests.write(seq, digest_of(|d| self.risk.stage.digest(d)));
-                self.oms.digests.write(seq, digest_of(|d| self.oms.stage.digest(d)));
-                self.portfolio.digests.write(seq, digest_of(|d| self.portfolio.stage.digest(d)));
+                self.marl.checkpoint(slot.seq());
+                self.risk.checkpoint(slot.seq());
+                self.oms.checkpoint(slot.seq());
+                self.portfolio.checkpoint(slot.seq());
             }
         }
         Ok(())
     }
 }
-
-/// The lanes that the decide group needs, by name, so that the wiring reads in one place.
-#[derive(Debug)]
-pub struct DecideLanes {
-    /// Decisions.
-    pub decisions: LaneWriter<Decision>,
-    /// Risk verdicts.
-    pub risks: LaneWriter<Risk>,
-    /// Order events and fills.
-    pub orders: LaneWriter<Execution>,
-    /// Account records.
-    pub accounts: LaneWriter<Portfolio>,
-}
-
-/// What the decide group's stages may read, in order.
-pub type DecideEarlier = (AfterSynergy, AfterMarl, AfterRisk, AfterOms);

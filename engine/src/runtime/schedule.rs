@@ -50,6 +50,8 @@ pub struct Schedule {
     started: bool,
     /// Earliest timer or session change.
     next: i64,
+    /// Before this time nothing is due: the per-tick test.
+    quiet_until: i64,
     due: VecDeque<InputCell>,
 }
 
@@ -77,15 +79,24 @@ impl Schedule {
             last_input: 0,
             started: false,
             next: NEVER,
+            quiet_until: i64::MIN,
         }
     }
 
     /// True if something is due at or before `now`.
     #[inline]
     pub fn is_due(&self, now: i64) -> bool {
-        !self.due.is_empty()
-            || now >= self.next
-            || (now - self.last_input >= self.heartbeat && self.beats < HEARTBEATS_MAX)
+        now >= self.quiet_until
+    }
+
+    #[inline]
+    fn settle(&mut self) {
+        let beat = if self.beats < HEARTBEATS_MAX {
+            self.last_input.saturating_add(self.heartbeat)
+        } else {
+            NEVER
+        };
+        self.quiet_until = self.next.min(beat);
     }
 
     /// The first market record is about to come: every instrument learns the session it is in.
@@ -110,21 +121,19 @@ impl Schedule {
     /// The next record due at or before `now`, in order.
     pub fn pop(&mut self, now: i64) -> Option<InputCell> {
         if self.due.is_empty() {
-            let beat = if self.beats < HEARTBEATS_MAX {
-                self.last_input.saturating_add(self.heartbeat)
-            } else {
-                NEVER
-            };
-            let at = self.next.min(beat);
+            self.settle();
+            let at = self.quiet_until;
             if at > now {
                 return None;
             }
             if at == self.next {
-                self.fire(at, 0);
+                self.fire(at);
                 self.note(at);
             } else {
                 self.beat(at);
             }
+            // Until the last record of this instant is out, the next is due at once.
+            self.quiet_until = i64::MIN;
         }
         self.due.pop_front()
     }
@@ -146,6 +155,7 @@ impl Schedule {
     pub fn note(&mut self, now: i64) {
         self.last_input = self.last_input.max(now);
         self.beats = 0;
+        self.settle();
     }
 
     /// A market record of an instrument was delivered: its buckets are open now.
@@ -168,12 +178,13 @@ impl Schedule {
         }
         track.covered = track.next_timer();
         self.next = self.next.min(track.covered);
+        self.quiet_until = self.quiet_until.min(self.next);
     }
 
     /// Everything of one instant.
-    fn fire(&mut self, at: i64, flags: u8) {
+    fn fire(&mut self, at: i64) {
         for number in 0..self.tracks.len() {
-            self.fire_timer(number, at, flags);
+            self.fire_timer(number, at, 0);
         }
         for closes in [true, false] {
             for number in 0..self.tracks.len() {

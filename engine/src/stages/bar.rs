@@ -14,8 +14,8 @@ use ringbuf_layout::names::TIMER_END_OF_SOURCE;
 use ringbuf_layout::output::TIMEFRAMES_MAX;
 use ringbuf_layout::units::{MILLISECOND, SECOND, div_half_even};
 use ringbuf_layout::{
-    Bar, BarFlags, BookLevel, ExternalBar, Frame, Instrument, Price, Quote, Session, Size, Slot, Tail,
-    Timer, Trade,
+    Bar, BarFlags, BookLevel, ExternalBar, Frame, Instrument, Price, Quote, Session, Size, Slot,
+    Tail, Timer, Trade,
 };
 
 /// Prints of a complete micro-batch.
@@ -237,6 +237,9 @@ impl BarStage {
         if builder.session_open != session.open {
             builder.session_open = session.open;
             builder.last_end = [session.open; TIMEFRAMES_MAX];
+            // A micro-batch ends with its session, so its sums fit like the bars': the next print
+            // completes it.
+            builder.micro.start = i64::MIN;
         }
         builder.session_close = session.close;
     }
@@ -290,6 +293,7 @@ impl Builder {
 
 impl Stage for BarStage {
     const NAME: &'static str = "bar";
+    const EVERY_TICK: bool = true;
     type Earlier = AfterValidate;
     type Output = Bar;
     type Standing<'a> = ();

@@ -13,6 +13,7 @@ pub struct IndicatorStage;
 
 impl Stage for IndicatorStage {
     const NAME: &'static str = "indicator";
+    const EVERY_TICK: bool = false;
     type Earlier = AfterBar;
     type Output = Indicator;
     type Standing<'a> = ();

@@ -14,6 +14,7 @@ pub struct MarlStage;
 
 impl Stage for MarlStage {
     const NAME: &'static str = "marl";
+    const EVERY_TICK: bool = false;
     type Earlier = AfterSynergy;
     type Output = Decision;
     /// Positions as they stood after the previous input.

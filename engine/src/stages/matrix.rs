@@ -13,6 +13,7 @@ pub struct MatrixStage;
 
 impl Stage for MatrixStage {
     const NAME: &'static str = "matrix";
+    const EVERY_TICK: bool = false;
     type Earlier = AfterIndicator;
     type Output = Matrix;
     type Standing<'a> = ();

@@ -13,6 +13,7 @@ pub struct OmsStage;
 
 impl Stage for OmsStage {
     const NAME: &'static str = "oms";
+    const EVERY_TICK: bool = true;
     type Earlier = AfterRisk;
     /// Order events and fills share one lane, in the order of their index.
     type Output = Execution;

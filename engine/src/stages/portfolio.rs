@@ -88,6 +88,7 @@ impl PortfolioStage {
 
 impl Stage for PortfolioStage {
     const NAME: &'static str = "portfolio";
+    const EVERY_TICK: bool = true;
     type Earlier = AfterOms;
     type Output = Portfolio;
     type Standing<'a> = ();

@@ -15,6 +15,7 @@ pub struct RiskStage;
 
 impl Stage for RiskStage {
     const NAME: &'static str = "risk";
+    const EVERY_TICK: bool = false;
     type Earlier = AfterMarl;
     type Output = Risk;
     /// Positions and working orders as they stood after the previous input.

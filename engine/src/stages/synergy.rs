@@ -13,6 +13,7 @@ pub struct SynergyStage;
 
 impl Stage for SynergyStage {
     const NAME: &'static str = "synergy";
+    const EVERY_TICK: bool = false;
     type Earlier = AfterMatrix;
     type Output = Synergy;
     type Standing<'a> = ();
