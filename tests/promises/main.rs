@@ -1,3 +1,9 @@
 //! What the engine promises, a module a promise.
 
 mod bars;
+mod code;
+mod order;
+mod real_data;
+mod replay;
+mod same_bytes;
+mod verdicts;

@@ -99,3 +99,23 @@ pub fn number_source(records: &mut [InputCell], source: u16) {
         record.tail_mut().source = source;
     }
 }
+
+/// Prints of several instruments in turn, one every `step` ns with some jitter, on a bounded walk along
+/// the price grid; the same at every run.
+pub fn steady_prints(instruments: &[Listed], count: usize, from: i64, step: i64) -> Vec<Trade> {
+    let mut random = 0x9E37_79B9_7F4A_7C15_u64;
+    let mut walk = vec![5_000_i64; instruments.len()];
+    let mut prints = Vec::with_capacity(count);
+    for i in 0..count {
+        random ^= random << 13;
+        random ^= random >> 7;
+        random ^= random << 17;
+        let number = i % instruments.len();
+        let price = &mut walk[number];
+        *price = (*price + (random % 3) as i64 - 1).clamp(4_000, 6_000);
+        let ts = from + i as i64 * step + (random >> 20) as i64 % step;
+        let size = 1 + (random >> 8) as i64 % 100;
+        prints.push(trade(number as u32, ts, *price * instruments[number].def.tick.0, size));
+    }
+    prints
+}

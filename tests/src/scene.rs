@@ -252,7 +252,7 @@ impl Inputs for Watched {
     }
 
     fn write(&mut self, cell: &mut InputCell) {
-        self.left -= 1;
+        self.left = self.left.saturating_sub(1);
         self.sequencer.write(cell);
     }
 }

@@ -3,6 +3,7 @@
 pub mod feed;
 pub mod group;
 pub mod handler;
+pub mod host;
 pub mod merge;
 pub mod schedule;
 pub mod sequencer;

@@ -1,1 +1,0 @@
-//! Benches with their floors, measured in one run

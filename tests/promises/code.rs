@@ -1,0 +1,83 @@
+//! Promises about what is not in the code.
+
+use tests::sources::{CRATES, code, has_word, root, rust_files};
+
+/// Every file with `unsafe` in it, and nothing else.
+const UNSAFE: [&str; 3] = ["journal/src/copy.rs", "journal/src/map.rs", "tests/no_allocation/main.rs"];
+
+/// What a pure stage never names.
+const NOT_IN_A_STAGE: [&str; 22] = [
+    "std::thread",
+    "std::time",
+    "std::fs",
+    "std::io",
+    "std::net",
+    "std::env",
+    "std::sync",
+    "std::process",
+    "Instant",
+    "SystemTime",
+    "HashMap",
+    "HashSet",
+    "RefCell",
+    "Mutex",
+    "AtomicU64",
+    "println",
+    "eprintln",
+    "dbg",
+    "tracing",
+    "rand",
+    "mul_add",
+    "unsafe",
+];
+
+fn files_with_unsafe() -> Vec<String> {
+    let files = CRATES.iter().flat_map(|folder| rust_files(folder));
+    let found = files.filter(|(_, text)| {
+        // This file names the word in text; code never has it in quotes.
+        text.lines().any(|line| has_word(code(line), "unsafe") && !line.contains("\"unsafe\""))
+    });
+    found.map(|(path, _)| path).collect()
+}
+
+#[test]
+fn unsafe_is_only_in_the_named_files() {
+    assert_eq!(files_with_unsafe(), UNSAFE);
+    let manifest = std::fs::read_to_string(root().join("Cargo.toml")).unwrap();
+    assert!(manifest.contains("unsafe_code = \"deny\""));
+    for folder in CRATES {
+        let manifest = std::fs::read_to_string(root().join(folder).join("Cargo.toml")).unwrap();
+        assert!(manifest.contains("[lints]\nworkspace = true"), "{folder} has lints of its own");
+    }
+    for (path, text) in CRATES.iter().flat_map(|folder| rust_files(folder)) {
+        let lifted = text.lines().any(|line| code(line).contains("allow(unsafe_code)"));
+        assert_eq!(lifted, UNSAFE.contains(&path.as_str()), "{path}");
+    }
+}
+
+#[test]
+fn stages_name_no_thread_clock_file_lock_hash_map_or_print() {
+    let stages = rust_files("engine/src/stages");
+    assert!(stages.len() >= 10, "the stages are in {} files", stages.len());
+    for (path, text) in stages.iter().chain(&rust_files("engine/src")) {
+        if !path.starts_with("engine/src/stages/") && path != "engine/src/stage.rs" {
+            continue;
+        }
+        for (number, line) in (1..).zip(text.lines()) {
+            for name in NOT_IN_A_STAGE {
+                assert!(!has_word(code(line), name), "{path}:{number} names {name}: {line}");
+            }
+        }
+    }
+}
+
+#[test]
+fn records_open_no_file_start_no_thread_and_read_no_clock() {
+    for (path, text) in rust_files("ringbuf-layout/src") {
+        for line in text.lines() {
+            for name in ["std::fs", "std::thread", "std::time", "Instant", "SystemTime"] {
+                assert!(!has_word(code(line), name), "{path} names {name}");
+            }
+        }
+    }
+}
