@@ -8,6 +8,7 @@ use crate::run::{close, drive, tally};
 use crate::runtime::sequencer::{Inputs, Ready};
 use crate::runtime::sink::{Recorder, Tally};
 use crate::summary::Summary;
+use journal::header::PAGE;
 use journal::{End, FrameRef, Frames, Journal};
 use ringbuf_layout::frame::{FLAGS_OFFSET, Field, LAST, SHARED_FIELDS, fields_of};
 use ringbuf_layout::input::text_of;
@@ -79,7 +80,7 @@ pub fn replay(
     let tally = tally(&machine);
     drop(machine);
     let mut summary = Summary::new(tally, &config, elapsed_s, dir.display().to_string());
-    summary.bytes = journal.segments().map(|s| s.header.segment_bytes).sum();
+    summary.bytes = inputs.bytes;
     let divergence = comparison.divergence;
     let stopped = driven.and(closed).err().filter(|_| divergence.is_none());
     let damage = inputs.damage.or(stopped);
@@ -123,12 +124,25 @@ struct JournalInputs<'a> {
     until: u64,
     damage: Option<Problem>,
     over: bool,
+    /// Bytes of frames so far, page padding included.
+    bytes: u64,
+    /// Segment being read, and the bytes of those before it.
+    segment: (u32, u64),
 }
 
 impl<'a> JournalInputs<'a> {
     fn new(frames: Frames<'a>, until: Option<u64>) -> Self {
         let until = until.unwrap_or(u64::MAX);
-        Self { frames, next: None, until, damage: None, over: false }
+        let over = false;
+        Self { frames, next: None, until, damage: None, over, bytes: 0, segment: (0, 0) }
+    }
+
+    fn count(&mut self, frame: &FrameRef<'_>) {
+        if frame.segment != self.segment.0 {
+            self.segment = (frame.segment, self.bytes);
+        }
+        let end = frame.offset + frame.bytes.len() as u64 - PAGE as u64;
+        self.bytes = self.segment.1 + end;
     }
 }
 
@@ -137,8 +151,10 @@ impl Inputs for JournalInputs<'_> {
         while self.next.is_none() && !self.over {
             match self.frames.next() {
                 Ok(Some(frame)) if frame.head().seq > self.until => self.over = true,
-                Ok(Some(frame)) if frame.kind().is_input() => self.next = Some(frame),
-                Ok(Some(_)) => {}
+                Ok(Some(frame)) => {
+                    self.count(&frame);
+                    self.next = frame.kind().is_input().then_some(frame);
+                }
                 Ok(None) => self.over = true,
                 Err(error) => {
                     self.damage = Some(Problem::from_journal(&error));

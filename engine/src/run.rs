@@ -279,10 +279,16 @@ fn instrument_table(
         table.push(Listed { def, bars_from_mid: from_mid });
     }
     if table.is_empty() || table.len() > INSTRUMENTS_MAX {
+        let all = sources.iter().flat_map(|s| &s.symbols).map(|used| used.symbol.as_str());
+        let all: Vec<&str> = all.take(20).collect();
         return Err(Problem::new(
-            format!("the sources deliver {} instruments", table.len()),
-            format!("symbols: {}", filter.symbols.join(",")),
-            format!("choose 1 to {INSTRUMENTS_MAX} with --symbols"),
+            format!("{} instruments are left to run", table.len()),
+            format!(
+                "--symbols {}; the sources deliver {}",
+                filter.symbols.join(","),
+                all.join(",")
+            ),
+            format!("choose 1 to {INSTRUMENTS_MAX} of them"),
         ));
     }
     Ok(table)

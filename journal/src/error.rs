@@ -127,8 +127,8 @@ pub enum JournalError {
 impl JournalError {
     /// For `map_err`: names the action and the path.
     pub(crate) fn io(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self {
-        let path = path.to_owned();
-        move |source| Self::Io { action, path, source: Arc::new(source) }
+        // The path is copied only where there is an error: a roll must not allocate.
+        move |source| Self::Io { action, path: path.to_owned(), source: Arc::new(source) }
     }
 
     /// What happened, where, and what to do about it: the command prints one line each.

@@ -57,7 +57,8 @@ impl Report {
     }
 }
 
-/// Reads every byte of the journal: headers, frames, padding, footers, digests, free space, spares.
+/// Reads every byte of the segments in use: headers, frames, padding, footers, digests, free space. Of
+/// spares it reads the pages where a segment in use would begin.
 /// `progress` is called every few MiB.
 ///
 /// # Errors

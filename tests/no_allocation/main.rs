@@ -1,1 +1,212 @@
+//! The spine does not allocate once it runs, counted by an allocator that looks at one thread only.
+#![allow(unsafe_code)] // A global allocator cannot be written without it.
 
+use engine::Problem;
+use engine::pipeline;
+use engine::run::{close, drive, run};
+use engine::runtime::sequencer::Sequencer;
+use engine::runtime::sink::{Recorder, Tally};
+use engine::source::Source;
+use ringbuf_layout::{InputCell, Kind};
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::cell::Cell;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use tests::market::{cell, listed, ns, quote, steady_prints, trade};
+use tests::real_run::{decoded_source, memory_source, order};
+use tests::recording::Recording;
+use tests::scene::Scene;
+
+thread_local! {
+    /// True while this thread's allocations count.
+    static COUNTING: Cell<bool> = const { Cell::new(false) };
+    static ALLOCATED: Cell<u64> = const { Cell::new(0) };
+    static FREED: Cell<u64> = const { Cell::new(0) };
+}
+
+struct Counting;
+
+fn count(counter: &'static std::thread::LocalKey<Cell<u64>>) {
+    // A thread that is ending has no counter any more, and counts for nothing.
+    let _ = COUNTING.try_with(|counting| {
+        if counting.get() {
+            counter.with(|count| count.set(count.get() + 1));
+        }
+    });
+}
+
+// SAFETY: every call goes to the system's allocator as it came; the counters are plain cells of the
+// calling thread and allocate nothing.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        count(&ALLOCATED);
+        // SAFETY: the caller's promise, handed on.
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
+        count(&ALLOCATED);
+        // SAFETY: the caller's promise, handed on.
+        unsafe { System.alloc_zeroed(layout) }
+    }
+
+    unsafe fn realloc(&self, block: *mut u8, layout: Layout, size: usize) -> *mut u8 {
+        count(&ALLOCATED);
+        // SAFETY: the caller's promise, handed on.
+        unsafe { System.realloc(block, layout, size) }
+    }
+
+    unsafe fn dealloc(&self, block: *mut u8, layout: Layout) {
+        count(&FREED);
+        // SAFETY: the caller's promise, handed on.
+        unsafe { System.dealloc(block, layout) }
+    }
+}
+
+#[global_allocator]
+static ALLOCATOR: Counting = Counting;
+
+/// Allocations and frees of this thread while it counted, and what happened meanwhile.
+#[derive(Debug)]
+struct Counted {
+    allocated: u64,
+    freed: u64,
+    inputs: u64,
+    bars: u64,
+    verdicts: u64,
+}
+
+const WARM_UP_INPUTS: u64 = 50_000;
+
+/// Counts from the first look after the warm-up to the last look of the run.
+#[derive(Default)]
+struct Counter {
+    from: Option<Tally>,
+    last: Option<Counted>,
+}
+
+impl Counter {
+    fn look(&mut self, tally: &Tally) {
+        if let Some(from) = &self.from {
+            let of = |kind| tally.of(kind) - from.of(kind);
+            self.last = Some(Counted {
+                allocated: ALLOCATED.get(),
+                freed: FREED.get(),
+                inputs: tally.inputs - from.inputs,
+                bars: of(Kind::Bar),
+                verdicts: of(Kind::Verdict),
+            });
+        } else if tally.inputs >= WARM_UP_INPUTS {
+            self.from = Some(tally.clone());
+            ALLOCATED.set(0);
+            FREED.set(0);
+            COUNTING.set(true);
+        }
+    }
+
+    fn stop(self) -> Counted {
+        COUNTING.set(false);
+        self.last.expect("the run is longer than its warm-up")
+    }
+}
+
+const CONFIG: &str = "[semantic.bars]\ntimeframes_s = [5, 60, 300, 1800]\n\n\
+                      [host]\nsegment_mib = 1\nready_segments = 4\n";
+const SYMBOLS: [&str; 3] = ["SPY", "GC.201312", "SYN1"];
+const TICKS: usize = 1_200_000;
+
+/// Prints over ten days: sessions of three calendars open and close, and silence brings heartbeats.
+fn prints() -> Vec<ringbuf_layout::Trade> {
+    let instruments: Vec<_> = SYMBOLS.map(|symbol| listed(symbol, false)).into();
+    let per_day = TICKS / 10;
+    let days = (0..10).map(|day| ns("2013-10-07T13:00:00Z") + day * 86_400_000_000_000);
+    let mut prints = Vec::with_capacity(TICKS);
+    for from in days {
+        // 120,000 in 10 hours of day, then silence until the next.
+        prints.extend(steady_prints(&instruments, per_day, from, 300_000_000));
+    }
+    prints
+}
+
+/// Runs into a journal and prints what was counted on the spine's thread.
+fn counted_run(what: &str, sources: Vec<Source>) -> Counted {
+    let dir = tempfile::tempdir().unwrap();
+    let mut counter = Counter::default();
+    let order = order(dir.path(), CONFIG, sources);
+    let outcome = run(order, |_| {}, |tally| counter.look(tally)).unwrap();
+    let counted = counter.stop();
+    assert_eq!(outcome.failure, None);
+    let segments = outcome.summary.bytes >> 20;
+    let (recording, _) = Recording::read(dir.path()).unwrap();
+    let inputs_of = |kind| recording.inputs().filter(|view| view.kind() == kind).count();
+    println!(
+        "{what}: {} ticks/s, {segments} segments, {} waits, {} sessions, {} timers, {} heartbeats; {counted:?}",
+        outcome.summary.ticks_per_s().round(),
+        outcome.summary.segment_waits,
+        inputs_of(Kind::Session),
+        inputs_of(Kind::Timer),
+        inputs_of(Kind::Heartbeat),
+    );
+    assert!(segments > 50 && inputs_of(Kind::Session) > 20 && inputs_of(Kind::Heartbeat) > 500);
+    assert!(counted.inputs > 1_000_000 && counted.bars > 10_000, "{counted:?}");
+    counted
+}
+
+#[test]
+fn the_spine_allocates_nothing_for_a_million_ticks_from_memory() {
+    let counted = counted_run("memory", vec![memory_source("prints", &SYMBOLS, prints())]);
+    assert_eq!((counted.allocated, counted.freed), (0, 0), "{counted:?}");
+}
+
+#[test]
+fn the_spine_allocates_nothing_for_a_million_ticks_from_a_gateway_thread() {
+    let prints = prints();
+    let mut others: Vec<InputCell> = Vec::new();
+    for print in prints.iter().step_by(10) {
+        let (ts, mut ask) = (print.head.ts_event, print.price);
+        ask.0 += 3;
+        others.push(cell(&quote(1, ts, print.price, ask)));
+        others.push(cell(&trade(2, ts - 400_000_000_000, -1, 0)));
+    }
+    let cells = prints.iter().map(cell).collect();
+    let sources = vec![
+        decoded_source("prints", &SYMBOLS, cells, None),
+        decoded_source("others", &SYMBOLS, others, None),
+    ];
+    let counted = counted_run("gateway threads", sources);
+    assert!(counted.verdicts > 100_000, "{counted:?}");
+    assert_eq!((counted.allocated, counted.freed), (0, 0), "{counted:?}");
+}
+
+/// A recorder with a defect: one slot in a hundred thousand allocates.
+struct Defective(u64);
+
+impl Recorder for &mut Defective {
+    fn begin(&mut self, seq: u64) -> Result<(), Problem> {
+        if seq.is_multiple_of(100_000) {
+            self.0 += String::from_utf8_lossy(&seq.to_le_bytes()).into_owned().len() as u64;
+        }
+        Ok(())
+    }
+
+    fn frame(&mut self, _: &[u8], _: bool) -> Result<(), Problem> {
+        Ok(())
+    }
+}
+
+#[test]
+fn one_allocation_in_a_hundred_thousand_inputs_is_caught() {
+    let instruments: Vec<_> = SYMBOLS.map(|symbol| listed(symbol, false)).into();
+    let cells = prints().iter().take(500_000).map(cell).collect();
+    let mut scene = Scene::new(instruments, vec![cells]);
+    scene.slots = 1_024;
+    let mut defective = Defective(0);
+    let mut machine = pipeline::build(&scene.semantic, 3, scene.slots, &[], &mut defective);
+    let mut inputs = Sequencer::new(scene.plan(Arc::new(AtomicBool::new(false))));
+    let mut counter = Counter::default();
+    drive(&mut inputs, &mut machine, &mut |tally| counter.look(tally)).unwrap();
+    let counted = counter.stop();
+    close(&mut machine).unwrap();
+    println!("defective: {counted:?}");
+    assert!((4..=20).contains(&counted.allocated), "{counted:?}");
+}

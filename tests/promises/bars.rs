@@ -14,8 +14,8 @@ fn check(name: &str, mix: Mix, cases: u32, records: usize) {
         let scene = script.scene();
         let recording = scene.record();
         let timeframes = &scene.semantic.bars.timeframes_s;
-        let checked = check_bars(&recording, &scene.instruments, timeframes)
-            .map_err(TestCaseError::fail)?;
+        let checked =
+            check_bars(&recording, &scene.instruments, timeframes).map_err(TestCaseError::fail)?;
         let counts = [
             checked.bars,
             checked.prints,

@@ -8,17 +8,8 @@ use tests::script::{Mix, scripts};
 use tests::seeds::check_cases;
 
 /// Fused, per stage, and groupings between: the handlers that begin a further group.
-const CUTS: [&[usize]; 9] = [
-    &[],
-    &[1, 2, 3, 4, 5, 6, 7],
-    &[1],
-    &[4],
-    &[6],
-    &[7],
-    &[2, 5, 6],
-    &[3, 6, 7],
-    &[1, 2, 6],
-];
+const CUTS: [&[usize]; 9] =
+    [&[], &[1, 2, 3, 4, 5, 6, 7], &[1], &[4], &[6], &[7], &[2, 5, 6], &[3, 6, 7], &[1, 2, 6]];
 const SLOTS: [usize; 5] = [2, 4, 8, 64, 1_024];
 
 fn same(expected: &Recording, scene: &Scene, recording: &Recording) -> Result<(), TestCaseError> {

@@ -4,9 +4,7 @@ use bytemuck::Zeroable;
 use engine::instrument::{InstrumentDef, built_in};
 use engine::manifest::Listed;
 use ringbuf_layout::units::PRICE_ONE;
-use ringbuf_layout::{
-    BookLevel, ExternalBar, Frame, InputCell, Price, Quote, Size, Tail, Trade,
-};
+use ringbuf_layout::{BookLevel, ExternalBar, Frame, InputCell, Price, Quote, Size, Tail, Trade};
 
 /// An instrument that trades round the clock, with a step that divides nothing else.
 pub const ROUND_THE_CLOCK: &str = "COIN";

@@ -185,11 +185,7 @@ fn print_of(frame: &View<'_>, from_mid: bool) -> Option<(i64, i64)> {
 }
 
 /// The bars in order of instrument, timeframe and time.
-fn expected_bars(
-    seen: &[Seen],
-    instruments: &[Listed],
-    timeframes_s: &[u32],
-) -> Vec<Expected> {
+fn expected_bars(seen: &[Seen], instruments: &[Listed], timeframes_s: &[u32]) -> Vec<Expected> {
     let mut buckets: BTreeMap<Key, Bucket> = BTreeMap::new();
     for seen in accepted(seen) {
         let (price, size) = seen.print.unwrap_or_default();

@@ -160,13 +160,7 @@ impl Scene {
     }
 
     fn machine<'r>(&self, recording: &'r mut Recording) -> Pipeline<'r> {
-        pipeline::build(
-            &self.semantic,
-            self.instruments.len(),
-            self.slots,
-            &self.cuts,
-            recording,
-        )
+        pipeline::build(&self.semantic, self.instruments.len(), self.slots, &self.cuts, recording)
     }
 
     fn inputs(&self) -> Watched {
@@ -186,7 +180,8 @@ impl Scene {
             prologue.push(InputCell::from(&listed.def.record(number, bar_price, 0)));
         }
         for (number, _) in (1..).zip(&self.sources) {
-            let mut up = SourceStatus { head: SourceStatus::header(0, 0), ..SourceStatus::zeroed() };
+            let mut up =
+                SourceStatus { head: SourceStatus::header(0, 0), ..SourceStatus::zeroed() };
             up.tail.instrument = NO_INSTRUMENT;
             up.tail.source = number;
             up.tail.side = SourceState::Up as u8;

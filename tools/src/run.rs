@@ -51,7 +51,7 @@ pub fn run(arguments: &cli::Run, say: Say) -> Result<Exit, Problem> {
     tracing::info!(
         ended = %summary.ended,
         inputs = summary.tally.inputs,
-        state_hash = summary.tally.state_hash,
+        state_hash = summary.tally.state_hash.map(|hash| format!("{hash:016x}")),
         "run ends"
     );
     if let Some(dropped) = log.map(|log| log.dropped()).filter(|dropped| *dropped > 0) {

@@ -118,10 +118,12 @@ impl Merge {
             match inlet.peek() {
                 Peek::At(ts) => best = Some(best.map_or((ts, i), |b| b.min((ts, i)))),
                 Peek::Empty => wait |= !inlet.live,
-                Peek::Ended => {
+                Peek::Ended if !wait => {
                     inlet.ended = true;
                     return Head::Ended(i, inlet.failure());
                 }
+                // One before it may be about to end, and ends are told in order of number.
+                Peek::Ended => {}
             }
             open = true;
         }

@@ -119,6 +119,20 @@ impl<R: Recorder> Sink<R> {
             && lanes.accounts.count(seq) == 0
     }
 
+    /// One whole slot.
+    #[inline]
+    fn slot(&mut self, slot: &Slot, checkpoint: bool) -> Result<(), Problem> {
+        let quiet = self.is_quiet(slot) && !checkpoint;
+        let count = if quiet { 0 } else { self.lanes.outputs(slot) + u8::from(checkpoint) };
+        self.recorder.begin(slot.seq())?;
+        self.recorder.frame(slot.input.bytes(), count == 0)?;
+        self.tally.ticks += u64::from(slot.input.is_tick());
+        if count > 0 {
+            self.outputs(slot, count, checkpoint)?;
+        }
+        Ok(())
+    }
+
     /// The outputs of a slot that has any, in stage order: that is the order of their index.
     fn outputs(&mut self, slot: &Slot, count: u8, checkpoint: bool) -> Result<(), Problem> {
         let seq = slot.seq();
@@ -206,22 +220,12 @@ impl<R: Recorder> Handler for Sink<R> {
         let checkpoints = Checkpoints::of(batch);
         for slot in batch {
             let seq = slot.seq();
-            let checkpoint = checkpoints.has(seq);
-            let quiet = self.is_quiet(slot) && !checkpoint;
-            let count = if quiet { 0 } else { self.lanes.outputs(slot) + u8::from(checkpoint) };
-            self.recorder.begin(seq)?;
-            self.recorder.frame(slot.input.bytes(), count == 0)?;
-            self.tally.ticks += u64::from(slot.input.is_tick());
-            if count > 0 {
-                self.outputs(slot, count, checkpoint)?;
-            }
+            self.slot(slot, checkpoints.has(seq))?;
+            let start = self.tally.seqs.map_or(seq, |(start, _)| start);
+            self.tally.seqs = Some((start, seq));
+            self.tally.inputs += 1;
         }
         self.recorder.publish();
-        self.tally.inputs += batch.len() as u64;
-        if let (Some(first), Some(last)) = (batch.first(), batch.last()) {
-            let start = self.tally.seqs.map_or(first.seq(), |(start, _)| start);
-            self.tally.seqs = Some((start, last.seq()));
-        }
         Ok(())
     }
 

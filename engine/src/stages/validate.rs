@@ -76,7 +76,7 @@ impl Validate {
     fn trade(&mut self, trade: &Trade) -> Found {
         let mut reasons = self.time(&trade.head, trade.tail.instrument);
         let (price, size) = (trade.price.0, trade.size.0);
-        reasons |= bit(price <= 0, Reasons::PRICE) | bit(size < 0, Reasons::SIZE);
+        reasons |= bit(is_no_price(price), Reasons::PRICE) | bit(size < 0, Reasons::SIZE);
         reasons |= bit(size == 0, Reasons::ZERO_SIZE);
         reasons |= bit(trade.tail.flags & TRADE_SUSPICIOUS != 0, Reasons::SUSPICIOUS);
         reasons |= bit(trade.conditions() != 0, Reasons::CONDITION);
@@ -127,7 +127,7 @@ impl Validate {
     fn level(&mut self, level: &BookLevel) -> Found {
         let mut reasons = self.time(&level.head, level.tail.instrument);
         let sets = level.source_seq >> 56 == 0;
-        reasons |= bit(sets && level.price.0 <= 0, Reasons::PRICE);
+        reasons |= bit(sets && is_no_price(level.price.0), Reasons::PRICE);
         reasons |= bit(level.size.0 < 0, Reasons::SIZE);
         if let Some(book) = self.books.get(level.tail.instrument as usize) {
             reasons |= bit(sets && !book.grid.holds(level.price.0), Reasons::OFF_GRID);
@@ -138,7 +138,7 @@ impl Validate {
     fn external_bar(&mut self, bar: &ExternalBar) -> Found {
         let mut reasons = self.time(&bar.head, bar.tail.instrument);
         let prices = [bar.open, bar.high, bar.low, bar.close];
-        let outside = prices.iter().any(|p| *p > bar.high || *p < bar.low || p.0 <= 0);
+        let outside = prices.iter().any(|p| *p > bar.high || *p < bar.low || is_no_price(p.0));
         reasons |= bit(outside, Reasons::PRICE) | bit(bar.volume.0 < 0, Reasons::SIZE);
         self.found(reasons, bar.close, bar.volume)
     }
@@ -203,6 +203,12 @@ impl Validate {
 #[inline]
 fn bit(condition: bool, reason: Reasons) -> u32 {
     if condition { reason.0 } else { 0 }
+}
+
+/// True for what no print, level or bar can have: zero, less, or the mark of an absent side.
+#[inline]
+fn is_no_price(price: i64) -> bool {
+    price <= 0 || price == Price::UNDEFINED.0
 }
 
 /// True if `price` is further from `last` than `millionths` of it.
