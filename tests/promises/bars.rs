@@ -33,21 +33,26 @@ fn check(name: &str, mix: Mix, cases: u32, records: usize) {
          {cut_short} cut short by their session, {disordered} prints out of order"
     );
     for (what, count) in [("gaps", gaps), ("session ends", cut_short)] {
-        assert!(count > u64::from(cases) / 10, "the markets have too few {what}: {count}");
+        assert!(count > u64::from(cases) / 20, "the markets have too few {what}: {count}");
     }
 }
 
 #[test]
 fn bars_of_prints_equal_the_naive_builder_and_hold_every_accepted_size() {
-    check("bars of prints", Mix::Prints, 7_000, 160);
+    check("bars of prints", Mix::Prints, 10_000, 160);
 }
 
 #[test]
 fn bars_of_quotes_equal_the_naive_builder() {
-    check("bars of quotes", Mix::Quotes, 2_000, 120);
+    check("bars of quotes", Mix::Quotes, 3_000, 120);
 }
 
 #[test]
 fn bars_of_ordered_prints_equal_the_naive_builder_in_longer_runs() {
-    check("bars of ordered prints", Mix::OrderedPrints, 1_000, 700);
+    check("bars of ordered prints", Mix::OrderedPrints, 800, 700);
+}
+
+#[test]
+fn bars_of_busy_markets_equal_the_naive_builder_with_their_micro_batches() {
+    check("bars of busy markets", Mix::BusyPrints, 1_500, 900);
 }

@@ -40,10 +40,7 @@ const NOT_IN_A_STAGE: [&str; 22] = [
 
 fn files_with_unsafe() -> Vec<String> {
     let files = CRATES.iter().flat_map(|folder| rust_files(folder));
-    let found = files.filter(|(_, text)| {
-        // This file names the word in text; code never has it in quotes.
-        text.lines().any(|line| has_word(code(line), "unsafe") && !line.contains("\"unsafe\""))
-    });
+    let found = files.filter(|(_, text)| text.lines().any(|line| has_word(&code(line), "unsafe")));
     found.map(|(path, _)| path).collect()
 }
 
@@ -77,7 +74,7 @@ fn stages_name_no_thread_clock_file_lock_hash_map_or_print() {
         }
         for (number, line) in (1..).zip(text.lines()) {
             for name in NOT_IN_A_STAGE {
-                assert!(!has_word(code(line), name), "{path}:{number} names {name}: {line}");
+                assert!(!has_word(&code(line), name), "{path}:{number} names {name}: {line}");
             }
         }
     }
@@ -88,7 +85,7 @@ fn records_open_no_file_start_no_thread_and_read_no_clock() {
     for (path, text) in rust_files("ringbuf-layout/src") {
         for line in text.lines() {
             for name in ["std::fs", "std::thread", "std::time", "Instant", "SystemTime"] {
-                assert!(!has_word(code(line), name), "{path} names {name}");
+                assert!(!has_word(&code(line), name), "{path} names {name}");
             }
         }
     }

@@ -53,7 +53,9 @@ fn sources_merge_by_time_then_source_number_then_source_sequence() {
     check_cases("merges of sources in order", 1_500, &times, |mut times| {
         for source in &mut times {
             source.sort_unstable();
-            source.iter_mut().for_each(|ts| *ts = noon + *ts * SECOND / 4);
+            for ts in source.iter_mut() {
+                *ts = noon + *ts * SECOND / 4;
+            }
         }
         let mut expected: Vec<(i64, u16, u64)> = (1..)
             .zip(&times)

@@ -3,6 +3,8 @@
 use engine::Problem;
 use engine::replay::{Divergence, Proof, replay};
 use engine::run::run;
+use engine::runtime::feed::{self, Filter};
+use engine::runtime::merge::{Head, Inlet, Merge};
 use engine::source::Source;
 use journal::End;
 use ringbuf_layout::{
@@ -332,4 +334,46 @@ fn two_empty_sources_end_in_order_of_their_numbers_whichever_thread_is_faster() 
     assert_eq!(ends(0, 150), expected);
     assert_eq!(ends(150, 0), expected);
     assert_eq!(SourceStatus::KIND, Kind::SourceStatus);
+}
+
+#[test]
+fn a_source_that_fails_is_never_taken_for_one_that_ended() {
+    const TIMES: usize = 500;
+    // Records that were held back to restore their order: their memory is freed as the thread ends.
+    let records: Vec<InputCell> = (0..2_000).map(|i| cell(&trade(0, i, 1, 1))).collect();
+    let mut missed = 0;
+    for _ in 0..TIMES {
+        let problem = Problem::new("line 1 is no row", "a.csv", "correct it");
+        let source = decoded_source("fails", &["SPY"], records.clone(), Some(problem));
+        let inflow =
+            feed::start(source, 1, vec![Some(0)], Filter::default(), 60_000).expect("a thread");
+        let mut merge = Merge::new(vec![Inlet { inflow, live: false, ended: false }]);
+        let mut taken = InputCell::default();
+        let failure = loop {
+            match merge.head() {
+                Head::Record(inlet, _) => merge.take(inlet, &mut taken),
+                Head::Ended(_, failure) => break failure,
+                _ => std::hint::spin_loop(),
+            }
+        };
+        missed += usize::from(failure.is_none());
+    }
+    assert_eq!(missed, 0, "of {TIMES} failures");
+}
+
+#[test]
+fn a_source_whose_thread_panics_is_a_source_that_failed() {
+    struct Panics;
+    impl engine::source::Decoder for Panics {
+        fn next(&mut self, _: &mut InputCell) -> Result<bool, Problem> {
+            panic!("expected in this test")
+        }
+    }
+    let dir = tempfile::tempdir().unwrap();
+    let feed = engine::source::Feed::Decoder(Box::new(Panics));
+    let order = order(dir.path(), "", vec![tests::real_run::source("panics", &["SPY"], feed)]);
+    let outcome = run(order, |_| {}, |_| {}).unwrap();
+    assert_eq!(outcome.summary.ended, "source_failed");
+    assert!(outcome.failure.expect("a failure").what.contains("panicked"));
+    assert!(replay_of(dir.path()).verified());
 }

@@ -62,6 +62,9 @@ impl Decoder for Records {
 }
 
 /// An order for a run into `dir`, as fast as it goes.
+///
+/// # Panics
+/// If the config is not valid: a mistake in a test.
 pub fn order(dir: &Path, config: &str, sources: Vec<Source>) -> Order {
     Order {
         config: Config::parse(config, "a test").expect("Condition failed: a valid config"),

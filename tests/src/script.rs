@@ -105,6 +105,8 @@ pub enum Mix {
     Quotes,
     /// Prints in order of time, nothing else.
     OrderedPrints,
+    /// Many prints a second: buckets and micro-batches fill.
+    BusyPrints,
 }
 
 /// Random markets of at most so many records.
@@ -142,9 +144,12 @@ pub fn scripts(mix: Mix, records: usize) -> impl Strategy<Value = Script> {
 fn step(mix: Mix) -> impl Strategy<Value = Step> {
     let off = || prop_oneof![Just(-1_i64), Just(0), Just(1), -2_000_000..2_000_000_i64];
     let back = if mix == Mix::OrderedPrints { 0 } else { 2 };
+    // A busy market has many prints between two leaps of its clock.
+    let small = if mix == Mix::BusyPrints { 40 } else { 1 };
     let advance = prop_oneof![
-        4 => Just(Advance::Tie),
-        3 => (0..3 * MILLISECOND).prop_map(Advance::Nanos),
+        4 * small => Just(Advance::Tie),
+        2 * small => (0..20_000_i64).prop_map(Advance::Nanos),
+        3 * small => (0..3 * MILLISECOND).prop_map(Advance::Nanos),
         8 => (0..20 * SECOND).prop_map(Advance::Nanos),
         4 => (0..600 * SECOND).prop_map(Advance::Nanos),
         1 => (0..8 * 3_600 * SECOND).prop_map(Advance::Nanos),
@@ -172,6 +177,7 @@ fn step(mix: Mix) -> impl Strategy<Value = Step> {
         Mix::Prints => (3, 1),
         Mix::Quotes => (2, 12),
         Mix::OrderedPrints => (0, 0),
+        Mix::BusyPrints => (1, 0),
     };
     let what = prop_oneof![
         12 => print,

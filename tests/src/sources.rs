@@ -1,6 +1,6 @@
 //! The workspace's own text, for promises about what is not in it.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 /// Crates of the workspace, by folder.
 pub const CRATES: [&str; 7] =
@@ -36,13 +36,27 @@ pub fn rust_files(folder: &str) -> Vec<(String, String)> {
     files
 }
 
-fn from_root(path: &PathBuf) -> String {
+fn from_root(path: &Path) -> String {
     path.strip_prefix(root()).unwrap_or(path).display().to_string()
 }
 
-/// The code of a line: without what follows `//`.
-pub fn code(line: &str) -> &str {
-    line.split("//").next().unwrap_or_default()
+/// The code of a line: without text in quotes and what follows `//`.
+pub fn code(line: &str) -> String {
+    let mut code = String::new();
+    let (mut quoted, mut escaped) = (false, false);
+    let line = line.replace("'\"'", "");
+    for (at, c) in line.char_indices() {
+        if !quoted && line[at..].starts_with("//") {
+            break;
+        }
+        if c == '"' && !escaped {
+            quoted = !quoted;
+        } else if !quoted {
+            code.push(c);
+        }
+        escaped = quoted && c == '\\' && !escaped;
+    }
+    code
 }
 
 /// True if `word` stands in `code` as a word of its own.

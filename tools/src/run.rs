@@ -204,7 +204,7 @@ fn people(summary: &Summary) -> String {
     ];
     text.push_str("\nnext\n");
     for (command, what) in next {
-        text.extend([format!("  {command:<58} {what}\n")]);
+        text.push_str(&format!("  {command:<58} {what}\n"));
     }
     text.trim_end().to_string()
 }

@@ -86,6 +86,6 @@ pub struct Lines(pub String);
 impl Lines {
     /// Adds a line.
     pub fn put(&mut self, key: &str, value: impl std::fmt::Display) {
-        self.0.extend([format!("{key:<11}{value}\n")]);
+        self.0.push_str(&format!("{key:<11}{value}\n"));
     }
 }

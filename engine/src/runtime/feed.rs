@@ -98,10 +98,16 @@ pub fn start(
         }
         Feed::Decoder(decoder) => {
             let (queue, records) = rtrb::RingBuffer::new(QUEUE_RECORDS);
-            let end = FeedEnd::default();
+            // Stands until the thread says how it ended: a panic says nothing.
+            let panicked = Problem::new(
+                format!("the thread of source {number} panicked"),
+                format!("thread gm-source-{number}"),
+                "report the panic printed above; what came before it is journaled",
+            );
+            let end: FeedEnd = Arc::new(Mutex::new(Some(panicked)));
             let stop = Arc::new(AtomicBool::new(false));
             let outlet = Outlet { queue, stop: Arc::clone(&stop) };
-            let pump = Pump {
+            let mut pump = Pump {
                 decoder,
                 lane,
                 outlet,
@@ -115,6 +121,8 @@ pub fn start(
                 .spawn(move || {
                     let failure = pump.run().err();
                     *theirs.lock().unwrap_or_else(PoisonError::into_inner) = failure;
+                    // Only now: whoever sees the queue abandoned finds why.
+                    drop(pump);
                 })
                 .map_err(|e| {
                     Problem::new(format!("cannot start a thread: {e}"), "", "check ulimit -u")
@@ -214,7 +222,7 @@ impl Ord for Held {
 }
 
 impl Pump {
-    fn run(mut self) -> Result<(), Problem> {
+    fn run(&mut self) -> Result<(), Problem> {
         let mut cell = InputCell::default();
         let mut sequence = 0;
         let failure = loop {

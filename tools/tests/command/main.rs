@@ -1,0 +1,7 @@
+//! The command as a user meets it: real processes, real files, real signals.
+
+mod bad_input;
+mod exports;
+mod interruption;
+mod proof;
+mod support;
