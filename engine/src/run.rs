@@ -17,7 +17,7 @@ use crate::summary::Summary;
 use bytemuck::Zeroable;
 use disruptor::Producer as _;
 use journal::{Options, Stats, Writer};
-use ringbuf_layout::frame::NO_INSTRUMENT;
+use ringbuf_layout::frame::{LINE, NO_INSTRUMENT};
 use ringbuf_layout::input::fixed_text;
 use ringbuf_layout::names::{EndReason, SourceState};
 use ringbuf_layout::{Frame, InputCell, RunStart, SourceStatus};
@@ -235,6 +235,12 @@ impl Recorder for &mut JournalRecorder {
     fn frame(&mut self, frame: &[u8], last: bool) -> Result<(), Problem> {
         self.0.as_mut().expect(OPEN).append(frame, last);
         Ok(())
+    }
+
+    #[inline]
+    fn line(&mut self, seq: u64, line: &[u8; LINE]) -> Result<(), Problem> {
+        let writer = self.0.as_mut().expect(OPEN);
+        writer.append_slot(seq, line).map_err(|e| Problem::from_journal(&e))
     }
 
     fn publish(&mut self) {

@@ -1,6 +1,7 @@
 //! `FORMAT:PATH`: which format, which files.
 
 use engine::Problem;
+use engine::config::walk::nearest;
 
 /// Every format of this version: name and one line for `--help`.
 pub const FORMATS: &[(&str, &str)] = &[
@@ -81,41 +82,23 @@ fn unknown(spec: &str, format: &str) -> Problem {
             format!("convert the data to `csv`; {all}"),
         );
     }
-    let names = FORMATS.iter().map(|(name, _)| *name).chain(LATER.iter().copied());
-    let lower = format.to_ascii_lowercase();
-    let nearest = names.map(|name| (edits(&lower, name), name)).min();
+    let names: Vec<&str> =
+        FORMATS.iter().map(|(name, _)| *name).chain(LATER.iter().copied()).collect();
+    let nearest = nearest(&shortened(format).to_lowercase(), &names);
     let what = if spec.contains(':') {
         format!("there is no format `{}`", shortened(format))
     } else {
         format!("`{}` names no format: a source is FORMAT:PATH", shortened(spec))
     };
     let fix = match nearest {
-        Some((distance, name)) if distance <= 3 && distance < name.len() => {
-            format!("did you mean `{name}`? {all}")
-        }
-        _ => all,
+        Some(name) => format!("did you mean `{name}`? {all}"),
+        None => all,
     };
     Problem::new(what, place(spec), fix)
 }
 
 fn shortened(text: &str) -> String {
     text.chars().take(80).collect()
-}
-
-/// Insertions, deletions and replacements from `a` to `b` (Levenshtein).
-fn edits(a: &str, b: &str) -> usize {
-    let (a, b) = (shortened(a), b.as_bytes());
-    let mut row: Vec<usize> = (0..=b.len()).collect();
-    for (i, x) in a.bytes().enumerate() {
-        let mut diagonal = row[0];
-        row[0] = i + 1;
-        for (j, y) in b.iter().enumerate() {
-            let replaced = diagonal + usize::from(x != *y);
-            diagonal = row[j + 1];
-            row[j + 1] = replaced.min(row[j] + 1).min(diagonal + 1);
-        }
-    }
-    row[b.len()]
 }
 
 #[cfg(test)]

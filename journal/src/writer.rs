@@ -204,6 +204,31 @@ impl Writer {
         }
     }
 
+    /// A whole slot of one frame of one line, which is what a quiet tick is: `begin` and `append` in one.
+    ///
+    /// # Errors
+    /// As for [`Writer::begin`].
+    ///
+    /// # Panics
+    /// As for [`Writer::begin`] and [`Writer::append`].
+    #[inline]
+    pub fn append_slot(&mut self, seq: u64, line: &[u8; LINE]) -> Result<(), JournalError> {
+        assert_eq!(self.slot_end, 0, "Invariant: the previous slot is whole");
+        assert_eq!(seq, self.next_seq, "Invariant: sequences have no gaps");
+        let head = frame::head(line);
+        let fits = (usize::from(head.len), head.index, head.seq) == (LINE, 0, seq);
+        assert!(fits, "Invariant: the frame knows its length, index and sequence");
+        if self.at + SLOT_BYTES_MAX + FOOTER_ROOM > self.segment.map.len() {
+            self.roll()?;
+        }
+        // A line never crosses a page: both are multiples of it.
+        self.crc.store(&mut self.segment.map[self.at..self.at + LINE], line, self.seed, true);
+        self.at += LINE;
+        self.frames += 1;
+        self.next_seq += 1;
+        Ok(())
+    }
+
     /// Moves the watermark over all whole slots.
     #[inline]
     pub fn publish(&mut self) {

@@ -107,6 +107,12 @@ impl InputCell {
         &bytemuck::bytes_of(self)[..usize::from(self.head().len).min(128)]
     }
 
+    /// The first line.
+    #[inline]
+    pub fn line(&self) -> &[u8; 64] {
+        bytemuck::cast_ref::<[u64; 8], [u8; 64]>(self.words.first_chunk().unwrap_or(&[0; 8]))
+    }
+
     /// True for a trade or a quote: what `ticks` counts.
     #[inline]
     pub fn is_tick(&self) -> bool {

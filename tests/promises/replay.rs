@@ -173,6 +173,12 @@ fn an_altered_output_is_named_by_sequence_stage_field_and_both_values() {
     let ticks = (9_999.to_string(), bar.ticks.to_string());
     check(Kind::Bar, 500, 52, &9_999_u32.to_le_bytes(), "bar", "ticks", (&ticks.0, &ticks.1));
 
+    // The flags byte also holds the `last` bit, which is not compared.
+    let last = bars[500].bytes[63] & 0x80;
+    let (theirs, ours) = ((bar.tail.flags & 0x7F) ^ 4, bar.tail.flags & 0x7F);
+    let flags = (theirs.to_string(), ours.to_string());
+    check(Kind::Bar, 500, 63, &[theirs | last], "bar", "flags", (&flags.0, &flags.1));
+
     let verdicts = places(dir.path(), Kind::Verdict);
     let verdict: Verdict = bytemuck::pod_read_unaligned(&verdicts[77].bytes);
     let (theirs, ours) = ((verdict.reasons ^ 4).to_string(), verdict.reasons.to_string());

@@ -6,8 +6,9 @@ use crate::problem::Problem;
 use crate::runtime::handler::{Checkpoints, Handler};
 use crate::stage::Digest;
 use bytemuck::{Zeroable, bytes_of};
+use ringbuf_layout::frame::LINE;
 use ringbuf_layout::lane::DigestReader;
-use ringbuf_layout::{Frame, Kind, LaneReader, Money, Reasons, Slot, StateHash, Tail};
+use ringbuf_layout::{Frame, Kind, LaneReader, Money, Reasons, Slot, StateHash, Tail, Trade};
 
 /// Where the frames of whole slots go.
 pub trait Recorder: Send {
@@ -22,6 +23,16 @@ pub trait Recorder: Send {
     /// # Errors
     /// As for [`Recorder::begin`].
     fn frame(&mut self, frame: &[u8], last: bool) -> Result<(), Problem>;
+
+    /// A whole slot of one line: a quiet tick.
+    ///
+    /// # Errors
+    /// As for [`Recorder::begin`].
+    #[inline]
+    fn line(&mut self, seq: u64, line: &[u8; LINE]) -> Result<(), Problem> {
+        self.begin(seq)?;
+        self.frame(line, true)
+    }
 
     /// Every slot so far is whole: the watermark may advance.
     fn publish(&mut self) {}
@@ -107,13 +118,12 @@ impl<R: Recorder> Sink<R> {
         Self { recorder, lanes, digests, tally: Tally::default() }
     }
 
-    /// True for a tick that nobody had anything to say about. Four looks instead of nine: the stages that
+    /// True for a trade that nobody had anything to say about. Four looks instead of nine: the stages that
     /// sleep through ticks leave nothing where no bar closed.
     #[inline]
     fn is_quiet(&self, slot: &Slot) -> bool {
         let (lanes, seq) = (&self.lanes, slot.seq());
-        slot.input.is_tick()
-            && lanes.verdict.read(slot).reasons == Reasons::NONE
+        lanes.verdict.read(slot).reasons == Reasons::NONE
             && lanes.bars.count(seq) == 0
             && lanes.orders.count(seq) == 0
             && lanes.accounts.count(seq) == 0
@@ -122,8 +132,11 @@ impl<R: Recorder> Sink<R> {
     /// One whole slot.
     #[inline]
     fn slot(&mut self, slot: &Slot, checkpoint: bool) -> Result<(), Problem> {
-        let quiet = self.is_quiet(slot) && !checkpoint;
-        let count = if quiet { 0 } else { self.lanes.outputs(slot) + u8::from(checkpoint) };
+        if slot.input.is::<Trade>() && self.is_quiet(slot) && !checkpoint {
+            self.tally.ticks += 1;
+            return self.recorder.line(slot.seq(), slot.input.line());
+        }
+        let count = self.lanes.outputs(slot) + u8::from(checkpoint);
         self.recorder.begin(slot.seq())?;
         self.recorder.frame(slot.input.bytes(), count == 0)?;
         self.tally.ticks += u64::from(slot.input.is_tick());

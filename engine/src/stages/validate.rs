@@ -11,7 +11,7 @@ use ringbuf_layout::names::{SessionPhase, TRADE_SUSPICIOUS};
 use ringbuf_layout::slot::Found;
 use ringbuf_layout::units::{MILLISECOND, div_half_even};
 use ringbuf_layout::{
-    BookLevel, ExternalBar, InputCell, Instrument, Price, Quote, Reasons, Session, Size, Timer,
+    BookLevel, ExternalBar, Header, InputCell, Instrument, Price, Quote, Reasons, Session, Size, Timer,
     Trade,
 };
 
@@ -25,19 +25,27 @@ struct Book {
     newest: i64,
     /// Last accepted price; 0 before the first.
     last: i64,
+    /// [`Reasons::OFF_GRID`] if that price was off the grid.
+    last_off_grid: u32,
     /// Sizes accepted in this session: keeps every bar's volume within an i64.
     session_size: i64,
     phase: u8,
     known: bool,
 }
 
+/// What is known of the time.
+#[derive(Clone, Copy, Debug)]
+struct Clock {
+    /// Newest `ts_event` of any market record.
+    newest: i64,
+    stale_after: i64,
+}
+
 /// The stage.
 #[derive(Debug)]
 pub struct Validate {
     books: Vec<Book>,
-    /// Newest `ts_event` of any market record.
-    newest: i64,
-    stale_after: i64,
+    clock: Clock,
     /// `jump_pct` in millionths.
     jump_millionths: i64,
     rejecting: u32,
@@ -48,8 +56,7 @@ impl Validate {
     pub fn new(limits: &Limits, instruments: usize) -> Self {
         Self {
             books: vec![Book::default(); instruments],
-            newest: 0,
-            stale_after: limits.stale_after_ms * MILLISECOND,
+            clock: Clock { newest: 0, stale_after: limits.stale_after_ms * MILLISECOND },
             jump_millionths: (limits.jump_pct * 10_000.0).round() as i64,
             rejecting: Reasons::REJECTING.0 | limits.reject.0,
         }
@@ -74,22 +81,27 @@ impl Validate {
 
     #[inline]
     fn trade(&mut self, trade: &Trade) -> Found {
-        let mut reasons = self.time(&trade.head, trade.tail.instrument);
         let (price, size) = (trade.price.0, trade.size.0);
-        reasons |= bit(is_no_price(price), Reasons::PRICE) | bit(size < 0, Reasons::SIZE);
+        let (mut reasons, book) =
+            time(&mut self.clock, &mut self.books, &trade.head, trade.tail.instrument);
+        reasons |= bit(price <= 0, Reasons::PRICE) | bit(size < 0, Reasons::SIZE);
         reasons |= bit(size == 0, Reasons::ZERO_SIZE);
         reasons |= bit(trade.tail.flags & TRADE_SUSPICIOUS != 0, Reasons::SUSPICIOUS);
         reasons |= bit(trade.conditions() != 0, Reasons::CONDITION);
-        let jump = self.jump_millionths;
-        let rejecting = self.rejecting;
-        if let Some(book) = self.books.get_mut(trade.tail.instrument as usize) {
-            reasons |= bit(!book.grid.holds(price) && price > 0, Reasons::OFF_GRID);
-            reasons |= bit(is_jump(price, book.last, jump), Reasons::JUMP);
-            if reasons & rejecting == 0 {
+        if let Some(book) = book {
+            // A price seen before was measured before: most prints repeat one.
+            if price == book.last {
+                reasons |= book.last_off_grid;
+            } else {
+                reasons |= bit(!book.grid.holds(price) && price > 0, Reasons::OFF_GRID);
+                reasons |= bit(is_jump(price, book.last, self.jump_millionths), Reasons::JUMP);
+            }
+            if reasons & self.rejecting == 0 {
                 match book.session_size.checked_add(size) {
                     Some(sum) => {
                         book.session_size = sum;
                         book.last = price;
+                        book.last_off_grid = reasons & Reasons::OFF_GRID.0;
                     }
                     None => reasons |= Reasons::OVERFLOW.0,
                 }
@@ -99,7 +111,8 @@ impl Validate {
     }
 
     fn quote(&mut self, quote: &Quote) -> Found {
-        let mut reasons = self.time(&quote.head, quote.tail.instrument);
+        let (mut reasons, book) =
+            time(&mut self.clock, &mut self.books, &quote.head, quote.tail.instrument);
         let sides = [quote.bid, quote.ask].map(|p| p.is_defined().then_some(p.0));
         let bad = |side: Option<i64>| side.is_some_and(|p| p <= 0);
         reasons |= bit(sides == [None, None] || sides.into_iter().any(bad), Reasons::PRICE);
@@ -110,14 +123,14 @@ impl Validate {
             let sum = i128::from(bid) + i128::from(ask);
             middle = div_half_even(sum, 2).map_or(middle, |m| Price(m as i64));
         }
-        let (jump, rejecting) = (self.jump_millionths, self.rejecting);
-        if let Some(book) = self.books.get_mut(quote.tail.instrument as usize) {
+        if let Some(book) = book {
             let off = |side: Option<i64>| side.is_some_and(|p| p > 0 && !book.grid.holds(p));
             reasons |= bit(sides.into_iter().any(off), Reasons::OFF_GRID);
             if middle.is_defined() {
-                reasons |= bit(is_jump(middle.0, book.last, jump), Reasons::JUMP);
-                if reasons & rejecting == 0 {
+                reasons |= bit(is_jump(middle.0, book.last, self.jump_millionths), Reasons::JUMP);
+                if reasons & self.rejecting == 0 {
                     book.last = middle.0;
+                    book.last_off_grid = bit(!book.grid.holds(middle.0), Reasons::OFF_GRID);
                 }
             }
         }
@@ -125,41 +138,24 @@ impl Validate {
     }
 
     fn level(&mut self, level: &BookLevel) -> Found {
-        let mut reasons = self.time(&level.head, level.tail.instrument);
+        let (mut reasons, book) =
+            time(&mut self.clock, &mut self.books, &level.head, level.tail.instrument);
         let sets = level.source_seq >> 56 == 0;
         reasons |= bit(sets && is_no_price(level.price.0), Reasons::PRICE);
         reasons |= bit(level.size.0 < 0, Reasons::SIZE);
-        if let Some(book) = self.books.get(level.tail.instrument as usize) {
+        if let Some(book) = book {
             reasons |= bit(sets && !book.grid.holds(level.price.0), Reasons::OFF_GRID);
         }
         self.found(reasons, level.price, level.size)
     }
 
     fn external_bar(&mut self, bar: &ExternalBar) -> Found {
-        let mut reasons = self.time(&bar.head, bar.tail.instrument);
+        let (mut reasons, _) =
+            time(&mut self.clock, &mut self.books, &bar.head, bar.tail.instrument);
         let prices = [bar.open, bar.high, bar.low, bar.close];
         let outside = prices.iter().any(|p| *p > bar.high || *p < bar.low || is_no_price(p.0));
         reasons |= bit(outside, Reasons::PRICE) | bit(bar.volume.0 < 0, Reasons::SIZE);
         self.found(reasons, bar.close, bar.volume)
-    }
-
-    /// What is wrong with the time of a market record and with the session that it falls in.
-    #[inline]
-    fn time(&mut self, head: &ringbuf_layout::Header, instrument: u32) -> u32 {
-        let ts = head.ts_event;
-        self.newest = self.newest.max(ts);
-        let known = self.newest.max(head.ts_recv);
-        let mut reasons = bit(known.saturating_sub(ts) > self.stale_after, Reasons::STALE);
-        let Some(book) = self.books.get_mut(instrument as usize).filter(|book| book.known) else {
-            return reasons | Reasons::UNKNOWN_INSTRUMENT.0;
-        };
-        let late = ts < book.boundary;
-        reasons |= bit(late, Reasons::LATE);
-        reasons |= bit(!late && ts < book.newest, Reasons::DISORDER);
-        reasons |= bit(book.phase == SessionPhase::Closed as u8, Reasons::CLOSED_SESSION);
-        reasons |= bit(book.phase == SessionPhase::Extended as u8, Reasons::EXTENDED_HOURS);
-        book.newest = book.newest.max(ts);
-        reasons
     }
 
     /// Learns from inputs that are not market data: instruments, sessions, boundaries.
@@ -190,7 +186,7 @@ impl Validate {
 
     /// Feeds its state to the hash.
     pub fn digest(&self, digest: &mut Digest) {
-        digest.int(self.newest);
+        digest.int(self.clock.newest);
         for book in self.books.iter().filter(|book| book.known) {
             for field in [book.boundary, book.newest, book.last, book.session_size] {
                 digest.int(field);
@@ -198,6 +194,31 @@ impl Validate {
             digest.word(u64::from(book.phase));
         }
     }
+}
+
+/// What is wrong with the time of a market record and with the session that it falls in, and what is
+/// known of its instrument.
+#[inline]
+fn time<'b>(
+    clock: &mut Clock,
+    books: &'b mut [Book],
+    head: &Header,
+    instrument: u32,
+) -> (u32, Option<&'b mut Book>) {
+    let ts = head.ts_event;
+    clock.newest = clock.newest.max(ts);
+    let known = clock.newest.max(head.ts_recv);
+    let mut reasons = bit(known.saturating_sub(ts) > clock.stale_after, Reasons::STALE);
+    let Some(book) = books.get_mut(instrument as usize).filter(|book| book.known) else {
+        return (reasons | Reasons::UNKNOWN_INSTRUMENT.0, None);
+    };
+    let late = ts < book.boundary;
+    reasons |= bit(late, Reasons::LATE);
+    reasons |= bit(!late && ts < book.newest, Reasons::DISORDER);
+    reasons |= bit(book.phase == SessionPhase::Closed as u8, Reasons::CLOSED_SESSION);
+    reasons |= bit(book.phase == SessionPhase::Extended as u8, Reasons::EXTENDED_HOURS);
+    book.newest = book.newest.max(ts);
+    (reasons, Some(book))
 }
 
 #[inline]
@@ -215,6 +236,5 @@ fn is_no_price(price: i64) -> bool {
 #[inline]
 fn is_jump(price: i64, last: i64, millionths: i64) -> bool {
     last > 0
-        && price != last
         && i128::from(price.abs_diff(last)) * 1_000_000 > i128::from(last) * i128::from(millionths)
 }
