@@ -119,7 +119,7 @@ fn spine(parent: &Path, ticks: usize, made_ahead: bool) -> Result<f64> {
     if made_ahead {
         // One segment that holds the whole run: every tick is a line, and outputs, headers and page
         // padding are less than an eighth of that. The helper thread then has nothing to do meanwhile.
-        config.host.segment_mib = (ticks as u64 * 72 >> 20) + 2;
+        config.host.segment_mib = ((ticks as u64 * 72) >> 20) + 2;
         config.host.ready_segments = 1;
     }
     let order = Order {

@@ -71,6 +71,17 @@ impl Crc {
     }
 }
 
+/// Asks for the line at `at` for writing, without waiting for it.
+#[inline]
+pub(crate) fn prefetch_for_writing(bytes: &[u8], at: usize) {
+    #[cfg(target_arch = "x86_64")]
+    if let Some(byte) = bytes.get(at) {
+        use core::arch::x86_64::{_MM_HINT_ET0, _mm_prefetch};
+        // SAFETY: a prefetch reads and writes nothing; `byte` is valid, and SSE is part of x86-64.
+        unsafe { _mm_prefetch::<_MM_HINT_ET0>(core::ptr::from_ref(byte).cast::<i8>()) };
+    }
+}
+
 /// The `crc32` instruction: 3 cycles of latency for 8 bytes, one started each cycle, so the chains
 /// of neighbouring frames overlap.
 #[cfg(target_arch = "x86_64")]

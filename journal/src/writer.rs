@@ -1,6 +1,6 @@
 //! The one writer of a journal: frames into the mapped segment, the watermark behind them.
 
-use crate::copy::Crc;
+use crate::copy::{Crc, prefetch_for_writing};
 use crate::error::JournalError;
 use crate::frame::{self, FOOTER_ROOM, SLOT_BYTES_MAX};
 use crate::header::{self, PAGE, SegmentHeader};
@@ -13,6 +13,9 @@ use std::os::unix::fs::{DirBuilderExt, FileExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
+
+/// How far ahead of the writer a line is asked for.
+const PREFETCH: usize = 1_024;
 
 /// How a journal is made.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -222,6 +225,7 @@ impl Writer {
             self.roll()?;
         }
         // A line never crosses a page: both are multiples of it.
+        prefetch_for_writing(&self.segment.map, self.at + PREFETCH);
         self.crc.store(&mut self.segment.map[self.at..self.at + LINE], line, self.seed, true);
         self.at += LINE;
         self.frames += 1;

@@ -85,7 +85,7 @@ bits! {
         OFF_GRID = 16 => "off_grid",
         /// Further from the last accepted price than `jump_pct`.
         JUMP = 17 => "jump",
-        /// Bid at or above ask (locked or crossed).
+        /// Bid above ask. A locked book (bid equal to ask) is legal and common, and is not flagged.
         CROSSED = 18 => "crossed",
         /// Size zero.
         ZERO_SIZE = 19 => "zero_size",
@@ -97,7 +97,7 @@ bits! {
         DISORDER = 22 => "disorder",
         /// Older than `stale_after_ms` when it came.
         STALE = 23 => "stale",
-        /// A condition code that the instrument's table names.
+        /// A condition code that the instrument's table names. No table is built in, so nothing sets it yet.
         CONDITION = 24 => "condition",
     }
 }
@@ -123,8 +123,6 @@ bits! {
         SESSION_END = 2 => "session_end",
         /// Made from the middle of quotes.
         MID = 3 => "mid",
-        /// A print in it was flagged by `validate`.
-        FLAGGED = 4 => "flagged",
     }
 }
 

@@ -143,6 +143,11 @@ fn a_price_off_the_tick_is_flagged() {
     let ask = Price(PRICE + 5_000_000);
     accepted(&[cell(&quote(SPY, at(0), Price(PRICE), ask))], "off_grid");
     accepted(&[cell(&level(SPY, at(0), PRICE + 1, 5))], "off_grid");
+    // Every time again, and at the middle of a quote that was accepted.
+    accepted(&[priced(0, PRICE + 1), priced(1, PRICE + 1)], "off_grid");
+    let spread = cell(&quote(SPY, at(0), Price(PRICE), Price(PRICE + 10_000_000)));
+    accepted(&[spread, priced(1, PRICE + 5_000_000)], "off_grid");
+    accepted(&[priced(0, PRICE + 1), priced(1, PRICE), priced(2, PRICE)], "");
 }
 
 #[test]

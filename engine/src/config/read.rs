@@ -203,7 +203,7 @@ fn instrument<'t>(walk: &Walk<'t>, s: &mut Section<'t>) -> Option<InstrumentDef>
 }
 
 fn host<'t>(walk: &Walk<'t>, mut s: Section<'t>) -> Host {
-    let ring_slots = s.whole(walk, "ring_slots", 2..=1 << 20).unwrap_or(4_096);
+    let ring_slots = s.whole(walk, "ring_slots", 2..=1 << 20).unwrap_or(1_024);
     if !(ring_slots as u64).is_power_of_two() {
         let near = (ring_slots as u64).next_power_of_two();
         s.violate(

@@ -324,6 +324,7 @@ impl Stage for BarStage {
     fn digest(&self, digest: &mut Digest) {
         for builder in self.builders.iter().filter(|b| b.newest != 0) {
             digest.int(builder.newest);
+            digest.word(u64::from(builder.from_mid));
             builder.piece.digest(digest);
             builder.buckets[..self.timeframes.len()].iter().for_each(|b| b.digest(digest));
             builder.last_end.iter().for_each(|end| digest.int(*end));

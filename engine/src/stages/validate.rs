@@ -11,8 +11,8 @@ use ringbuf_layout::names::{SessionPhase, TRADE_SUSPICIOUS};
 use ringbuf_layout::slot::Found;
 use ringbuf_layout::units::{MILLISECOND, div_half_even};
 use ringbuf_layout::{
-    BookLevel, ExternalBar, Header, InputCell, Instrument, Price, Quote, Reasons, Session, Size, Timer,
-    Trade,
+    BookLevel, ExternalBar, Header, InputCell, Instrument, Price, Quote, Reasons, Session, Size,
+    Timer, Trade,
 };
 
 /// What `validate` knows of one instrument.
@@ -84,10 +84,9 @@ impl Validate {
         let (price, size) = (trade.price.0, trade.size.0);
         let (mut reasons, book) =
             time(&mut self.clock, &mut self.books, &trade.head, trade.tail.instrument);
-        reasons |= bit(price <= 0, Reasons::PRICE) | bit(size < 0, Reasons::SIZE);
+        reasons |= bit(is_no_price(price), Reasons::PRICE) | bit(size < 0, Reasons::SIZE);
         reasons |= bit(size == 0, Reasons::ZERO_SIZE);
         reasons |= bit(trade.tail.flags & TRADE_SUSPICIOUS != 0, Reasons::SUSPICIOUS);
-        reasons |= bit(trade.conditions() != 0, Reasons::CONDITION);
         if let Some(book) = book {
             // A price seen before was measured before: most prints repeat one.
             if price == book.last {
@@ -191,7 +190,7 @@ impl Validate {
             for field in [book.boundary, book.newest, book.last, book.session_size] {
                 digest.int(field);
             }
-            digest.word(u64::from(book.phase));
+            digest.word(u64::from(book.phase) | u64::from(book.last_off_grid) << 32);
         }
     }
 }
