@@ -9,6 +9,7 @@ pub mod calendar;
 pub mod config;
 pub mod earlier;
 pub mod instrument;
+pub mod layout;
 pub mod manifest;
 pub mod pipeline;
 pub mod problem;

@@ -18,7 +18,7 @@ use crate::earlier::{
 };
 use crate::runtime::group::{Group, Poller};
 use crate::runtime::handler::{DecideHandler, Handler, Seat, ValidateHandler};
-use crate::runtime::sink::{Egress, Recorder, Sink};
+use crate::runtime::sink::{Egress, Progress, Recorder, Sink};
 use crate::stages::bar::BarStage;
 use crate::stages::indicator::IndicatorStage;
 use crate::stages::marl::MarlStage;
@@ -32,6 +32,7 @@ use disruptor::{BusySpin, SingleConsumerBarrier, SingleProducer, build_single_pr
 use ringbuf_layout::lane::{DigestReader, DigestWriter, digest_lane};
 use ringbuf_layout::output::{ORDERS_MAX, TIMEFRAMES_MAX};
 use ringbuf_layout::{Slot, lane, verdict_cell};
+use std::sync::Arc;
 
 /// The handlers in order: what a layout cuts into groups.
 pub const HANDLERS: [&str; 8] =
@@ -49,6 +50,8 @@ pub struct Pipeline<'r> {
     pub producer: Producer,
     /// One a thread.
     pub groups: Vec<Group<'r>>,
+    /// How far the journal sink has come.
+    pub progress: Arc<Progress>,
 }
 
 /// Wires the machine: `cuts` are the handlers (by position) that begin a further group, none for `fused`.
@@ -110,7 +113,8 @@ pub fn build<'r, R: Recorder + 'r>(
 
     // 8. journal: every frame of the slot, in order, behind one watermark.
     let all = AfterPortfolio::new(before_portfolio, accounts);
-    let journal = Sink::new(recorder, all.clone(), digests);
+    let progress = Arc::<Progress>::default();
+    let journal = Sink::new(recorder, all.clone(), digests, Arc::clone(&progress));
 
     // 9. egress: orders on their way out.
     let egress = Egress::new(all);
@@ -126,7 +130,7 @@ pub fn build<'r, R: Recorder + 'r>(
         Box::new(egress),
     ];
     // 1. the ring, with the sequencer in front of it.
-    ring(slots, handlers, cuts)
+    ring(slots, handlers, cuts, progress)
 }
 
 fn digest_lanes(slots: usize) -> ([DigestWriter; 9], [DigestReader; 9]) {
@@ -136,7 +140,12 @@ fn digest_lanes(slots: usize) -> ([DigestWriter; 9], [DigestReader; 9]) {
 }
 
 /// One ring; each group behind the one before it, the producer behind the last.
-fn ring<'r>(slots: usize, handlers: [Box<dyn Handler + 'r>; 8], cuts: &[usize]) -> Pipeline<'r> {
+fn ring<'r>(
+    slots: usize,
+    handlers: [Box<dyn Handler + 'r>; 8],
+    cuts: &[usize],
+    progress: Arc<Progress>,
+) -> Pipeline<'r> {
     let mut rows: Vec<Vec<Box<dyn Handler + 'r>>> = vec![Vec::new()];
     for (i, handler) in handlers.into_iter().enumerate() {
         if cuts.contains(&i) {
@@ -151,7 +160,7 @@ fn ring<'r>(slots: usize, handlers: [Box<dyn Handler + 'r>; 8], cuts: &[usize]) 
     let (poller, builder) = builder.new_event_poller();
     let mut groups = vec![Group::new(Poller::First(poller), first)];
     let Some(second) = rows.next() else {
-        return Pipeline { producer: builder.build(), groups };
+        return Pipeline { producer: builder.build(), groups, progress };
     };
     let (poller, mut later) = builder.and_then().new_event_poller();
     groups.push(Group::new(Poller::Later(poller), second));
@@ -160,7 +169,7 @@ fn ring<'r>(slots: usize, handlers: [Box<dyn Handler + 'r>; 8], cuts: &[usize]) 
         groups.push(Group::new(Poller::Later(poller), row));
         later = next;
     }
-    Pipeline { producer: later.build(), groups }
+    Pipeline { producer: later.build(), groups, progress }
 }
 
 impl core::fmt::Debug for Pipeline<'_> {

@@ -3,19 +3,20 @@
 use crate::calendar::Calendar;
 use crate::config::{BarPrice, Config};
 use crate::instrument::Catalog;
+use crate::layout::{Cores, Layout, Wait};
 use crate::manifest::{self, Listed};
 use crate::pipeline::{self, Pipeline};
 use crate::problem::Problem;
 use crate::runtime::feed::{self, Filter};
-use crate::runtime::group::{BATCH, Group};
+use crate::runtime::group::Group;
 use crate::runtime::merge::{Inlet, Merge};
 use crate::runtime::schedule::Schedule;
-use crate::runtime::sequencer::{Inputs, Pace, Plan, Ready, Sequencer};
+use crate::runtime::sequencer::{Inputs, Pace, Plan, Sequencer};
 use crate::runtime::sink::{Recorder, Tally};
+use crate::runtime::threads::{self, publish};
 use crate::source::Source;
 use crate::summary::Summary;
 use bytemuck::Zeroable;
-use disruptor::Producer as _;
 use journal::{Options, Stats, Writer};
 use ringbuf_layout::frame::{LINE, NO_INSTRUMENT};
 use ringbuf_layout::input::fixed_text;
@@ -25,14 +26,12 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 /// Instruments that one run can have: every stage keeps state for all of them from the start.
 const INSTRUMENTS_MAX: usize = 1_024;
-/// Empty rounds that spin, then that yield, before the loop sleeps.
-const SPINS: u32 = 64;
-const YIELDS: u32 = 256;
-const IDLE_SLEEP: Duration = Duration::from_micros(50);
+/// Empty rounds after which the watcher is called every time: the loop sleeps by then.
+const IDLE_BEFORE_LOOKS: u32 = 256;
 /// Rounds between two looks of the progress watcher: a few milliseconds at full speed.
 const ROUNDS_BETWEEN_LOOKS: u32 = 1_024;
 
@@ -78,6 +77,9 @@ pub fn run(
     let table = instrument_table(&config, &sources, &filter)?;
     let calendars = calendars(&table)?;
     let host = &config.host;
+    let layout = Layout::plan(&host.layout, &Cores::of_this_process())?;
+    let spine: Vec<usize> = layout.threads.iter().filter_map(|thread| thread.core).collect();
+    threads::keep_helpers_off(&spine);
     let options = Options {
         segment_bytes: host.segment_mib << 20,
         ready_segments: host.ready_segments,
@@ -115,25 +117,31 @@ pub fn run(
         bar_close_delay_ms: config.semantic.clock.bar_close_delay_ms,
         stop,
     });
-    let mut writer = JournalRecorder(Some(writer), Stats::default());
-    let mut machine =
-        pipeline::build(&config.semantic, instruments, host.ring_slots, &[], &mut writer);
+    let mut writer = JournalRecorder::new(writer);
+    let mut machine = pipeline::build(
+        &config.semantic,
+        instruments,
+        host.ring_slots,
+        &layout.cuts(),
+        &mut writer,
+    );
     let start = Instant::now();
-    let driven = drive(&mut sequencer, &mut machine, &mut watch);
-    let elapsed_s = start.elapsed().as_secs_f64();
+    let driven = threads::drive(&mut sequencer, &mut machine, &layout, &mut watch);
+    let elapsed_s = driven.as_ref().map_or(start.elapsed().as_secs_f64(), |seconds| *seconds);
     let closed = close(&mut machine);
     let tally = tally(&machine);
     drop(machine);
     let mut summary = Summary::new(tally, &config, elapsed_s, dir.display().to_string());
-    summary.bytes = writer.1.bytes;
-    summary.segment_waits = writer.1.segment_waits;
+    summary.layout = layout.threads;
+    summary.bytes = writer.stats.bytes;
+    summary.segment_waits = writer.stats.segment_waits;
     summary.ended = match (&driven, sequencer.reason()) {
         (Err(_), _) => "sink_failed".to_string(),
         (_, reason) => reason.name().to_string(),
     };
     let failed_source =
         sequencer.failure().cloned().filter(|_| sequencer.reason() == EndReason::SourceFailed);
-    let failure = driven.and(closed).err().or(failed_source);
+    let failure = driven.map(drop).and(closed).err().or(failed_source);
     Ok(Outcome { summary, failure })
 }
 
@@ -146,25 +154,9 @@ pub fn drive(
     machine: &mut Pipeline<'_>,
     watch: &mut impl FnMut(&Tally),
 ) -> Result<(), Problem> {
-    let (mut idle, mut rounds) = (0, 0);
+    let (mut idle, mut rounds) = (0, 0_u32);
     loop {
-        let mut moved = 0;
-        let mut ended = false;
-        while moved < BATCH {
-            match inputs.poll() {
-                Ready::Input => {
-                    if machine.producer.try_publish(|slot| inputs.write(&mut slot.input)).is_err() {
-                        break;
-                    }
-                    moved += 1;
-                }
-                Ready::Idle => break,
-                Ready::End => {
-                    ended = true;
-                    break;
-                }
-            }
-        }
+        let (mut moved, ended) = publish(inputs, &mut machine.producer);
         for group in &mut machine.groups {
             moved += group.step()?;
         }
@@ -172,25 +164,15 @@ pub fn drive(
             if ended {
                 return Ok(());
             }
-            wait(idle);
+            Wait::Yield.wait(idle);
             idle += 1;
         } else {
             idle = 0;
         }
-        rounds += 1;
-        if rounds % ROUNDS_BETWEEN_LOOKS == 0 || idle > YIELDS {
+        rounds = rounds.wrapping_add(1);
+        if rounds.is_multiple_of(ROUNDS_BETWEEN_LOOKS) || idle > IDLE_BEFORE_LOOKS {
             look(machine, watch);
         }
-    }
-}
-
-fn wait(idle: u32) {
-    if idle < SPINS {
-        std::hint::spin_loop();
-    } else if idle < YIELDS {
-        std::thread::yield_now();
-    } else {
-        std::thread::sleep(IDLE_SLEEP);
     }
 }
 
@@ -220,37 +202,49 @@ pub fn close(machine: &mut Pipeline<'_>) -> Result<(), Problem> {
 }
 
 /// Frames into the journal.
-struct JournalRecorder(Option<Writer>, Stats);
+#[derive(Debug)]
+pub struct JournalRecorder {
+    writer: Option<Writer>,
+    /// What was written, once it is closed.
+    pub stats: Stats,
+}
+
+impl JournalRecorder {
+    /// A recorder that writes with `writer` and closes it.
+    pub fn new(writer: Writer) -> Self {
+        Self { writer: Some(writer), stats: Stats::default() }
+    }
+}
 
 const OPEN: &str = "Invariant: the journal is closed once, after the last slot";
 
 impl Recorder for &mut JournalRecorder {
     #[inline]
     fn begin(&mut self, seq: u64) -> Result<(), Problem> {
-        let writer = self.0.as_mut().expect(OPEN);
+        let writer = self.writer.as_mut().expect(OPEN);
         writer.begin(seq).map_err(|e| Problem::from_journal(&e))
     }
 
     #[inline]
     fn frame(&mut self, frame: &[u8], last: bool) -> Result<(), Problem> {
-        self.0.as_mut().expect(OPEN).append(frame, last);
+        self.writer.as_mut().expect(OPEN).append(frame, last);
         Ok(())
     }
 
     #[inline]
     fn line(&mut self, seq: u64, line: &[u8; LINE]) -> Result<(), Problem> {
-        let writer = self.0.as_mut().expect(OPEN);
+        let writer = self.writer.as_mut().expect(OPEN);
         writer.append_slot(seq, line).map_err(|e| Problem::from_journal(&e))
     }
 
     fn publish(&mut self) {
-        self.0.as_mut().expect(OPEN).publish();
+        self.writer.as_mut().expect(OPEN).publish();
     }
 
     fn close(&mut self) -> Result<(), Problem> {
-        let Some(writer) = self.0.take() else { return Ok(()) };
-        self.1 = writer.stats();
-        self.1 = writer.close().map_err(|e| Problem::from_journal(&e))?;
+        let Some(writer) = self.writer.take() else { return Ok(()) };
+        self.stats = writer.stats();
+        self.stats = writer.close().map_err(|e| Problem::from_journal(&e))?;
         Ok(())
     }
 }

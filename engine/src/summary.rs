@@ -1,6 +1,7 @@
 //! What a run or a replay says of itself, as one JSON object.
 
 use crate::config::Config;
+use crate::layout::{ThreadPlan, Wait};
 use crate::runtime::sink::Tally;
 use ringbuf_layout::{Kind, Reasons};
 use serde_json::{Map, Value, json};
@@ -20,6 +21,8 @@ pub struct Summary {
     pub segment_waits: u64,
     /// Why the run ended: `source_ended`, `interrupted`, `source_failed`, or how the journal ends.
     pub ended: String,
+    /// The threads it ran on.
+    pub layout: Vec<ThreadPlan>,
     /// Who decides.
     pub policy: String,
     /// Who runs in shadow.
@@ -41,6 +44,13 @@ impl Summary {
             bytes: 0,
             segment_waits: 0,
             ended: String::new(),
+            // A replay is fused; a run says otherwise.
+            layout: vec![ThreadPlan {
+                sequencer: true,
+                handlers: 0..crate::pipeline::HANDLERS.len(),
+                core: None,
+                wait: Wait::Yield,
+            }],
             // The decisions issue wires the policy; until then nobody decides.
             policy: format!("{} (not in this version)", config.semantic.policy.decide),
             shadow: format!("{} (not in this version)", config.semantic.policy.shadow),
@@ -79,9 +89,9 @@ impl Summary {
                 "segment_waits": self.segment_waits,
             }),
         );
-        let mut stages = vec!["sequencer"];
-        stages.extend(crate::pipeline::HANDLERS);
-        put("layout", json!([{ "stages": stages, "core": null, "wait": "yield" }]));
+        let thread =
+            |t: &ThreadPlan| json!({ "stages": t.parts(), "core": t.core, "wait": t.wait.name() });
+        put("layout", json!(self.layout.iter().map(thread).collect::<Vec<_>>()));
         put("latency_ns", json!({}));
         put("denied", json!({}));
         put("policy", json!(self.policy));

@@ -2,8 +2,11 @@
 #![allow(unsafe_code)] // A global allocator cannot be written without it.
 
 use engine::Problem;
+use engine::config::Config;
 use engine::pipeline;
-use engine::run::{close, drive, run};
+use engine::run::{JournalRecorder, close, drive};
+use engine::runtime::feed;
+use engine::runtime::merge::{Inlet, Merge};
 use engine::runtime::sequencer::Sequencer;
 use engine::runtime::sink::{Recorder, Tally};
 use engine::source::Source;
@@ -13,7 +16,7 @@ use std::cell::Cell;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use tests::market::{cell, listed, ns, quote, steady_prints, trade};
-use tests::real_run::{decoded_source, memory_source, order};
+use tests::real_run::{decoded_source, memory_source};
 use tests::recording::Recording;
 use tests::scene::Scene;
 
@@ -128,21 +131,38 @@ fn prints() -> Vec<ringbuf_layout::Trade> {
     prints
 }
 
-/// Runs into a journal and prints what was counted on the spine's thread.
+/// Drives sources through the fused spine into a journal, all on this thread, and prints what was counted
+/// on it.
 fn counted_run(what: &str, sources: Vec<Source>) -> Counted {
     let dir = tempfile::tempdir().unwrap();
+    let config = Config::parse(CONFIG, "a test").unwrap();
+    let options = journal::Options {
+        segment_bytes: config.host.segment_mib << 20,
+        ready_segments: config.host.ready_segments,
+        ..journal::Options::new(dir.path())
+    };
+    let mut recorder = JournalRecorder::new(journal::Writer::create(&options).unwrap());
+    let instruments: Vec<_> = SYMBOLS.map(|symbol| listed(symbol, false)).into();
+    let mut scene = Scene::new(instruments, Vec::new());
+    scene.semantic = config.semantic;
+    let mut plan = scene.plan(Arc::new(AtomicBool::new(false)));
+    plan.merge = Merge::new((1..).zip(sources).map(|(i, source)| inlet(i, source)).collect());
+    let mut inputs = Sequencer::new(plan);
+    let slots = config.host.ring_slots;
+    let mut machine = pipeline::build(&scene.semantic, 3, slots, &[], &mut recorder);
     let mut counter = Counter::default();
-    let order = order(dir.path(), CONFIG, sources);
-    let outcome = run(order, |_| {}, |tally| counter.look(tally)).unwrap();
+    let clock = std::time::Instant::now();
+    drive(&mut inputs, &mut machine, &mut |tally| counter.look(tally)).unwrap();
+    let seconds = clock.elapsed().as_secs_f64();
     let counted = counter.stop();
-    assert_eq!(outcome.failure, None);
-    let segments = outcome.summary.bytes >> 20;
+    close(&mut machine).unwrap();
+    drop(machine);
+    let segments = recorder.stats.bytes >> 20;
     let (recording, _) = Recording::read(dir.path()).unwrap();
     let inputs_of = |kind| recording.inputs().filter(|view| view.kind() == kind).count();
     println!(
-        "{what}: {} ticks/s, {segments} segments, {} waits, {} sessions, {} timers, {} heartbeats; {counted:?}",
-        outcome.summary.ticks_per_s().round(),
-        outcome.summary.segment_waits,
+        "{what}: {seconds:.2} s, {segments} segments, {} waits, {} sessions, {} timers, {} heartbeats; {counted:?}",
+        recorder.stats.segment_waits,
         inputs_of(Kind::Session),
         inputs_of(Kind::Timer),
         inputs_of(Kind::Heartbeat),
@@ -150,6 +170,12 @@ fn counted_run(what: &str, sources: Vec<Source>) -> Counted {
     assert!(segments > 50 && inputs_of(Kind::Session) > 20 && inputs_of(Kind::Heartbeat) > 500);
     assert!(counted.inputs > 1_000_000 && counted.bars > 10_000, "{counted:?}");
     counted
+}
+
+fn inlet(number: u16, source: Source) -> Inlet {
+    let numbers = (0..SYMBOLS.len() as u32).map(Some).collect();
+    let inflow = feed::start(source, number, numbers, feed::Filter::default(), 0).unwrap();
+    Inlet { inflow, live: false, ended: false }
 }
 
 #[test]

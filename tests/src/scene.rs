@@ -3,19 +3,20 @@
 use crate::market::number_source;
 use crate::recording::Recording;
 use bytemuck::Zeroable;
-use disruptor::Producer as _;
 use engine::calendar::Calendar;
 use engine::config::{Config, Semantic};
+use engine::layout::{Cores, Layout};
 use engine::manifest::Listed;
-use engine::pipeline::{self, Pipeline};
+use engine::pipeline::{self, HANDLERS, Pipeline};
 use engine::run::{close, drive, tally};
 use engine::runtime::feed::{FeedEnd, Inflow};
 use engine::runtime::merge::{Inlet, Merge};
 use engine::runtime::schedule::Schedule;
 use engine::runtime::sequencer::{Inputs, Pace, Plan, Ready, Sequencer};
+use engine::runtime::threads;
 use ringbuf_layout::frame::NO_INSTRUMENT;
 use ringbuf_layout::names::SourceState;
-use ringbuf_layout::{Frame, InputCell, RunStart, Slot, SourceStatus, Trade};
+use ringbuf_layout::{Frame, InputCell, RunStart, SourceStatus, Trade};
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, LazyLock};
@@ -107,56 +108,26 @@ impl Scene {
     /// If a sink fails: memory never does.
     pub fn record_on_threads(&self) -> Recording {
         let mut recording = Recording::default();
-        let Pipeline { mut producer, groups } = self.machine(&mut recording);
+        let mut machine = self.machine(&mut recording);
         let mut inputs = self.inputs();
-        let ended = AtomicBool::new(false);
-        let counted = std::thread::scope(|scope| {
-            let mut threads = Vec::new();
-            let mut upstream: Option<Arc<AtomicBool>> = None;
-            for mut group in groups {
-                let before = upstream.clone();
-                let done = Arc::new(AtomicBool::new(false));
-                upstream = Some(Arc::clone(&done));
-                let ended = &ended;
-                threads.push(scope.spawn(move || {
-                    loop {
-                        // Read before the step: what was published until then is seen by it.
-                        let over = match &before {
-                            Some(before) => before.load(Ordering::Acquire),
-                            None => ended.load(Ordering::Acquire),
-                        };
-                        let moved = group.step().expect("Invariant: memory takes all frames");
-                        if moved == 0 && over {
-                            break;
-                        }
-                        if moved == 0 {
-                            std::thread::yield_now();
-                        }
-                    }
-                    group.close().expect("Invariant: memory takes all frames");
-                    done.store(true, Ordering::Release);
-                    group.handlers().iter().find_map(|handler| handler.tally()).cloned()
-                }));
-            }
-            loop {
-                match inputs.poll() {
-                    Ready::Input => {
-                        let write = |slot: &mut Slot| inputs.write(&mut slot.input);
-                        if producer.try_publish(write).is_err() {
-                            std::thread::yield_now();
-                        }
-                    }
-                    Ready::Idle => std::thread::yield_now(),
-                    Ready::End => break,
-                }
-            }
-            ended.store(true, Ordering::Release);
-            let joined = threads.into_iter().map(|thread| thread.join().expect("a group panicked"));
-            joined.flatten().last()
-        });
-        drop(producer);
-        recording.tally = counted.expect("Invariant: the journal group counts");
+        let layout = self.layout();
+        threads::drive(&mut inputs, &mut machine, &layout, &mut |_| {})
+            .expect("Invariant: memory takes all frames");
+        close(&mut machine).expect("Invariant: memory takes all frames");
+        let counted = tally(&machine);
+        drop(machine);
+        recording.tally = counted;
         recording
+    }
+
+    /// The scene's cuts as a layout of yielding threads, the sequencer on one of its own.
+    fn layout(&self) -> Layout {
+        let mut parts: Vec<String> = HANDLERS.iter().map(|part| format!("+{part}")).collect();
+        for cut in std::iter::once(0).chain(self.cuts.iter().copied()) {
+            parts[cut].replace_range(..1, ",");
+        }
+        let spec = format!("sequencer{}:yield", parts.concat());
+        Layout::plan(&spec, &Cores::of_this_process()).expect("Invariant: cuts make a layout")
     }
 
     fn machine<'r>(&self, recording: &'r mut Recording) -> Pipeline<'r> {

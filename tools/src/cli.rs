@@ -56,7 +56,8 @@ pub struct Run {
     /// Journal directory; the next free ./journal/<n> if not given
     #[arg(long, value_name = "DIR")]
     pub journal: Option<PathBuf>,
-    /// Thread layout: fused or auto
+    /// auto, fused, per-stage, or groups such as sequencer+validate+bar,indicator+matrix+synergy,
+    /// decide,journal+egress; each with an optional :WAIT (busy-spin, spin-hint, yield, sleep)
     #[arg(long, value_name = "NAME")]
     pub layout: Option<String>,
     /// max, realtime, or so many times real time

@@ -72,13 +72,6 @@ pub fn run(arguments: &cli::Run, say: Say) -> Result<Exit, Problem> {
 fn resolve(arguments: &cli::Run) -> Result<Config, Problem> {
     let mut config = config::load(arguments.config.as_deref())?;
     if let Some(layout) = &arguments.layout {
-        if !["fused", "auto"].contains(&layout.as_str()) {
-            return Err(Problem::new(
-                format!("layout \"{layout}\" is not in this version"),
-                "--layout",
-                "use fused or auto: both run all stages on one thread",
-            ));
-        }
         config.host.layout.clone_from(layout);
     }
     if !arguments.source.is_empty() {

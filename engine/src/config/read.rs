@@ -6,6 +6,8 @@ use super::{
 };
 use crate::calendar;
 use crate::instrument::{FEE_PER_CONTRACT, FEE_PER_SHARE, InstrumentDef, SYMBOL_MAX};
+use crate::layout::{Cores, Layout};
+use crate::pipeline::HANDLERS;
 use crate::source::{Column, CsvColumns, SourceConfig, TimeUnit};
 use ringbuf_layout::output::TIMEFRAMES_MAX;
 use ringbuf_layout::units::{PRICE_DIGITS, PRICE_ONE};
@@ -213,7 +215,7 @@ fn host<'t>(walk: &Walk<'t>, mut s: Section<'t>) -> Host {
         );
     }
     let host = Host {
-        layout: s.word(walk, "layout", &["auto", "fused"]).unwrap_or_else(|| "auto".into()),
+        layout: layout(walk, &mut s),
         journal: s.text(walk, "journal"),
         release: s.word(walk, "release", &["journaled"]).unwrap_or_else(|| "journaled".into()),
         sync_interval_ms: s.whole(walk, "sync_interval_ms", 1..=60_000).unwrap_or(10),
@@ -223,6 +225,17 @@ fn host<'t>(walk: &Walk<'t>, mut s: Section<'t>) -> Host {
     };
     s.finish(walk);
     host
+}
+
+/// Words and order are checked here; how many cores there are is the host's to say when it runs.
+fn layout<'t>(walk: &Walk<'t>, s: &mut Section<'t>) -> String {
+    let spec = s.text(walk, "layout").unwrap_or_else(|| "auto".into());
+    let many: Vec<usize> = (0..=HANDLERS.len()).collect();
+    let cores = Cores { allowed: many.clone(), isolated: many };
+    if let Err(problem) = Layout::plan(&spec, &cores) {
+        s.violate(walk, "layout", format!("{}; {}", problem.what, problem.fix));
+    }
+    spec
 }
 
 fn source<'t>(walk: &Walk<'t>, mut s: Section<'t>) -> SourceConfig {

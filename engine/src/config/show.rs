@@ -213,7 +213,7 @@ mod tests {
         );
         assert!(violations[0].what.contains("did you mean semantic.bars.timeframes_s?"));
         assert!(violations[1].what.contains("power of two"));
-        assert!(violations[2].what.contains("did you mean \"fused\"?"));
+        assert!(violations[2].what.contains("did you mean fused?"));
     }
 
     #[test]

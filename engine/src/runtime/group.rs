@@ -3,7 +3,7 @@
 use crate::problem::Problem;
 use crate::runtime::handler::Handler;
 use disruptor::{EventPoller, Polling, SingleConsumerBarrier, SingleProducerBarrier};
-use ringbuf_layout::Slot;
+use ringbuf_layout::{RunEnd, Slot};
 use std::mem::ManuallyDrop;
 
 /// Slots that a group takes at once: 64 × 192 bytes stay in the first-level cache between handlers.
@@ -22,12 +22,13 @@ pub struct Group<'r> {
     poller: Poller,
     handlers: Vec<Box<dyn Handler + 'r>>,
     blank: Box<Slot>,
+    ended: bool,
 }
 
 impl<'r> Group<'r> {
     /// A group of handlers, run in order, behind a poller.
     pub fn new(poller: Poller, handlers: Vec<Box<dyn Handler + 'r>>) -> Self {
-        Self { poller, handlers, blank: Box::default() }
+        Self { poller, handlers, blank: Box::default(), ended: false }
     }
 
     /// Takes what the ring has, at most [`BATCH`] slots, through every handler; returns how many. Never
@@ -45,9 +46,10 @@ impl<'r> Group<'r> {
                 match $poller.take(BATCH as u64) {
                     Ok(guard) => {
                         let mut guard = ManuallyDrop::new(guard);
-                        let count = run(&mut *guard, &mut self.handlers, &self.blank)?;
+                        let batch = run(&mut *guard, &mut self.handlers, &self.blank)?;
                         drop(ManuallyDrop::into_inner(guard));
-                        Ok(count)
+                        self.ended |= batch.ended;
+                        Ok(batch.count)
                     }
                     Err(Polling::NoEvents | Polling::Shutdown) => Ok(0),
                 }
@@ -57,6 +59,11 @@ impl<'r> Group<'r> {
             Poller::First(poller) => step!(poller),
             Poller::Later(poller) => step!(poller),
         }
+    }
+
+    /// True once the run end went through it: nothing follows.
+    pub fn ended(&self) -> bool {
+        self.ended
     }
 
     /// Its handlers.
@@ -78,12 +85,17 @@ impl<'r> Group<'r> {
     }
 }
 
+struct Batch {
+    count: usize,
+    ended: bool,
+}
+
 /// One batch, handler by handler: a handler's code and state stay hot for 64 slots.
 fn run<'g>(
     events: impl Iterator<Item = &'g Slot>,
     handlers: &mut [Box<dyn Handler + '_>],
     blank: &'g Slot,
-) -> Result<usize, Problem> {
+) -> Result<Batch, Problem> {
     let mut batch = [blank; BATCH];
     let mut count = 0;
     for slot in events {
@@ -93,7 +105,8 @@ fn run<'g>(
     for handler in handlers {
         handler.on_batch(&batch[..count])?;
     }
-    Ok(count)
+    let last = batch[..count].last();
+    Ok(Batch { count, ended: last.is_some_and(|slot| slot.input.is::<RunEnd>()) })
 }
 
 impl core::fmt::Debug for Group<'_> {

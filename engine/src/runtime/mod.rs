@@ -8,3 +8,4 @@ pub mod merge;
 pub mod schedule;
 pub mod sequencer;
 pub mod sink;
+pub mod threads;

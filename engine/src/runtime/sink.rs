@@ -9,6 +9,8 @@ use bytemuck::{Zeroable, bytes_of};
 use ringbuf_layout::frame::LINE;
 use ringbuf_layout::lane::DigestReader;
 use ringbuf_layout::{Frame, Kind, LaneReader, Money, Reasons, Slot, StateHash, Tail, Trade};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 /// Where the frames of whole slots go.
 pub trait Recorder: Send {
@@ -103,6 +105,37 @@ impl Tally {
     }
 }
 
+/// How far the sink has come, for whoever watches from another thread: its only writer stores once a
+/// batch.
+#[derive(Debug, Default)]
+pub struct Progress {
+    inputs: AtomicU64,
+    ticks: AtomicU64,
+    bars: AtomicU64,
+    rejected: AtomicU64,
+}
+
+impl Progress {
+    fn store(&self, tally: &Tally) {
+        self.inputs.store(tally.inputs, Relaxed);
+        self.ticks.store(tally.ticks, Relaxed);
+        self.bars.store(tally.of(Kind::Bar), Relaxed);
+        self.rejected.store(tally.rejected_records, Relaxed);
+    }
+
+    /// The counts as a tally with nothing else in it.
+    pub fn tally(&self) -> Tally {
+        let mut tally = Tally {
+            inputs: self.inputs.load(Relaxed),
+            ticks: self.ticks.load(Relaxed),
+            rejected_records: self.rejected.load(Relaxed),
+            ..Tally::default()
+        };
+        tally.outputs[Kind::Bar as usize] = self.bars.load(Relaxed);
+        tally
+    }
+}
+
 /// The sink.
 #[derive(Debug)]
 pub struct Sink<R> {
@@ -110,12 +143,18 @@ pub struct Sink<R> {
     lanes: AfterPortfolio,
     digests: [DigestReader; 9],
     tally: Tally,
+    progress: Arc<Progress>,
 }
 
 impl<R: Recorder> Sink<R> {
     /// A sink that reads all lanes and hands their frames to `recorder`.
-    pub fn new(recorder: R, lanes: AfterPortfolio, digests: [DigestReader; 9]) -> Self {
-        Self { recorder, lanes, digests, tally: Tally::default() }
+    pub fn new(
+        recorder: R,
+        lanes: AfterPortfolio,
+        digests: [DigestReader; 9],
+        progress: Arc<Progress>,
+    ) -> Self {
+        Self { recorder, lanes, digests, tally: Tally::default(), progress }
     }
 
     /// True for a trade that nobody had anything to say about. Four looks instead of nine: the stages that
@@ -239,6 +278,7 @@ impl<R: Recorder> Handler for Sink<R> {
             self.tally.inputs += 1;
         }
         self.recorder.publish();
+        self.progress.store(&self.tally);
         Ok(())
     }
 

@@ -37,7 +37,12 @@ fn what_cannot_start_says_why_and_exits_with_2() {
     check(&place, "run -c missing.toml", 2, &["missing.toml", "config init"]);
     check(&place, "run -c typo.toml", 2, &["line 2", "did you mean semantic.bars.timeframes_s?"]);
     check(&place, "run -c ring.toml", 2, &["line 2", "host.ring_slots", "power of two"]);
-    check(&place, "run --layout per-stage", 2, &["per-stage", "fused"]);
+    check(&place, "run --layout per-stag", 2, &["did you mean per-stage?"]);
+    check(&place, "run --layout sequencer,bar", 2, &["bar stands where validate should"]);
+    check(&place, "run --layout fused:spin", 2, &["no wait strategy", "busy-spin"]);
+    if std::thread::available_parallelism().is_ok_and(|cores| cores.get() < 9) {
+        check(&place, "run --layout per-stage:busy-spin", 2, &["9 spinning threads", "300 ms"]);
+    }
     check(&place, "run --pace fast", 2, &["--pace", "realtime"]);
     check(&place, "run --from yesterday", 2, &["--from", "yesterday"]);
     check(&place, "run --symbols NONE", 2, &["NONE", "SYN1"]);

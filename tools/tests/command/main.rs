@@ -3,5 +3,6 @@
 mod bad_input;
 mod exports;
 mod interruption;
+mod layouts;
 mod proof;
 mod support;
