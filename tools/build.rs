@@ -12,6 +12,10 @@ fn main() {
     let changed = git(&["status", "--porcelain", "--untracked-files=no"]);
     let mark = if changed.is_some_and(|text| !text.is_empty()) { "+" } else { "" };
     println!("cargo::rustc-env=GRANDMODEL_BUILD={commit}{mark}");
+    // Any changed source may change the mark.
+    for folder in ["ringbuf-layout", "journal", "engine", "gateways", "tools"] {
+        println!("cargo::rerun-if-changed=../{folder}/src");
+    }
     for path in ["HEAD", "index"] {
         if let Some(path) = git(&["rev-parse", "--git-path", path]) {
             println!("cargo::rerun-if-changed={path}");

@@ -130,6 +130,7 @@ fn spine(parent: &Path, ticks: usize, made_ahead: bool) -> Result<f64> {
         filter: Filter::default(),
         stop: Arc::default(),
         build: "bench".to_string(),
+        fault: None,
     };
     let outcome = engine::run::run(order, |_| (), |_| ())?;
     if let Some(problem) = outcome.failure {

@@ -5,6 +5,9 @@ use crate::manifest;
 use crate::pipeline;
 use crate::problem::Problem;
 use crate::run::{close, drive, tally};
+use crate::runtime::fail_point::FailPoint;
+use crate::runtime::group::Group;
+use crate::runtime::handler::Fault;
 use crate::runtime::sequencer::{Inputs, Ready};
 use crate::runtime::sink::{Recorder, Tally};
 use crate::summary::Summary;
@@ -12,7 +15,8 @@ use journal::header::PAGE;
 use journal::{End, FrameRef, Frames, Journal};
 use ringbuf_layout::frame::{FLAGS_OFFSET, Field, LAST, SHARED_FIELDS, fields_of};
 use ringbuf_layout::input::text_of;
-use ringbuf_layout::{InputCell, Kind, RunStart};
+use ringbuf_layout::{InputCell, Kind, Panic, Part, RunStart};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::time::Instant;
 
@@ -40,52 +44,111 @@ pub struct Proof {
     pub divergence: Option<Divergence>,
     /// Damage that ended the reading.
     pub damage: Option<Problem>,
+    /// The panic that ended the run, if one did.
+    pub panic: Option<RecordedPanic>,
     /// Build that wrote the journal.
     pub build: String,
 }
 
 impl Proof {
-    /// True if every output was reproduced and nothing is damaged.
+    /// True if every output was reproduced, nothing is damaged and the run did not panic.
     pub fn verified(&self) -> bool {
-        self.divergence.is_none() && self.damage.is_none()
+        self.divergence.is_none() && self.damage.is_none() && self.panic.is_none()
     }
 }
 
-/// Replays a journal, up to and including `until` if given.
+/// Replays a journal, up to and including `until` if given; `fault` is a fail point, for a journal that was
+/// written with one.
 ///
 /// # Errors
 /// What keeps the replay from starting.
 pub fn replay(
     dir: &Path,
     until: Option<u64>,
+    fault: Option<FailPoint>,
     mut watch: impl FnMut(&Tally),
 ) -> Result<Proof, Problem> {
     let journal = Journal::open(dir).map_err(|e| Problem::from_journal(&e))?;
     let start = run_start(&journal, dir)?;
     let manifest = manifest::read(dir, &start.manifest)?;
     let config = manifest.config;
+    if start.semantic_hash != config.semantic_hash()[..8] {
+        return Err(Problem::new(
+            "the config in the journal is not the one that its run start names",
+            dir.display().to_string(),
+            "restore the objects folder from a copy of this journal",
+        ));
+    }
     let mut inputs = JournalInputs::new(journal.frames(), until);
-    let mut comparison = Comparison { frames: journal.frames(), divergence: None, first: true };
-    let mut machine = pipeline::build(
-        &config.semantic,
-        manifest.instruments,
-        config.host.ring_slots,
-        &[],
-        &mut comparison,
-    );
+    let mut comparison = Comparison::new(journal.frames());
+    let (semantic, instruments) = (&config.semantic, manifest.instruments);
+    let mut machine = pipeline::build(semantic, instruments, RING_SLOTS, &[], &mut comparison);
+    if let Some(point) = fault {
+        machine.inject(point);
+    }
     let clock = Instant::now();
-    let driven = drive(&mut inputs, &mut machine, &mut watch);
+    let driven = catch_unwind(AssertUnwindSafe(|| drive(&mut inputs, &mut machine, &mut watch)));
     let elapsed_s = clock.elapsed().as_secs_f64();
-    let closed = close(&mut machine);
+    let (stopped, panicked) = match driven {
+        Ok(driven) => (driven.err(), None),
+        Err(payload) => {
+            let at = machine.groups.first().map(Group::at);
+            (None, at.map(|at| Fault::caught(at, payload.as_ref())))
+        }
+    };
+    let closed = if panicked.is_none() { close(&mut machine).err() } else { None };
     let tally = tally(&machine);
     drop(machine);
     let mut summary = Summary::new(tally, &config, elapsed_s, dir.display().to_string());
     summary.bytes = inputs.bytes;
-    let divergence = comparison.divergence;
-    let stopped = driven.and(closed).err().filter(|_| divergence.is_none());
-    let damage = inputs.damage.or(stopped);
     summary.ended = end_of(inputs.frames.end(), until.is_some());
-    Ok(Proof { summary, divergence, damage, build: text_of(&start.build).to_string() })
+    let divergence = comparison.divergence;
+    let stopped = stopped.or(closed).filter(|_| divergence.is_none());
+    let damage = inputs.damage.or(stopped);
+    let build = text_of(&start.build).to_string();
+    let mut proof = Proof { summary, divergence, damage, panic: comparison.panic, build };
+    if let Some(fault) = panicked {
+        proof.panicked(&fault, &journal);
+    }
+    Ok(proof)
+}
+
+/// Slots of a replay's ring: the journal's `[host]` speaks of another machine.
+const RING_SLOTS: usize = 1_024;
+
+/// The panic that a journal records, if it does: in its last slot.
+fn recorded_panic(journal: &Journal) -> Option<RecordedPanic> {
+    let mut frames = journal.frames();
+    let mut found = None;
+    while let Ok(Some(frame)) = frames.next() {
+        if let Some(panic) = frame.get::<Panic>() {
+            let part = Part::from_byte(panic.part as u8).unwrap_or(Part::Sequencer);
+            let (seq, message_hash) = (panic.at_seq, panic.message_hash);
+            found = Some(RecordedPanic { part, seq, message_hash, reproduced: false });
+        }
+    }
+    found
+}
+
+impl Proof {
+    /// The replay panicked: either as the journal says, or on its own.
+    fn panicked(&mut self, fault: &Fault, journal: &Journal) {
+        self.panic = recorded_panic(journal);
+        let same = |recorded: &RecordedPanic| {
+            (recorded.part, recorded.seq, recorded.message_hash)
+                == (fault.part, fault.seq, fault.message_hash())
+        };
+        match &mut self.panic {
+            Some(recorded) if same(recorded) => recorded.reproduced = true,
+            _ => {
+                self.damage = Some(Problem::new(
+                    format!("{} panicked in the replay: {}", fault.part.name(), fault.message),
+                    format!("sequence {}", fault.seq),
+                    "report it with the journal",
+                ));
+            }
+        }
+    }
 }
 
 fn end_of(end: Option<&End>, cut: bool) -> String {
@@ -172,16 +235,47 @@ impl Inputs for JournalInputs<'_> {
             cell.tail_mut().flags &= !LAST;
         }
     }
+
+    fn next_seq(&self) -> u64 {
+        self.next.map_or(self.frames.next_seq(), |frame| frame.head().seq)
+    }
+}
+
+/// A panic that the journal records.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct RecordedPanic {
+    /// Which part.
+    pub part: Part,
+    /// The sequence that it was at.
+    pub seq: u64,
+    /// XXH3-64 of its message.
+    pub message_hash: u64,
+    /// True if this replay panicked at the same part and sequence with the same message.
+    pub reproduced: bool,
 }
 
 /// Takes the frames that the sink would journal and compares them with what is journaled.
 struct Comparison<'a> {
     frames: Frames<'a>,
+    ahead: Option<FrameRef<'a>>,
+    /// The slot was never processed when it was journaled: there is nothing to compare.
+    unprocessed: bool,
+    panic: Option<RecordedPanic>,
     divergence: Option<Divergence>,
-    first: bool,
 }
 
-impl Comparison<'_> {
+impl<'a> Comparison<'a> {
+    fn new(frames: Frames<'a>) -> Self {
+        Self { frames, ahead: None, unprocessed: false, panic: None, divergence: None }
+    }
+
+    fn next(&mut self) -> Result<Option<FrameRef<'a>>, Problem> {
+        match self.ahead.take() {
+            Some(frame) => Ok(Some(frame)),
+            None => self.frames.next().map_err(|e| Problem::from_journal(&e)),
+        }
+    }
+
     fn part(&mut self, divergence: Divergence) -> Problem {
         let problem =
             Problem::new("the replay diverges", format!("sequence {}", divergence.seq), "");
@@ -191,8 +285,7 @@ impl Comparison<'_> {
 
     /// The journal holds another number of outputs than were computed.
     fn count_differs(&mut self, seq: u64, kind: Kind, journaled: bool) -> Problem {
-        let words =
-            |there: bool| if there { kind.name().to_string() } else { "nothing".to_string() };
+        let words = |there: bool| if there { kind.name() } else { "nothing" }.to_string();
         self.part(Divergence {
             seq,
             stage: stage_of(kind).to_string(),
@@ -201,24 +294,33 @@ impl Comparison<'_> {
             recomputed: words(!journaled),
         })
     }
-}
 
-impl Recorder for &mut Comparison<'_> {
-    fn begin(&mut self, _: u64) -> Result<(), Problem> {
-        self.first = true;
+    /// Behind an input: takes the rest of a slot that was journaled as unprocessed.
+    fn skip_unprocessed(&mut self) -> Result<(), Problem> {
+        self.ahead = self.next()?;
+        let kind = self.ahead.map(|frame| frame.kind());
+        self.unprocessed = matches!(kind, Some(Kind::Unprocessed | Kind::Panic));
+        while self.unprocessed {
+            let Some(frame) = self.next()? else { break };
+            if let Some(panic) = frame.get::<Panic>() {
+                let part = Part::from_byte(panic.part as u8).unwrap_or(Part::Sequencer);
+                let (seq, message_hash) = (panic.at_seq, panic.message_hash);
+                self.panic = Some(RecordedPanic { part, seq, message_hash, reproduced: false });
+            }
+            if frame.is_last() {
+                break;
+            }
+        }
         Ok(())
     }
 
-    fn frame(&mut self, ours: &[u8], last: bool) -> Result<(), Problem> {
+    /// One computed frame against the journaled one.
+    fn compare(&mut self, ours: &[u8], last: bool) -> Result<(), Problem> {
         let seq =
             u64::from_le_bytes(ours[8..16].try_into().expect("Invariant: a frame has a header"));
         let kind = Kind::from_byte(ours[4]).expect("Invariant: we make known kinds");
-        let Some(theirs) = self.frames.next().map_err(|e| Problem::from_journal(&e))? else {
-            return Err(self.count_differs(seq, kind, false));
-        };
-        if theirs.head().seq != seq {
-            return Err(self.count_differs(seq, kind, false));
-        }
+        let theirs = self.next()?.filter(|theirs| theirs.head().seq == seq);
+        let Some(theirs) = theirs else { return Err(self.count_differs(seq, kind, false)) };
         if theirs.kind() != kind {
             // Outputs are in stage order: the earlier of the two stages made or missed one.
             let (missing, journaled) =
@@ -231,18 +333,42 @@ impl Recorder for &mut Comparison<'_> {
             let field = field.name.to_string();
             return Err(self.part(Divergence { seq, stage, field, journaled, recomputed }));
         }
-        if last && !theirs.is_last() {
-            let next = self.frames.next().map_err(|e| Problem::from_journal(&e))?;
-            let extra = next.map_or(kind, |frame| frame.kind());
+        if theirs.is_last() {
+            // Where ours goes on, our next frame meets the next slot and is named there.
+            return Ok(());
+        }
+        if ours[5] == 0 {
+            self.skip_unprocessed()?;
+        }
+        if last && !self.unprocessed {
+            let extra = self.next()?.map_or(kind, |frame| frame.kind());
             return Err(self.count_differs(seq, extra, true));
         }
-        // Where ours goes on and theirs does not, our next frame meets the next slot and is named there.
         Ok(())
     }
 }
 
-/// The first field that differs, CRC and `last` bit aside.
+impl Recorder for &mut Comparison<'_> {
+    fn begin(&mut self, _: u64) -> Result<(), Problem> {
+        self.unprocessed = false;
+        Ok(())
+    }
+
+    fn frame(&mut self, ours: &[u8], last: bool) -> Result<(), Problem> {
+        if self.unprocessed { Ok(()) } else { self.compare(ours, last) }
+    }
+}
+
+/// The first field that differs, CRC and `last` bit aside. Frames are compared as bytes; fields are looked up
+/// only where they differ.
 fn first_difference(kind: Kind, theirs: &[u8], ours: &[u8]) -> Option<Field> {
+    let same = theirs.len() == ours.len()
+        && theirs[4..FLAGS_OFFSET] == ours[4..FLAGS_OFFSET]
+        && (theirs[FLAGS_OFFSET] ^ ours[FLAGS_OFFSET]) & !LAST == 0
+        && theirs[FLAGS_OFFSET + 1..] == ours[FLAGS_OFFSET + 1..];
+    if same {
+        return None;
+    }
     let (own, _) = fields_of(kind);
     let mut fields: Vec<Field> = SHARED_FIELDS.iter().chain(own).copied().collect();
     fields.sort_by_key(|field| field.offset);

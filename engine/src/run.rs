@@ -7,8 +7,10 @@ use crate::layout::{Cores, Layout, Wait};
 use crate::manifest::{self, Listed};
 use crate::pipeline::{self, Pipeline};
 use crate::problem::Problem;
+use crate::runtime::fail_point::FailPoint;
 use crate::runtime::feed::{self, Filter};
 use crate::runtime::group::Group;
+use crate::runtime::handler::Fault;
 use crate::runtime::merge::{Inlet, Merge};
 use crate::runtime::schedule::Schedule;
 use crate::runtime::sequencer::{Inputs, Pace, Plan, Sequencer};
@@ -23,10 +25,10 @@ use ringbuf_layout::input::fixed_text;
 use ringbuf_layout::names::{EndReason, SourceState};
 use ringbuf_layout::{Frame, InputCell, RunStart, SourceStatus};
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
-use std::time::{Instant, SystemTime, UNIX_EPOCH};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 /// Instruments that one run can have: every stage keeps state for all of them from the start.
 const INSTRUMENTS_MAX: usize = 1_024;
@@ -52,6 +54,8 @@ pub struct Order {
     pub stop: Arc<AtomicBool>,
     /// Build identity.
     pub build: String,
+    /// A fail point: this part panics at this input. For tests of what follows.
+    pub fault: Option<FailPoint>,
 }
 
 /// How a run ended.
@@ -70,10 +74,11 @@ pub struct Outcome {
 /// What keeps the run from starting; the journal directory is then not a journal.
 pub fn run(
     order: Order,
-    started: impl FnOnce(&std::path::Path),
+    started: impl FnOnce(&Path),
     mut watch: impl FnMut(&Tally),
 ) -> Result<Outcome, Problem> {
-    let Order { config, sources, dir, pace, filter, stop, build } = order;
+    let Order { config, sources, dir, pace, filter, stop, build, fault } = order;
+    refuse_twins(&sources)?;
     let table = instrument_table(&config, &sources, &filter)?;
     let calendars = calendars(&table)?;
     let host = &config.host;
@@ -88,18 +93,7 @@ pub fn run(
     };
     let writer = Writer::create(&options).map_err(|e| Problem::from_journal(&e))?;
     started(&dir);
-    let in_use: BTreeMap<&str, &Calendar> =
-        calendars.iter().map(|c| (c.name, c.as_ref())).collect();
-    let in_use: Vec<&Calendar> = in_use.into_values().collect();
-    let manifest = manifest::write(&dir, &config, &table, &in_use, &sources)?;
-    let mut prologue = vec![InputCell::from(&run_start(&config, &manifest, &build))];
-    for (number, listed) in table.iter().enumerate() {
-        let price = u8::from(listed.bars_from_mid);
-        prologue.push(InputCell::from(&listed.def.record(number as u32, price, 0)));
-    }
-    for (i, source) in sources.iter().enumerate() {
-        prologue.push(InputCell::from(&source_up(i, source)));
-    }
+    let prologue = prologue(&dir, &config, &table, &calendars, &sources, &build)?;
     let instruments = table.len();
     let schedule = Schedule::new(
         &config.semantic.bars.timeframes_s,
@@ -125,24 +119,75 @@ pub fn run(
         &layout.cuts(),
         &mut writer,
     );
-    let start = Instant::now();
+    if let Some(fault) = fault {
+        machine.inject(fault);
+    }
     let driven = threads::drive(&mut sequencer, &mut machine, &layout, &mut watch);
-    let elapsed_s = driven.as_ref().map_or(start.elapsed().as_secs_f64(), |seconds| *seconds);
+    let elapsed_s = driven.as_ref().map_or(0.0, |driven| driven.seconds);
+    let driven = driven.and_then(|driven| match driven.fault {
+        Some(fault) => Err(after_panic(&fault, &mut sequencer, &mut machine)),
+        None => Ok(()),
+    });
     let closed = close(&mut machine);
     let tally = tally(&machine);
+    let handlers = machine.groups.iter().flat_map(Group::handlers);
+    let egress_orders = handlers.map(|handler| handler.orders_out()).sum();
     drop(machine);
     let mut summary = Summary::new(tally, &config, elapsed_s, dir.display().to_string());
     summary.layout = layout.threads;
+    summary.egress_orders = egress_orders;
     summary.bytes = writer.stats.bytes;
     summary.segment_waits = writer.stats.segment_waits;
     summary.ended = match (&driven, sequencer.reason()) {
-        (Err(_), _) => "sink_failed".to_string(),
+        (Err(_), EndReason::SourceEnded) => "sink_failed".to_string(),
         (_, reason) => reason.name().to_string(),
     };
     let failed_source =
         sequencer.failure().cloned().filter(|_| sequencer.reason() == EndReason::SourceFailed);
-    let failure = driven.map(drop).and(closed).err().or(failed_source);
+    let failure = driven.and(closed).err().or(failed_source);
     Ok(Outcome { summary, failure })
+}
+
+/// Writes what a run start names, and makes the inputs that come first: run start, instruments, sources up.
+fn prologue(
+    dir: &Path,
+    config: &Config,
+    table: &[Listed],
+    calendars: &[Arc<Calendar>],
+    sources: &[Source],
+    build: &str,
+) -> Result<Vec<InputCell>, Problem> {
+    let in_use: BTreeMap<&str, &Calendar> =
+        calendars.iter().map(|c| (c.name, c.as_ref())).collect();
+    let in_use: Vec<&Calendar> = in_use.into_values().collect();
+    let manifest = manifest::write(dir, config, table, &in_use, sources)?;
+    let mut prologue = vec![InputCell::from(&run_start(config, &manifest, build))];
+    for (number, listed) in table.iter().enumerate() {
+        let price = u8::from(listed.bars_from_mid);
+        prologue.push(InputCell::from(&listed.def.record(number as u32, price, 0)));
+    }
+    for (i, source) in sources.iter().enumerate() {
+        prologue.push(InputCell::from(&source_up(i, source)));
+    }
+    Ok(prologue)
+}
+
+/// What follows a panic: the ring's unprocessed inputs and a record of the panic are journaled.
+fn after_panic(fault: &Fault, sequencer: &mut Sequencer, machine: &mut Pipeline<'_>) -> Problem {
+    let mut recorded = threads::record_unprocessed(&mut machine.groups, fault);
+    let end = sequencer.end_of_panic();
+    for handler in machine.groups.iter_mut().flat_map(Group::handlers_mut) {
+        recorded = recorded.and_then(|()| handler.on_panic(&end, fault));
+    }
+    let kept = match recorded {
+        Ok(()) => "the unprocessed inputs and the panic are journaled".to_string(),
+        Err(problem) => format!("and what followed could not be journaled: {}", problem.what),
+    };
+    Problem::new(
+        format!("{} panicked: {}", fault.part.name(), fault.message),
+        format!("sequence {}; {kept}", fault.seq),
+        "replay the journal to reproduce it; report it with the journal",
+    )
 }
 
 /// Publishes and processes until the inputs end and the ring is drained, all on this thread.
@@ -241,12 +286,27 @@ impl Recorder for &mut JournalRecorder {
         self.writer.as_mut().expect(OPEN).publish();
     }
 
+    // REWIND
     fn close(&mut self) -> Result<(), Problem> {
         let Some(writer) = self.writer.take() else { return Ok(()) };
         self.stats = writer.stats();
         self.stats = writer.close().map_err(|e| Problem::from_journal(&e))?;
         Ok(())
     }
+}
+
+/// The same records twice are never meant.
+fn refuse_twins(sources: &[Source]) -> Result<(), Problem> {
+    for (i, source) in sources.iter().enumerate() {
+        if let Some(twin) = sources[..i].iter().find(|twin| twin.identity == source.identity) {
+            return Err(Problem::new(
+                format!("{} and {} are the same source", twin.name, source.name),
+                "the sources",
+                "name it once; its prints would count twice",
+            ));
+        }
+    }
+    Ok(())
 }
 
 /// The instruments of all sources, in the order of sources and symbols: their numbers.
@@ -278,17 +338,23 @@ fn instrument_table(
         })?;
         table.push(Listed { def, bars_from_mid: from_mid });
     }
-    if table.is_empty() || table.len() > INSTRUMENTS_MAX {
-        let all = sources.iter().flat_map(|s| &s.symbols).map(|used| used.symbol.as_str());
-        let all: Vec<&str> = all.take(20).collect();
+    let all = sources.iter().flat_map(|s| &s.symbols).map(|used| used.symbol.as_str());
+    let mut all: Vec<&str> = all.collect();
+    let missing: Vec<&str> = filter.symbols.iter().map(String::as_str).collect();
+    let missing: Vec<&str> = missing.into_iter().filter(|symbol| !all.contains(symbol)).collect();
+    all.truncate(20);
+    if !missing.is_empty() {
         return Err(Problem::new(
-            format!("{} instruments are left to run", table.len()),
-            format!(
-                "--symbols {}; the sources deliver {}",
-                filter.symbols.join(","),
-                all.join(",")
-            ),
-            format!("choose 1 to {INSTRUMENTS_MAX} of them"),
+            format!("no source delivers {}", missing.join(", ")),
+            "--symbols",
+            format!("choose from {}", all.join(", ")),
+        ));
+    }
+    if table.is_empty() || table.len() > INSTRUMENTS_MAX {
+        return Err(Problem::new(
+            format!("the sources deliver {} instruments", table.len()),
+            "the sources",
+            format!("choose 1 to {INSTRUMENTS_MAX} with --symbols"),
         ));
     }
     Ok(table)

@@ -5,7 +5,7 @@
 //! on one core, stepped in a test, or in replay, with the same bytes out.
 
 use crate::earlier::Earlier;
-use ringbuf_layout::{Frame, LaneWriter, Slot};
+use ringbuf_layout::{Frame, LaneWriter, Part, Slot};
 use xxhash_rust::xxh3::Xxh3;
 
 /// A state hash is taken after every input whose sequence is a multiple of this.
@@ -13,8 +13,8 @@ pub const CHECKPOINT_INPUTS: u64 = 10_000;
 
 /// One of the nine pure stages.
 pub trait Stage: Send {
-    /// Its name in code, threads, metrics and docs.
-    const NAME: &'static str;
+    /// Which part it is: gives its name in code, threads, metrics and docs.
+    const PART: Part;
     /// True if it must see every tick. The others are woken by closed bars and by inputs that are not
     /// ticks, so a quiet tick costs them one look at a mark, and they leave nothing in its slot.
     const EVERY_TICK: bool;

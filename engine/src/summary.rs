@@ -19,6 +19,8 @@ pub struct Summary {
     pub bytes: u64,
     /// Times that the spine waited for a segment.
     pub segment_waits: u64,
+    /// Order events that came through egress.
+    pub egress_orders: u64,
     /// Why the run ended: `source_ended`, `interrupted`, `source_failed`, or how the journal ends.
     pub ended: String,
     /// The threads it ran on.
@@ -43,6 +45,7 @@ impl Summary {
             dir,
             bytes: 0,
             segment_waits: 0,
+            egress_orders: 0,
             ended: String::new(),
             // A replay is fused; a run says otherwise.
             layout: vec![ThreadPlan {
@@ -74,6 +77,7 @@ impl Summary {
         put("bars", json!(tally.of(Kind::Bar)));
         put("decisions", json!(tally.of(Kind::Decision)));
         put("orders", json!(tally.parents));
+        put("egress_orders", json!(self.egress_orders));
         put("fills", json!(tally.of(Kind::Fill)));
         put("realized_pnl", realized);
         put("unrealized_pnl", unrealized);

@@ -121,6 +121,30 @@ impl Declared {
         }
     }
 
+    /// Text that differs where files are read otherwise, and not with the order of the columns, the
+    /// case of the symbol or the zeros of the scale. It goes into the identity of a source.
+    pub(crate) fn canonical(&self) -> String {
+        let mut text = format!("csv v1 header={} delimiter={}", self.header, self.delimiter);
+        let mut put = |key: &str, value: &str| {
+            text.push_str(&format!(" {key}={}:{value}", value.len()));
+        };
+        if let Some(symbol) = &self.symbol {
+            put("for", symbol);
+        }
+        put("scale", &self.scale.canonical());
+        let (unit, zone) = self.clock.canonical();
+        put("clock", &unit);
+        put("zone", zone);
+        for (word, column) in WORDS.iter().zip(&self.columns) {
+            match column {
+                Some(Column::Name(name)) => put(word, name),
+                Some(Column::Position(at)) => put(&format!("{word}#"), &at.to_string()),
+                None => {}
+            }
+        }
+        text
+    }
+
     /// Whether a field is declared.
     pub(crate) fn has(&self, field: Field) -> bool {
         self.columns[field as usize].is_some()
@@ -307,5 +331,49 @@ mod tests {
             assert!(problem.what.contains(what), "{problem}");
             assert!(problem.fix.contains("`p`") && problem.place.contains("a.csv"), "{problem}");
         }
+    }
+
+    #[test]
+    fn the_canonical_text_tells_apart_what_reads_otherwise_and_nothing_else() {
+        let text = |change: &dyn Fn(&mut CsvColumns)| {
+            let mut declared = csv(&trades());
+            change(&mut declared);
+            Declared::new(&declared, "source `x`").unwrap().canonical()
+        };
+        let one = text(&|_| {});
+        assert_eq!(
+            one,
+            "csv v1 header=true delimiter=44 for=9:GC.201312 scale=4:1e-0 clock=6:1e-3 s zone=0: \
+             ts_event=1:t price=1:p size#=1:2"
+        );
+        let same: [&dyn Fn(&mut CsvColumns); 4] = [
+            &|c| c.columns.reverse(),
+            &|c| c.symbol = Some("GC.201312".into()),
+            &|c| c.price_scale = "1.000".into(),
+            // Numbers are UTC.
+            &|c| (c.zone, c.ts_format) = ("America/New_York".into(), "%s".into()),
+        ];
+        for change in same {
+            assert_eq!(text(change), one);
+        }
+        let other: [&dyn Fn(&mut CsvColumns); 9] = [
+            &|c| c.price_scale = "0.1".into(),
+            &|c| c.columns[1].1 = name("q"),
+            &|c| c.columns[2].1 = name("2"),
+            &|c| c.columns.push(("side".into(), name("s"))),
+            &|c| c.symbol = Some("GC.201402".into()),
+            &|c| c.delimiter = b';',
+            &|c| c.ts_unit = TimeUnit::Seconds,
+            &|c| (c.ts_unit, c.ts_format) = (TimeUnit::Text, "%s".into()),
+            &|c| {
+                (c.ts_unit, c.ts_format) = (TimeUnit::Text, "%s".into());
+                c.zone = "America/New_York".into();
+            },
+        ];
+        let mut texts: Vec<_> = other.iter().map(|change| text(change)).collect();
+        texts.push(one);
+        texts.sort();
+        texts.dedup();
+        assert_eq!(texts.len(), other.len() + 1, "{texts:#?}");
     }
 }

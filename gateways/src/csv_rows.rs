@@ -41,13 +41,11 @@ pub(crate) fn open(
     let live = pattern == "-";
     let uses = symbols.uses(declared.has(Field::Price));
     let fields = Fields::new(declared.delimiter);
-    let (identity, inputs) = if live {
-        (files::text_identity(&config.name), vec![Input::Stdin])
-    } else {
-        let paths = files::expand(&config.spec, pattern)?;
-        let identity = files::identity(&config.name, &paths)?;
-        (identity, paths.into_iter().rev().map(Input::File).collect())
-    };
+    let paths = if live { Vec::new() } else { files::expand(&config.spec, pattern)? };
+    // A corrected scale or column makes other records of the same bytes.
+    let identity = files::identity(&[&config.name, &declared.canonical()], &paths)?;
+    let inputs =
+        if live { vec![Input::Stdin] } else { paths.into_iter().rev().map(Input::File).collect() };
     let mut rows =
         CsvRows { declared, symbols, fields, inputs, current: None, waiting: None, live };
     if !live {
@@ -144,7 +142,6 @@ impl CsvRows {
             Ok(header) => header.unwrap_or_default(),
             Err(error) => return Err(broken(&lines, &place, &error)),
         };
-        let header = header.strip_prefix(b"\xef\xbb\xbf").unwrap_or(header);
         self.fields.split(header).map_err(|fault| fault.at(&place, 1, FIX_ROW))?;
         let plan = self.declared.find(Some(&self.fields), &place)?;
         Ok(Current { lines, plan, place })

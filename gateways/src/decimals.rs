@@ -28,6 +28,11 @@ impl Scale {
         (whole > 0).then_some(Self { times, digits })
     }
 
+    /// Text that is the same however the scale was written: `25e-2` of `0.25` and of `0.250`.
+    pub(crate) fn canonical(self) -> String {
+        format!("{}e-{}", self.times, self.digits)
+    }
+
     /// The price in `text`.
     #[inline]
     pub(crate) fn price(self, text: &[u8]) -> Result<Price, DecimalError> {

@@ -43,7 +43,8 @@ pub(crate) fn quoted(text: &[u8]) -> String {
     format!("`{}{more}`", shown.escape_debug())
 }
 
-/// The files that a path or glob names, in name order.
+/// The files that a path or glob names, in name order. Only regular files: a source is read more
+/// than once, for its identity and its headers, and what a pipe gave out is gone.
 pub(crate) fn expand(spec: &str, pattern: &str) -> Result<Vec<PathBuf>, Problem> {
     // A file whose name happens to contain `[` is itself before it is a pattern.
     let literal = PathBuf::from(pattern);
@@ -67,32 +68,50 @@ pub(crate) fn expand(spec: &str, pattern: &str) -> Result<Vec<PathBuf>, Problem>
             "check the path; a relative one counts from the folder the command runs in",
         ));
     }
-    match paths.iter().find(|path| path.is_dir()) {
-        Some(folder) => Err(Problem::new(
-            "this is a folder, not a file",
-            folder.display().to_string(),
-            format!("name its files by a pattern: `{}/*`", folder.display()),
-        )),
-        None => Ok(paths),
+    for path in &paths {
+        regular(path)?;
     }
+    Ok(paths)
+}
+
+/// Refuses what is not a regular file, at the end of its links, without opening it: to open a pipe
+/// waits for a writer.
+fn regular(path: &Path) -> Result<(), Problem> {
+    let kind = path.metadata().map_err(|e| unopenable(&e, path))?.file_type();
+    if kind.is_file() {
+        return Ok(());
+    }
+    let (what, fix) = if kind.is_dir() {
+        let files = format!("name its files, or a pattern for them: `{}/*`", path.display());
+        ("a folder is not a regular file", files)
+    } else {
+        let pipe = "if it gives CSV, pipe it in with `csv:-`; else copy it to a file first";
+        ("this is not a regular file", pipe.to_string())
+    };
+    Err(Problem::new(what, path.display().to_string(), fix))
 }
 
 /// Opens a file for reading.
 pub(crate) fn open_file(path: &Path) -> Result<File, Problem> {
-    File::open(path).map_err(|e| {
-        Problem::new(
-            format!("cannot open the file: {e}"),
-            path.display().to_string(),
-            "check that the file exists and may be read",
-        )
-    })
+    File::open(path).map_err(|e| unopenable(&e, path))
 }
 
-/// SHA-256 over the source's name and, for each file in order, its length and content.
-pub(crate) fn identity(name: &str, paths: &[PathBuf]) -> Result<[u8; 32], Problem> {
+fn unopenable(error: &io::Error, path: &Path) -> Problem {
+    Problem::new(
+        format!("cannot open the file: {error}"),
+        path.display().to_string(),
+        "check that the file exists and may be read",
+    )
+}
+
+/// SHA-256 over the source's name, what else decides how its files are read, and each file's
+/// content and length, in order.
+pub(crate) fn identity(texts: &[&str], paths: &[PathBuf]) -> Result<[u8; 32], Problem> {
     let mut hash = Sha256::new();
-    hash.update((name.len() as u64).to_le_bytes());
-    hash.update(name);
+    for text in texts {
+        hash.update((text.len() as u64).to_le_bytes());
+        hash.update(text);
+    }
     let mut buffer = vec![0; 1 << 16];
     for path in paths {
         let mut file = open_file(path)?;
@@ -162,12 +181,13 @@ mod tests {
         let paths = expand("csv:x", &pattern).unwrap();
         let names: Vec<_> = paths.iter().map(|p| p.file_name().unwrap()).collect();
         assert_eq!(names, ["a.csv", "b.csv"]);
-        let one = identity("n", &paths).unwrap();
-        assert_eq!(one, identity("n", &paths).unwrap());
-        assert_ne!(one, identity("m", &paths).unwrap());
+        let one = identity(&["n"], &paths).unwrap();
+        assert_eq!(one, identity(&["n"], &paths).unwrap());
+        assert_ne!(one, identity(&["m"], &paths).unwrap());
+        assert_ne!(one, identity(&["n", ""], &paths).unwrap());
         std::fs::write(dir.path().join("a.csv"), "12").unwrap();
         std::fs::write(dir.path().join("b.csv"), "").unwrap();
-        assert_ne!(one, identity("n", &paths).unwrap());
+        assert_ne!(one, identity(&["n"], &paths).unwrap());
     }
 
     #[test]
@@ -179,7 +199,9 @@ mod tests {
             assert!(problem.what.contains(what) && !problem.fix.is_empty(), "{problem}");
         };
         check(&format!("{path}/*.zip"), "no such file");
-        check(&path, "folder");
+        check(&path, "a folder is not a regular file");
+        std::fs::create_dir(dir.path().join("inner")).unwrap();
+        check(&format!("{path}/*"), "a folder is not a regular file");
         check("a[", "pattern");
     }
 

@@ -33,7 +33,7 @@ pub(crate) fn open(
     Ok(Source {
         name: config.name.clone(),
         spec: config.spec.clone(),
-        identity: files::identity(&config.name, &paths)?,
+        identity: files::identity(&[&config.name], &paths)?,
         live: false,
         symbols: symbols.into_iter().map(|symbol| SymbolUse { symbol, trades: true }).collect(),
         records_hint: None,

@@ -39,7 +39,7 @@ use engine::Problem;
 use engine::instrument::Catalog;
 use engine::source::{Source, SourceConfig};
 
-pub use spec::FORMATS;
+pub use spec::{FORMATS, is_stdin};
 
 /// Opens a source. Symbols, headers and zip directories are checked here; a row is read only when
 /// the engine asks for it.

@@ -1,10 +1,14 @@
-//! Lines out of any bytes: numbered from 1, empty ones skipped, bounded in length.
+//! Lines out of any bytes: numbered from 1, empty ones skipped, bounded in length, without the byte
+//! order mark that some programs put before a text.
 
 use crate::files::Bytes;
 use std::io::{self, ErrorKind};
 
 /// Longest line, and the size of the buffer.
 pub(crate) const LINE_MAX: usize = 1 << 16;
+
+/// A byte order mark in UTF-8.
+const MARK: &[u8] = b"\xef\xbb\xbf";
 
 /// Why there is no next line.
 #[derive(Debug)]
@@ -53,7 +57,10 @@ impl Lines {
                     continue;
                 }
             };
-            let start = self.start;
+            let mut start = self.start;
+            if self.number == 0 && self.buffer[start..line_end].starts_with(MARK) {
+                start += MARK.len();
+            }
             (self.start, self.searched) = (next, next);
             self.number += 1;
             let has_return = line_end > start && self.buffer[line_end - 1] == b'\r';
@@ -120,6 +127,23 @@ mod tests {
         let lines = all(b"a\r\n\n\r\nbc\n\rd\ne", 3);
         let expected = [(1, "a"), (4, "bc"), (5, "\rd"), (6, "e")];
         assert_eq!(lines, expected.map(|(n, text)| (n, text.as_bytes().to_vec())));
+    }
+
+    #[test]
+    fn a_byte_order_mark_is_dropped_once_and_only_at_the_start() {
+        let check = |text: &str, expected: &[(u64, &str)]| {
+            for step in [1, 2, 3, 100] {
+                let lines = all(text.as_bytes(), step);
+                let expected = expected.iter().map(|(n, line)| (*n, line.as_bytes().to_vec()));
+                assert_eq!(lines, expected.collect::<Vec<_>>(), "{text:?}");
+            }
+        };
+        check("\u{feff}a\nb", &[(1, "a"), (2, "b")]);
+        check("\u{feff}\r\na", &[(2, "a")]);
+        check("\u{feff}", &[]);
+        check("\u{feff}\u{feff}a\n", &[(1, "\u{feff}a")]);
+        check("\n\u{feff}a\n\u{feff}b", &[(2, "\u{feff}a"), (3, "\u{feff}b")]);
+        assert_eq!(all(b"\xef\xbb\n", 1), [(1, b"\xef\xbb".to_vec())]);
     }
 
     #[test]

@@ -61,6 +61,16 @@ impl Clock {
         })
     }
 
+    /// Unit and zone as text that is the same however the clock was declared.
+    pub(crate) fn canonical(&self) -> (String, &str) {
+        match self {
+            Self::Number(digits) => (format!("1e-{} s", 9 - digits), ""),
+            Self::Text { format, zone } => {
+                (String::from_utf8_lossy(format).into_owned(), zone.iana_name().unwrap_or_default())
+            }
+        }
+    }
+
     /// The time in `text`, ns UTC.
     pub(crate) fn read(&self, text: &[u8]) -> Result<i64, String> {
         if text.is_empty() {

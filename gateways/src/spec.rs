@@ -71,6 +71,11 @@ pub(crate) fn parse(spec: &str) -> Result<Spec<'_>, Problem> {
     }
 }
 
+/// Whether a specification names stdin, which only one source of a run can read.
+pub fn is_stdin(spec: &str) -> bool {
+    parse(spec) == Ok(Spec::Csv("-"))
+}
+
 fn unknown(spec: &str, format: &str) -> Problem {
     let have = FORMATS.iter().map(|(name, _)| *name).collect::<Vec<_>>().join(", ");
     let later = LATER.join(", ");
@@ -116,6 +121,14 @@ mod tests {
         check("synthetic:seed=2,days=1", Spec::Synthetic("seed=2,days=1"));
         check("synthetic:bench", Spec::Bench(""));
         check("synthetic:bench,ticks=5", Spec::Bench("ticks=5"));
+    }
+
+    #[test]
+    fn only_rows_from_a_dash_are_stdin() {
+        assert!(is_stdin("csv:-"));
+        for spec in ["csv:./-", "csv:-.csv", "csv:", "lean-trade:-", "synthetic:-", "-", ""] {
+            assert!(!is_stdin(spec), "{spec}");
+        }
     }
 
     #[test]

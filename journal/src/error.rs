@@ -39,10 +39,12 @@ pub enum JournalError {
         /// The system's answer.
         source: Arc<io::Error>,
     },
-    /// No room for another segment. What is journaled stays; the run halts before the next slot and
-    /// can still close the journal.
+    /// No room for another segment or object. What is journaled stays; the run halts before the next
+    /// slot and can still close the journal.
     DiskFull {
-        /// Segment that could not be made.
+        /// What there is no room for, as in "no space for …".
+        what: &'static str,
+        /// File that could not be made.
         path: PathBuf,
         /// Bytes it needs.
         bytes: u64,
@@ -64,7 +66,12 @@ pub enum JournalError {
         /// Directory.
         dir: PathBuf,
     },
-    /// The first segment's file was not written by this engine. The command exits 2.
+    /// Something that is no regular file has a segment's name. The command exits 2.
+    NotAFile {
+        /// Directory, pipe, socket or device.
+        path: PathBuf,
+    },
+    /// The first segment's file was not written by this engine, nor was any other. The command exits 2.
     NotAJournal {
         /// File.
         path: PathBuf,
@@ -131,6 +138,26 @@ impl JournalError {
         move |source| Self::Io { action, path: path.to_owned(), source: Arc::new(source) }
     }
 
+    /// For `map_err`, where a file is made: as [`JournalError::io`], but names a full disk.
+    pub(crate) fn disk(
+        action: &'static str,
+        path: &Path,
+        what: &'static str,
+        bytes: u64,
+    ) -> impl FnOnce(io::Error) -> Self {
+        move |error| match error.kind() {
+            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
+                Self::DiskFull { what, path: path.to_owned(), bytes }
+            }
+            _ => Self::io(action, path)(error),
+        }
+    }
+
+    /// True if bytes are not what was written: the command exits 1, not 2.
+    pub fn is_damage(&self) -> bool {
+        matches!(self, Self::Damaged { .. } | Self::ObjectDamaged { .. })
+    }
+
     /// What happened, where, and what to do about it: the command prints one line each.
     pub fn parts(&self) -> (String, String, String) {
         (self.what(), self.place(), self.fix().to_owned())
@@ -139,12 +166,11 @@ impl JournalError {
     fn what(&self) -> String {
         match self {
             Self::Io { action, source, .. } => format!("cannot {action}: {source}"),
-            Self::DiskFull { bytes, .. } => {
-                format!("no space for the next journal segment of {bytes} bytes")
-            }
+            Self::DiskFull { what, bytes, .. } => format!("no space for {what} of {bytes} bytes"),
             Self::Locked { owner, .. } => format!("the journal is being written by {owner}"),
             Self::Exists { .. } => "the directory already holds a journal".to_owned(),
             Self::NoJournal { .. } => "no journal here".to_owned(),
+            Self::NotAFile { .. } => "not a regular file, but named like a segment".to_owned(),
             Self::NotAJournal { .. } => "not a journal: the first bytes are foreign".to_owned(),
             Self::NewerFormat { found, known, .. } => {
                 format!("written by a newer format: version {found}, this build reads {known}")
@@ -169,6 +195,7 @@ impl JournalError {
         match self {
             Self::Io { path, .. }
             | Self::DiskFull { path, .. }
+            | Self::NotAFile { path }
             | Self::NotAJournal { path }
             | Self::NewerFormat { path, .. }
             | Self::OtherLayout { path, .. }
@@ -193,6 +220,7 @@ impl JournalError {
             Self::Locked { .. } => "stop that process or choose another directory",
             Self::Exists { .. } => "choose another directory, or move this one away",
             Self::NoJournal { .. } => "check the path",
+            Self::NotAFile { .. } => "move it away; a journal's directory holds nothing like it",
             Self::NotAJournal { .. } => "check the path; the file was left alone",
             Self::NewerFormat { .. } => "read it with the build that wrote it, or a newer one",
             Self::OtherLayout { .. } => "read it with the build that wrote it",

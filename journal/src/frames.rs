@@ -7,12 +7,19 @@
 //! | no valid frame | damage | torn tail |
 //! | zeros, between slots | next segment, else damage | clean open end |
 //! | zeros, inside a slot | damage | torn tail |
+//!
+//! | last segment in use ends with | and then | |
+//! |---|---|---|
+//! | the footer of a close | | sealed |
+//! | the footer of a roll | a whole spare is the next segment | clean open end, in the spare |
+//! | the footer of a roll | nothing, or another file | damage: the rest is gone |
 
 use crate::error::{Finding, JournalError};
 use crate::frame::{Found, first_set, head, is_zero, seed};
 use crate::header::{PAGE, SegmentHeader};
 use crate::reader::{Journal, Mapped};
 use ringbuf_layout::frame::{FLAGS_OFFSET, LAST, LINE, NO_INSTRUMENT};
+use ringbuf_layout::names::FOOTER_FINAL;
 use ringbuf_layout::{Footer, Frame, Header, Kind, Tail};
 
 /// How a journal ends.
@@ -22,7 +29,7 @@ pub enum End {
     Sealed,
     /// With a whole slot and zeros: the writer was stopped between two slots, or is alive.
     Open {
-        /// Last segment in use.
+        /// Last segment in use, or the spare that it would have gone on in.
         segment: u32,
         /// Where the next slot would go.
         offset: u64,
@@ -104,7 +111,8 @@ pub struct Frames<'a> {
     /// Frames checked in this segment, and its first sequence.
     count: u64,
     first_seq: u64,
-    /// Digest in the previous segment's footer: 0 without one, `None` if it could not be read.
+    /// Digest in the previous segment's footer: 0 without one or before the first segment, `None` if
+    /// it could not be read.
     previous_digest: Option<u64>,
     /// Footers read, with their segments' positions, until someone takes them.
     footers: Vec<(usize, Footer)>,
@@ -122,7 +130,7 @@ impl<'a> Frames<'a> {
             next_seq: 0,
             count: 0,
             first_seq: 0,
-            previous_digest: None,
+            previous_digest: Some(0),
             footers: Vec::new(),
             stop: None,
         };
@@ -227,21 +235,21 @@ impl<'a> Frames<'a> {
             Ok(header) => header,
             Err(why) => return Err(self.damage(0, self.next_seq, why)),
         };
-        if let Some(before) = self.index.checked_sub(1).map(|i| &self.journal.segments[i]) {
-            if before.number + 1 != segment.number {
-                let what = format!("segment {} is missing", before.number + 1);
-                return Err(self.damage(0, self.next_seq, what));
-            }
-            if before.header.as_ref().is_ok_and(|before| before.epoch > header.epoch) {
-                return Err(self.damage(0, self.next_seq, "the epoch falls"));
-            }
+        let before = self.index.checked_sub(1).map(|i| &self.journal.segments[i]);
+        // Nothing is ever deleted yet, so every journal begins with segment 0 and sequence 0.
+        let due = before.map_or(0, |before| before.number + 1);
+        if due != segment.number {
+            return Err(self.damage(0, self.next_seq, format!("segment {due} is missing")));
+        }
+        let epoch = before.and_then(|before| before.header.as_ref().ok()).map(|h| h.epoch);
+        if epoch.is_some_and(|epoch| epoch > header.epoch) {
+            return Err(self.damage(0, self.next_seq, "the epoch falls"));
         }
         if header.base_seq != self.next_seq {
             let what = format!("the segment starts with sequence {}", header.base_seq);
             return Err(self.damage(0, self.next_seq, what));
         }
-        let first = segment.number == 0;
-        let known = if first { Some(0) } else { self.previous_digest };
+        let known = self.previous_digest;
         if header.previous_digest != 0 && known.is_some_and(|known| known != header.previous_digest)
         {
             return Err(self.damage(0, self.next_seq, "it follows another previous segment"));
@@ -260,8 +268,8 @@ impl<'a> Frames<'a> {
         Ok(())
     }
 
-    /// Goes on in the next segment, or ends here.
-    fn leave(&mut self, previous_digest: u64, end: End) -> Result<(), Stop> {
+    /// Goes on in the next segment, or stops here.
+    fn leave(&mut self, previous_digest: u64, stop: Stop) -> Result<(), Stop> {
         if self.index + 1 < self.journal.segments.len() {
             self.previous_digest = Some(previous_digest);
             self.start(self.index + 1);
@@ -272,7 +280,20 @@ impl<'a> Frames<'a> {
             let expected_seq = self.next_seq;
             return Err(Stop::Damage(Finding { segment, offset, expected_seq, what }));
         }
-        Err(Stop::End(end))
+        Err(stop)
+    }
+
+    /// What it means if no segment in use follows a footer.
+    fn after_footer(&self, footer: &Footer) -> Stop {
+        if footer.tail.flags & FOOTER_FINAL != 0 {
+            return Stop::End(End::Sealed);
+        }
+        let segment = self.segment().number.saturating_add(1);
+        if self.journal.goes_on_in_spare {
+            return Stop::End(End::Open { segment, offset: PAGE as u64 });
+        }
+        let what = "the journal goes on here, and the rest is gone".to_owned();
+        Stop::Damage(Finding { segment, offset: 0, expected_seq: self.next_seq, what })
     }
 
     /// Checks the next slot to its last frame; moves on to the next segment at the end of one.
@@ -327,7 +348,7 @@ impl<'a> Frames<'a> {
             ..bytemuck::Zeroable::zeroed()
         };
         expected.tail.instrument = NO_INSTRUMENT;
-        expected.tail.flags = LAST;
+        expected.tail.flags = LAST | found.tail.flags & FOOTER_FINAL;
         if found != expected {
             return Err(self.damage(at, last_seq, "the footer contradicts the frames before it"));
         }
@@ -339,7 +360,8 @@ impl<'a> Frames<'a> {
             return Err(self.damage(0, self.first_seq, "it follows another previous segment"));
         }
         self.footers.push((self.index, found));
-        self.leave(found.digest, End::Sealed)
+        let stop = self.after_footer(&found);
+        self.leave(found.digest, stop)
     }
 
     fn last_seq(&self) -> u64 {
@@ -353,7 +375,8 @@ impl<'a> Frames<'a> {
         {
             return Err(self.judge(at, index, "zeros where a frame should be"));
         }
-        self.leave(0, End::Open { segment: segment.number, offset: at as u64 })
+        let end = End::Open { segment: segment.number, offset: at as u64 };
+        self.leave(0, Stop::End(end))
     }
 
     /// True if a next segment exists and does not go on with the next sequence.

@@ -151,7 +151,11 @@ impl SegmentHeader {
             return FirstPage::Spare;
         }
         let Some(bytes) = page.get(..size_of::<Self>()) else {
-            return FirstPage::Foreign;
+            return if page.iter().zip(MAGIC).all(|(found, magic)| *found == magic) {
+                FirstPage::Damaged("the file ends inside the header")
+            } else {
+                FirstPage::Foreign
+            };
         };
         let header: Self = bytemuck::pod_read_unaligned(bytes);
         if header.magic != MAGIC {
@@ -234,6 +238,7 @@ mod tests {
         assert_eq!(SegmentHeader::read(&[0; PAGE]), FirstPage::Spare);
         assert_eq!(SegmentHeader::read(&[]), FirstPage::Spare);
         assert_eq!(SegmentHeader::read(b"hello"), FirstPage::Foreign);
+        assert!(matches!(SegmentHeader::read(&page()[..100]), FirstPage::Damaged(_)));
     }
 
     #[test]

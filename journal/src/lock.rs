@@ -4,17 +4,19 @@ use crate::error::JournalError;
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{Read, Seek, Write};
 use std::os::unix::fs::OpenOptionsExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// The held lock. The kernel drops it with the file, also when the process is killed; what the file
 /// says is for the refusal's message only and is never believed.
 #[derive(Debug)]
 pub(crate) struct Lock {
-    _file: File,
+    file: File,
+    path: PathBuf,
 }
 
 impl Lock {
-    pub(crate) fn take(dir: &Path, epoch: u32) -> Result<Self, JournalError> {
+    /// Takes the lock; what the file says stays until [`Lock::sign`].
+    pub(crate) fn take(dir: &Path) -> Result<Self, JournalError> {
         let path = dir.join("LOCK");
         let mut file = OpenOptions::new()
             .read(true)
@@ -25,23 +27,37 @@ impl Lock {
             .open(&path)
             .map_err(JournalError::io("open the lock file", &path))?;
         match file.try_lock() {
-            Ok(()) => {}
-            Err(TryLockError::WouldBlock) => {
-                return Err(JournalError::Locked { dir: dir.to_owned(), owner: owner(&mut file) });
-            }
-            Err(TryLockError::Error(error)) => {
-                return Err(JournalError::io("lock", &path)(error));
-            }
+            Ok(()) => Ok(Self { file, path }),
+            Err(TryLockError::WouldBlock) => Err(locked(dir, &mut file)),
+            Err(TryLockError::Error(error)) => Err(JournalError::io("lock", &path)(error)),
         }
+    }
+
+    /// The refusal, if a writer holds the lock of this journal. Changes nothing.
+    pub(crate) fn held(dir: &Path) -> Option<JournalError> {
+        let mut file = File::open(dir.join("LOCK")).ok()?;
+        let held = matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock));
+        held.then(|| locked(dir, &mut file))
+    }
+
+    /// Says who holds it.
+    pub(crate) fn sign(&mut self, epoch: u32) -> Result<(), JournalError> {
         let boot = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
         let boot = if boot.is_empty() { "-" } else { boot.trim() };
         let text = format!("{} {boot} {epoch}\n", std::process::id());
-        file.set_len(0)
-            .and_then(|()| file.rewind())
-            .and_then(|()| file.write_all(text.as_bytes()))
-            .map_err(JournalError::io("write the lock file", &path))?;
-        Ok(Self { _file: file })
+        self.clear()?;
+        let written = self.file.rewind().and_then(|()| self.file.write_all(text.as_bytes()));
+        written.map_err(JournalError::io("write the lock file", &self.path))
     }
+
+    /// Says nothing again. The file stays: to delete it would race with the next who locks it.
+    pub(crate) fn clear(&mut self) -> Result<(), JournalError> {
+        self.file.set_len(0).map_err(JournalError::io("write the lock file", &self.path))
+    }
+}
+
+fn locked(dir: &Path, file: &mut File) -> JournalError {
+    JournalError::Locked { dir: dir.to_owned(), owner: owner(file) }
 }
 
 fn owner(file: &mut File) -> String {

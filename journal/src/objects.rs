@@ -3,7 +3,7 @@
 use crate::error::JournalError;
 use sha2::{Digest, Sha256};
 use std::fs::{DirBuilder, File, OpenOptions};
-use std::io::Write;
+use std::io::{Read, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
@@ -18,12 +18,13 @@ pub fn put(dir: &Path, bytes: &[u8]) -> Result<[u8; 32], JournalError> {
         return Ok(sha);
     }
     let objects = dir.join("objects");
-    DirBuilder::new()
-        .recursive(true)
-        .mode(0o700)
-        .create(&objects)
-        .map_err(JournalError::io("create", &objects))?;
-    let aside = objects.join(format!("new-{}-{}", std::process::id(), hex(&sha)));
+    DirBuilder::new().recursive(true).mode(0o700).create(&objects).map_err(JournalError::disk(
+        "create",
+        &objects,
+        "an object",
+        bytes.len() as u64,
+    ))?;
+    let aside = objects.join(format!("{ASIDE}{}-{}", std::process::id(), hex(&sha)));
     let written = write(&aside, bytes);
     if written.is_err() {
         // The first error is the one to tell.
@@ -38,6 +39,53 @@ pub fn put(dir: &Path, bytes: &[u8]) -> Result<[u8; 32], JournalError> {
             .map_err(JournalError::io("sync", directory))?;
     }
     Ok(sha)
+}
+
+/// Hashes every object of the journal again and returns what is wrong with each, by path: another hash
+/// than the name says, a name that is no hash, or no regular file. A journal without objects has
+/// nothing wrong; files that a killed [`put`] left half-written are passed over.
+///
+/// # Errors
+/// [`JournalError::Io`] where a file cannot be read at all.
+pub fn verify_all(dir: &Path) -> Result<Vec<JournalError>, JournalError> {
+    let objects = dir.join("objects");
+    let entries = match std::fs::read_dir(&objects) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+        entries => entries
+            .and_then(Iterator::collect::<Result<Vec<_>, _>>)
+            .map_err(JournalError::io("list", &objects))?,
+    };
+    let mut paths: Vec<PathBuf> = entries
+        .iter()
+        .filter(|entry| !entry.file_name().as_encoded_bytes().starts_with(ASIDE.as_bytes()))
+        .map(std::fs::DirEntry::path)
+        .collect();
+    paths.sort_unstable();
+    let mut damaged = Vec::new();
+    for path in paths {
+        let metadata = std::fs::metadata(&path).map_err(JournalError::io("look up", &path))?;
+        // Only a regular file is opened: a pipe would block.
+        let sound = metadata.is_file() && {
+            let mut sha = Sha256::new();
+            let read = File::open(&path).and_then(|mut file| feed(&mut file, &mut sha));
+            read.map_err(JournalError::io("read", &path))?;
+            path.file_name().is_some_and(|name| *name == *hex(&sha.finalize().into()))
+        };
+        if !sound {
+            damaged.push(JournalError::ObjectDamaged { path });
+        }
+    }
+    Ok(damaged)
+}
+
+fn feed(file: &mut File, sha: &mut Sha256) -> std::io::Result<()> {
+    let mut buffer = vec![0; 64 << 10];
+    loop {
+        match file.read(&mut buffer)? {
+            0 => return Ok(()),
+            len => sha.update(&buffer[..len]),
+        }
+    }
 }
 
 /// The bytes with this hash.
@@ -64,6 +112,9 @@ pub fn hex(sha: &[u8; 32]) -> String {
     sha.iter().flat_map(|byte| [byte >> 4, byte & 15]).map(|n| DIGITS[usize::from(n)]).collect()
 }
 
+/// How the names of half-written objects begin.
+const ASIDE: &str = "new-";
+
 const DIGITS: [char; 16] =
     ['0', '1', '2', '3', '4', '5', '6', '7', '8', '9', 'a', 'b', 'c', 'd', 'e', 'f'];
 
@@ -78,12 +129,7 @@ fn write(path: &Path, bytes: &[u8]) -> Result<(), JournalError> {
         file.write_all(bytes)?;
         file.sync_all()
     });
-    written.map_err(|error| match error.kind() {
-        std::io::ErrorKind::StorageFull => {
-            JournalError::DiskFull { path: path.to_owned(), bytes: bytes.len() as u64 }
-        }
-        _ => JournalError::io("write", path)(error),
-    })
+    written.map_err(JournalError::disk("write", path, "an object", bytes.len() as u64))
 }
 
 #[cfg(test)]

@@ -16,17 +16,20 @@ use crate::{copy::Crc, frame, map};
 use bytemuck::Zeroable;
 use memmap2::MmapMut;
 use ringbuf_layout::frame::{Frame, NO_INSTRUMENT};
+use ringbuf_layout::names::FOOTER_FINAL;
 use ringbuf_layout::{Footer, Header};
 use std::fs::{File, OpenOptions, Permissions};
-use std::io;
 use std::os::unix::fs::{FileExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::thread::JoinHandle;
 
-/// Permissions of a sealed segment; readers take them as a second witness of the seal.
-pub(crate) const SEALED_MODE: u32 = 0o444;
+/// Permissions of a segment while it can be written.
+pub(crate) const OPEN_MODE: u32 = 0o600;
+/// Permissions of a sealed segment. Readers take them, or any without a write bit, as a second
+/// witness of the seal.
+const SEALED_MODE: u32 = 0o444;
 const ZEROS: usize = 1 << 20;
 
 /// A mapped segment file.
@@ -48,6 +51,8 @@ pub(crate) struct Rolled {
     pub(crate) frames: u64,
     pub(crate) first_seq: u64,
     pub(crate) last_seq: u64,
+    /// True if the journal is closed with it.
+    pub(crate) is_final: bool,
 }
 
 /// Makes segments, one after the other.
@@ -80,19 +85,13 @@ impl Maker {
     }
 
     fn try_make(&self, path: &Path, stop: &Stop) -> Result<Option<Segment>, JournalError> {
-        let disk = |action| {
-            move |error: io::Error| match error.kind() {
-                io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
-                    JournalError::DiskFull { path: path.to_owned(), bytes: self.bytes }
-                }
-                _ => JournalError::io(action, path)(error),
-            }
-        };
+        let what = "the next journal segment";
+        let disk = |action| JournalError::disk(action, path, what, self.bytes);
         let file = OpenOptions::new()
             .read(true)
             .write(true)
             .create_new(true)
-            .mode(0o600)
+            .mode(OPEN_MODE)
             .open(path)
             .map_err(disk("create"))?;
         map::reserve(&file, self.bytes).map_err(disk("reserve"))?;
@@ -144,6 +143,7 @@ impl Rolled {
             ..Footer::zeroed()
         };
         footer.tail.instrument = NO_INSTRUMENT;
+        footer.tail.flags = if self.is_final { FOOTER_FINAL } else { 0 };
         footer
     }
 }

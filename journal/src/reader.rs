@@ -1,11 +1,11 @@
 //! Opens a journal for reading: maps the segments, judges their headers. Takes no lock.
 
 use crate::error::{Finding, JournalError};
-use crate::frame::{Rules, is_zero};
+use crate::frame::{Rules, is_zero, seed};
 use crate::frames::Frames;
 use crate::header::{FirstPage, PAGE, SegmentHeader, VERSION, file_name, layout_hash, number_of};
 use crate::map;
-use crate::preparer::SEALED_MODE;
+use crate::preparer::OPEN_MODE;
 use memmap2::Mmap;
 use std::fs::File;
 use std::os::unix::fs::PermissionsExt;
@@ -21,6 +21,8 @@ pub struct Journal {
     pub(crate) rules: Rules,
     /// Where the first spare holds a byte that is not zero.
     pub(crate) spare: Option<(u32, u64)>,
+    /// True if a whole spare is the segment after the last one in use.
+    pub(crate) goes_on_in_spare: bool,
 }
 
 /// A segment in use, mapped.
@@ -32,6 +34,10 @@ pub(crate) struct Mapped {
     pub(crate) header: Result<SegmentHeader, String>,
     /// True if its permissions say that it was sealed.
     pub(crate) read_only: bool,
+    /// True if its permissions are those that the writer gave it.
+    private: bool,
+    /// True if nothing in its header is a segment's.
+    foreign: bool,
 }
 
 /// What a segment's header says.
@@ -44,23 +50,17 @@ pub struct SegmentInfo {
 }
 
 impl Journal {
-    /// Maps all segments and checks their headers.
+    /// Maps all segments and looks at their headers. Damage is left for [`Frames`] to meet, so that
+    /// all that lies before it can be read.
     ///
     /// # Errors
-    /// There is no journal, it is of another format or layout, or a header is damaged (then the
-    /// sequence that should follow is found by reading what lies before it).
+    /// There is no journal ([`JournalError::NoJournal`]), nothing in it was written by this engine
+    /// ([`JournalError::NotAJournal`]), a whole header is of another format or layout
+    /// ([`JournalError::NewerFormat`], [`JournalError::OtherLayout`]), or a segment is no file or
+    /// cannot be mapped.
     pub fn open(dir: impl AsRef<Path>) -> Result<Self, JournalError> {
-        let journal = Self::scan(dir.as_ref())?;
-        if journal.segments.iter().any(|segment| segment.header.is_err()) {
-            let mut frames = journal.frames();
-            while frames.next()?.is_some() {}
-        }
-        Ok(journal)
-    }
-
-    /// Like `open`, with damaged headers left for [`Frames`] to meet.
-    pub(crate) fn scan(dir: &Path) -> Result<Self, JournalError> {
-        let mut segments = Vec::new();
+        let dir = dir.as_ref();
+        let mut segments: Vec<Mapped> = Vec::new();
         let mut spares = Vec::new();
         for number in numbers(dir)? {
             let Some(mapped) = Mapped::open(dir, number, segments.is_empty())? else {
@@ -73,11 +73,16 @@ impl Journal {
             }
             segments.push(mapped);
         }
-        if segments.is_empty() {
+        let Some(first) = segments.first() else {
             return Err(JournalError::NoJournal { dir: dir.to_owned() });
+        };
+        let rules = Rules::new();
+        if segments.iter().all(|segment| segment.foreign && !segment.has_frames(&rules)) {
+            return Err(JournalError::NotAJournal { path: dir.join(file_name(first.number)) });
         }
-        let mut journal = Self { dir: dir.to_owned(), segments, rules: Rules::new(), spare: None };
-        journal.spare = journal.set_spare(&spares)?;
+        let dir = dir.to_owned();
+        let mut journal = Self { dir, segments, rules, spare: None, goes_on_in_spare: false };
+        journal.look_at(&spares)?;
         Ok(journal)
     }
 
@@ -86,7 +91,7 @@ impl Journal {
         Frames::new(self)
     }
 
-    /// The segments in use, in order.
+    /// The segments in use whose headers are whole, in order.
     pub fn segments(&self) -> impl Iterator<Item = SegmentInfo> + '_ {
         self.segments.iter().filter_map(|segment| {
             let header = *segment.header.as_ref().ok()?;
@@ -94,17 +99,20 @@ impl Journal {
         })
     }
 
-    /// Where a spare holds something: its first page of frames is looked at, as a segment in use
-    /// always starts there.
-    fn set_spare(&self, spares: &[u32]) -> Result<Option<(u32, u64)>, JournalError> {
+    /// Where a spare holds something, and whether the first one is the next segment. The first page
+    /// of frames is looked at, as a segment in use always starts there.
+    fn look_at(&mut self, spares: &[u32]) -> Result<(), JournalError> {
+        let last = self.segments.last().map(|last| (last.number.saturating_add(1), last.map.len()));
         for number in spares {
             let spare = Mapped::headless(&self.dir, *number)?;
-            let head = &spare.map[..spare.map.len().min(2 * PAGE)];
-            if let Some(at) = crate::frame::first_set(head) {
-                return Ok(Some((*number, at as u64)));
+            if let Some(at) = crate::frame::first_set(spare.head()) {
+                self.spare = Some((*number, at as u64));
+                return Ok(());
             }
+            // Spares further on may be half-made, but a roll takes only a whole one.
+            self.goes_on_in_spare |= spare.private && last == Some((*number, spare.map.len()));
         }
-        Ok(None)
+        Ok(())
     }
 }
 
@@ -115,14 +123,15 @@ impl Mapped {
         let mut mapped = Self::headless(dir, number)?;
         let page = &mapped.map[..mapped.map.len().min(PAGE)];
         mapped.header = match SegmentHeader::read(page) {
-            FirstPage::Spare
-                if first && !is_zero(&mapped.map[..mapped.map.len().min(2 * PAGE)]) =>
-            {
+            // Spares can be written: only a segment in use is sealed.
+            FirstPage::Spare if mapped.read_only || first && !is_zero(mapped.head()) => {
                 return Ok(Some(mapped));
             }
             FirstPage::Spare => return Ok(None),
-            FirstPage::Foreign if first => return Err(JournalError::NotAJournal { path }),
-            FirstPage::Foreign => Err("the header is not a segment's".to_owned()),
+            FirstPage::Foreign => {
+                mapped.foreign = true;
+                Err("the header is not a segment's".to_owned())
+            }
             FirstPage::Newer(found) => {
                 return Err(JournalError::NewerFormat { path, found, known: VERSION });
             }
@@ -137,12 +146,36 @@ impl Mapped {
 
     fn headless(dir: &Path, number: u32) -> Result<Self, JournalError> {
         let path = dir.join(file_name(number));
+        let metadata = std::fs::metadata(&path).map_err(JournalError::io("look up", &path))?;
+        if !metadata.is_file() {
+            // Not opened: a pipe would block.
+            return Err(JournalError::NotAFile { path });
+        }
         let file = File::open(&path).map_err(JournalError::io("open", &path))?;
-        let metadata = file.metadata().map_err(JournalError::io("look up", &path))?;
         let map = map::map_readable(&file).map_err(JournalError::io("map", &path))?;
-        let header = Err("the header is empty, but data follows".to_owned());
-        let read_only = metadata.permissions().mode() & 0o777 == SEALED_MODE;
-        Ok(Self { number, map, header, read_only })
+        let what = if map.is_empty() { "the file is empty" } else { "the header is empty" };
+        let mode = metadata.permissions().mode() & 0o777;
+        Ok(Self {
+            number,
+            map,
+            header: Err(what.to_owned()),
+            read_only: mode & 0o222 == 0,
+            private: mode == OPEN_MODE,
+            foreign: false,
+        })
+    }
+
+    /// The header page and the first page of frames, as far as there are any.
+    fn head(&self) -> &[u8] {
+        &self.map[..self.map.len().min(2 * PAGE)]
+    }
+
+    /// True if any frame of this segment is valid, whatever the header says.
+    fn has_frames(&self, rules: &Rules) -> bool {
+        let in_header = self.map.get(20..24).and_then(|bytes| bytes.first_chunk());
+        let epochs = [1, in_header.map_or(1, |bytes| u32::from_le_bytes(*bytes))];
+        let mut seeds = epochs.iter().map(|epoch| seed(*epoch, self.number));
+        seeds.any(|seed| rules.search(&self.map, PAGE, seed).is_some())
     }
 
     pub(crate) fn finding(&self, offset: usize, expected_seq: u64, what: String) -> Finding {
@@ -162,17 +195,37 @@ impl SegmentHeader {
     }
 }
 
-/// True if the directory holds any segment, spares included.
+/// True if the directory holds a segment with anything in it. Files of zeros that the writer's
+/// permissions mark as its own are leftovers of a start that was killed before its first header.
 pub(crate) fn has_segment(dir: &Path) -> Result<bool, JournalError> {
-    match numbers(dir) {
-        Ok(_) => Ok(true),
-        Err(JournalError::NoJournal { .. }) => Ok(false),
-        Err(error) => Err(error),
+    for number in segment_numbers(dir)? {
+        let file = Mapped::headless(dir, number)?;
+        if !file.private || !is_zero(&file.map) {
+            return Ok(true);
+        }
     }
+    Ok(false)
+}
+
+/// Deletes all segments, the first one first: a kill on the way leaves spares only.
+pub(crate) fn remove_segments(dir: &Path) -> Result<(), JournalError> {
+    for number in segment_numbers(dir)? {
+        let path = dir.join(file_name(number));
+        std::fs::remove_file(&path).map_err(JournalError::io("delete", &path))?;
+    }
+    Ok(())
 }
 
 /// The segments' numbers, in order; at least one.
 fn numbers(dir: &Path) -> Result<Vec<u32>, JournalError> {
+    let numbers = segment_numbers(dir)?;
+    if numbers.is_empty() {
+        return Err(JournalError::NoJournal { dir: dir.to_owned() });
+    }
+    Ok(numbers)
+}
+
+fn segment_numbers(dir: &Path) -> Result<Vec<u32>, JournalError> {
     let entries = match std::fs::read_dir(dir) {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Vec::new(),
         entries => entries
@@ -182,8 +235,5 @@ fn numbers(dir: &Path) -> Result<Vec<u32>, JournalError> {
     let mut numbers: Vec<u32> =
         entries.iter().filter_map(|entry| number_of(entry.file_name().to_str()?)).collect();
     numbers.sort_unstable();
-    if numbers.is_empty() {
-        return Err(JournalError::NoJournal { dir: dir.to_owned() });
-    }
     Ok(numbers)
 }

@@ -62,13 +62,13 @@ impl Report {
 /// `progress` is called every few MiB.
 ///
 /// # Errors
-/// There is no journal to verify, or it is of another format. Damage is no error here: it is listed
-/// in [`Report::findings`].
+/// As for [`Journal::open`]. Damage is no error here: it is listed in [`Report::findings`]. Objects are
+/// checked by [`objects::verify_all`](crate::objects::verify_all).
 pub fn verify(
     dir: impl AsRef<Path>,
     progress: &mut dyn FnMut(Progress),
 ) -> Result<Report, JournalError> {
-    let journal = Journal::scan(dir.as_ref())?;
+    let journal = Journal::open(dir)?;
     let mut frames = journal.frames();
     let mut tally = Tally::new(&journal, progress);
     loop {

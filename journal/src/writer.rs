@@ -6,6 +6,7 @@ use crate::frame::{self, FOOTER_ROOM, SLOT_BYTES_MAX};
 use crate::header::{self, PAGE, SegmentHeader};
 use crate::lock::Lock;
 use crate::preparer::{Helper, Maker, Rolled, Segment, Stop};
+use crate::reader::{has_segment, remove_segments};
 use crate::{Watermark, map};
 use ringbuf_layout::frame::LINE;
 use std::fs::{DirBuilder, File};
@@ -29,21 +30,18 @@ pub struct Options {
     pub ready_segments: usize,
     /// Life of the directory, from 1.
     pub epoch: u32,
-    /// First sequence.
-    pub base_seq: u64,
     /// The time now, ns UTC: this crate reads no clock.
     pub created_ns: i64,
 }
 
 impl Options {
-    /// The defaults: segments of 64 MiB, two ready, epoch 1, from sequence 0.
+    /// The defaults: segments of 64 MiB, two ready, epoch 1.
     pub fn new(dir: impl Into<PathBuf>) -> Self {
         Self {
             dir: dir.into(),
             segment_bytes: header::SEGMENT_BYTES,
             ready_segments: 2,
             epoch: 1,
-            base_seq: 0,
             created_ns: 0,
         }
     }
@@ -109,7 +107,11 @@ pub struct Writer {
 }
 
 impl Writer {
-    /// Makes a new journal and takes its lock.
+    /// Makes a new journal, which begins with sequence 0, and takes its lock.
+    ///
+    /// Where it fails, no segment is left that would block another try. A start that was killed before
+    /// its first header leaves segment files of zeros, mode 0600: if there is nothing else, they are
+    /// deleted.
     ///
     /// # Errors
     /// [`JournalError::Exists`], [`JournalError::Locked`], [`JournalError::DiskFull`], and whatever
@@ -127,33 +129,57 @@ impl Writer {
         {
             return Err(JournalError::FileSystem { dir: dir.clone(), name });
         }
-        let lock = Lock::take(dir, options.epoch)?;
-        if crate::reader::has_segment(dir)? {
-            return Err(JournalError::Exists { dir: dir.clone() });
+        let exists = || JournalError::Exists { dir: dir.clone() };
+        // Asked before the lock is taken, which makes a file, and again under it.
+        if has_segment(dir)? {
+            return Err(Lock::held(dir).unwrap_or_else(exists));
         }
-        let mut maker = Maker::new(dir, options.segment_bytes)?;
-        let mut made = make_ahead(&mut maker, options.ready_segments + 1)?;
-        let segment = made.remove(0);
-        let writer = Self {
+        let mut lock = Lock::take(dir)?;
+        if has_segment(dir)? {
+            return Err(exists());
+        }
+        remove_segments(dir)?;
+        lock.sign(options.epoch)?;
+        let (segment, helper) = prepare(options).inspect_err(|_| {
+            // The first error is the one to tell.
+            let _ = remove_segments(dir).and_then(|()| lock.clear());
+        })?;
+        Ok(Self {
             at: PAGE,
             slot_end: 0,
-            next_seq: options.base_seq,
+            next_seq: 0,
             index: 0,
             crc: Crc::detect(),
             seed: frame::seed(options.epoch, segment.number),
-            watermark: Arc::new(Watermark::new(options.base_seq)),
+            watermark: Arc::new(Watermark::new(0)),
             frames: 0,
-            first_seq: options.base_seq,
+            first_seq: 0,
             done: Stats::default(),
             epoch: options.epoch,
             created_ns: options.created_ns,
             failed: None,
-            helper: Helper::start(maker, made)?,
+            helper,
             lock,
             segment,
-        };
-        writer.write_header(&writer.segment)?;
-        Ok(writer)
+        })
+    }
+
+    /// Takes a journal back that was made but cannot be used, as where a run does not start after
+    /// all: deletes its segments, empties LOCK and leaves the directory, so that the next try is not
+    /// refused. A journal with any frame in it stays as it is, as if the writer were dropped.
+    ///
+    /// # Errors
+    /// A segment could not be deleted, or LOCK not be written.
+    pub fn abandon(self) -> Result<(), JournalError> {
+        let is_empty = self.stats().frames == 0;
+        let Self { segment, helper, mut lock, .. } = self;
+        // Joined first: it makes segments.
+        drop(helper);
+        if is_empty && let Some(dir) = segment.path.parent() {
+            remove_segments(dir)?;
+            lock.clear()?;
+        }
+        Ok(())
     }
 
     /// Starts the slot of an input. Goes on in the next segment where this one might not hold it.
@@ -233,6 +259,21 @@ impl Writer {
         Ok(())
     }
 
+    /// Takes an open slot back, as where its sink panicked in the middle of it: its bytes are zero
+    /// again and the same sequence can begin again. Without an open slot it does nothing.
+    #[cold]
+    pub fn rewind(&mut self) {
+        if self.slot_end == 0 {
+            return;
+        }
+        let start = self.slot_end - SLOT_BYTES_MAX;
+        self.segment.map[start..self.slot_end].fill(0);
+        self.at = start;
+        self.frames -= u64::from(self.index);
+        self.index = 0;
+        self.slot_end = 0;
+    }
+
     /// Moves the watermark over all whole slots.
     #[inline]
     pub fn publish(&mut self) {
@@ -268,7 +309,8 @@ impl Writer {
         let dir = self.segment.path.parent().unwrap_or(Path::new(".")).to_owned();
         let Self { segment, epoch, at, frames, first_seq, next_seq, mut helper, lock, .. } = self;
         let last_seq = if frames == 0 { first_seq } else { next_seq - 1 };
-        let rolled = Rolled { segment, epoch, end: at, frames, first_seq, last_seq };
+        let is_final = true;
+        let rolled = Rolled { segment, epoch, end: at, frames, first_seq, last_seq, is_final };
         let pushed = helper.rolled.push(rolled).is_ok();
         let sealed = helper.close();
         assert!(pushed || sealed.is_err(), "Invariant: the queue holds all rolled segments");
@@ -297,6 +339,7 @@ impl Writer {
             frames: self.frames,
             first_seq: self.first_seq,
             last_seq: self.next_seq - 1,
+            is_final: false,
         };
         self.at = PAGE;
         self.frames = 0;
@@ -316,7 +359,7 @@ impl Writer {
         loop {
             if let Ok(ready) = self.helper.ready.pop() {
                 let segment = ready?;
-                self.write_header(&segment)?;
+                write_header(&segment, self.epoch, self.next_seq, self.created_ns)?;
                 return Ok(segment);
             }
             if self.helper.ready.is_abandoned() && self.helper.ready.is_empty() {
@@ -334,33 +377,31 @@ impl Writer {
             }
         }
     }
-
-    /// Takes a segment into use, by one `write` within a page: a killed process leaves all of the
-    /// header or a spare.
-    fn write_header(&self, segment: &Segment) -> Result<(), JournalError> {
-        let Segment { number, path, file, map } = segment;
-        let bytes = map.len() as u64;
-        let header = SegmentHeader::new(*number, self.epoch, self.next_seq, bytes, self.created_ns);
-        file.write_all_at(bytemuck::bytes_of(&header), 0)
-            .map_err(JournalError::io("write the header of", path))
-    }
 }
 
-/// Makes this many segments; where one fails, none is left.
-fn make_ahead(maker: &mut Maker, count: usize) -> Result<Vec<Segment>, JournalError> {
-    let mut made: Vec<Segment> = Vec::with_capacity(count);
+/// Takes a segment into use, by one `write` within a page: a killed process leaves all of the header or
+/// a spare.
+fn write_header(
+    segment: &Segment,
+    epoch: u32,
+    base_seq: u64,
+    created_ns: i64,
+) -> Result<(), JournalError> {
+    let Segment { number, path, file, map } = segment;
+    let header = SegmentHeader::new(*number, epoch, base_seq, map.len() as u64, created_ns);
+    file.write_all_at(bytemuck::bytes_of(&header), 0)
+        .map_err(JournalError::io("write the header of", path))
+}
+
+/// Makes the first segment and those ready behind it, and starts the helper.
+fn prepare(options: &Options) -> Result<(Segment, Helper), JournalError> {
+    let mut maker = Maker::new(&options.dir, options.segment_bytes)?;
     let run = Stop::default();
-    while made.len() < count {
-        match maker.make(&run) {
-            Ok(segment) => made.extend(segment),
-            Err(error) => {
-                for segment in made {
-                    // The disk refuses already; the first error is the one to tell.
-                    let _ = std::fs::remove_file(&segment.path);
-                }
-                return Err(error);
-            }
-        }
+    let mut made = Vec::with_capacity(options.ready_segments + 1);
+    while made.len() <= options.ready_segments {
+        made.extend(maker.make(&run)?);
     }
-    Ok(made)
+    let segment = made.remove(0);
+    write_header(&segment, options.epoch, 0, options.created_ns)?;
+    Ok((segment, Helper::start(maker, made)?))
 }

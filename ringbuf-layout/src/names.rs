@@ -130,6 +130,8 @@ bits! {
 pub const TRADE_SUSPICIOUS: u8 = 1;
 /// `Timer` flag bit: injected because a finite source ended.
 pub const TIMER_END_OF_SOURCE: u8 = 1;
+/// `Footer` flag bit: the journal was closed here, so no segment follows.
+pub const FOOTER_FINAL: u8 = 1;
 
 macro_rules! codes {
     ($(#[$meta:meta])* $name:ident { $( $(#[$fmeta:meta])* $code:ident = $value:literal => $word:literal ),* $(,)? }) => {
@@ -185,5 +187,60 @@ codes! {
         Interrupted = 2 => "interrupted",
         /// A source failed; what came before it is journaled.
         SourceFailed = 3 => "source_failed",
+        /// A part of the engine panicked: the inputs before this one may be unprocessed.
+        Panicked = 4 => "panicked",
+    }
+}
+
+codes! {
+    /// The parts of the engine that can fail, in the order in which an input meets them.
+    Part {
+        /// The only producer.
+        Sequencer = 0 => "sequencer",
+        /// Stage 1.
+        Validate = 1 => "validate",
+        /// Stage 2.
+        Bar = 2 => "bar",
+        /// Stage 3.
+        Indicator = 3 => "indicator",
+        /// Stage 4.
+        Matrix = 4 => "matrix",
+        /// Stage 5.
+        Synergy = 5 => "synergy",
+        /// Stage 6.
+        Marl = 6 => "marl",
+        /// Stage 7.
+        Risk = 7 => "risk",
+        /// Stage 8.
+        Oms = 8 => "oms",
+        /// Stage 9.
+        Portfolio = 9 => "portfolio",
+        /// First sink.
+        Journal = 10 => "journal",
+        /// Second sink.
+        Egress = 11 => "egress",
+    }
+}
+
+impl Part {
+    /// All parts, in order.
+    pub const ALL: [Self; 12] = [
+        Self::Sequencer,
+        Self::Validate,
+        Self::Bar,
+        Self::Indicator,
+        Self::Matrix,
+        Self::Synergy,
+        Self::Marl,
+        Self::Risk,
+        Self::Oms,
+        Self::Portfolio,
+        Self::Journal,
+        Self::Egress,
+    ];
+
+    /// True for the nine pure stages: their panics are reproduced by a replay.
+    pub fn is_stage(self) -> bool {
+        !matches!(self, Self::Sequencer | Self::Journal | Self::Egress)
     }
 }

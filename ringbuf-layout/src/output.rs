@@ -416,23 +416,23 @@ record! {
 }
 
 record! {
-    /// A part of the engine panicked at this sequence.
+    /// A part of the engine panicked. An output of the run end that follows the unprocessed inputs.
     ///
     /// ```text
     /// 32 │ message_hash (XXH3-64)                                        │
     /// 40 │ part                          │ reserved                      │
-    /// 48 │ reserved                                                      │
+    /// 48 │ at_seq                                                        │
     /// 56 │ tail                                                          │
     /// ```
     Panic = 64 {
         /// XXH3-64 of the message.
         message_hash: u64,
-        /// Which part, in stage order.
+        /// Which part: see [`Part`](crate::names::Part).
         part: u32,
         /// Zero.
         reserved: u32,
-        /// Zero.
-        reserved2: u64,
+        /// Sequence of the input that it was at.
+        at_seq: u64,
     } tail {}
 }
 
@@ -454,13 +454,15 @@ record! {
 }
 
 record! {
-    /// Seals a segment: nothing but zeros follows.
+    /// Seals a segment: nothing but zeros follows. `tail.flags` bit 0 is
+    /// [`FOOTER_FINAL`](crate::names::FOOTER_FINAL): the journal was closed here. Without it the journal
+    /// goes on in the next segment.
     ///
     /// ```text
     /// 32 │ frames                                                        │
     /// 40 │ first_seq                                                     │
     /// 48 │ last_seq                                                      │
-    /// 56 │ tail                                                          │
+    /// 56 │ tail: flags = FOOTER_FINAL or 0                               │
     /// 64 │ digest (XXH3-64 of header page and frames)                    │
     /// 72 │ bytes (offset of this footer)                                 │
     /// 80 │ reserved                                             48 bytes │

@@ -161,6 +161,11 @@ const _: () = {
 };
 
 impl Slot {
+    /// A slot outside the ring that holds a copy of an input.
+    pub fn holding(input: &InputCell) -> Self {
+        Self { input: *input, ..Self::default() }
+    }
+
     /// The sequence of the input.
     #[inline]
     pub fn seq(&self) -> u64 {

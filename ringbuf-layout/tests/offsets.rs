@@ -282,7 +282,7 @@ fn records() -> Vec<Record> {
             message_hash: 32, 8;
             part: 40, 4;
             reserved: 44, 4;
-            reserved2: 48, 8;
+            at_seq: 48, 8;
         }
         Unprocessed = 44, 64 {
             part: 32, 4;

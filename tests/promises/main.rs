@@ -3,6 +3,7 @@
 mod bars;
 mod code;
 mod order;
+mod panics;
 mod real_data;
 mod replay;
 mod same_bytes;

@@ -121,7 +121,7 @@ fn bars_in_a_real_journal_equal_the_naive_builder() {
 fn a_replay_up_to_a_sequence_stops_there() {
     let dir = recorded();
     for until in [0, 1, 9_999, 10_000, 15_000] {
-        let proof = replay(dir.path(), Some(until), |_| {}).unwrap();
+        let proof = replay(dir.path(), Some(until), None, |_| {}).unwrap();
         assert!(proof.verified(), "{proof:?}");
         assert_eq!(proof.summary.tally.seqs, Some((0, until)));
     }

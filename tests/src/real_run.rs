@@ -74,6 +74,7 @@ pub fn order(dir: &Path, config: &str, sources: Vec<Source>) -> Order {
         filter: Filter::default(),
         stop: Arc::new(AtomicBool::new(false)),
         build: "test build".to_string(),
+        fault: None,
     }
 }
 
@@ -92,5 +93,5 @@ pub fn run_into(dir: &Path, config: &str, sources: Vec<Source>) -> Outcome {
 /// # Panics
 /// If the replay does not start.
 pub fn replay_of(dir: &Path) -> Proof {
-    replay(dir, None, |_| {}).expect("the replay starts")
+    replay(dir, None, None, |_| {}).expect("the replay starts")
 }

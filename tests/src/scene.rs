@@ -203,6 +203,10 @@ struct Watched {
 }
 
 impl Inputs for Watched {
+    fn next_seq(&self) -> u64 {
+        self.sequencer.next_seq()
+    }
+
     fn poll(&mut self) -> Ready {
         if self.left == 0 {
             self.stop.store(true, Ordering::Relaxed);

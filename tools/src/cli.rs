@@ -117,7 +117,7 @@ pub enum JournalCommand {
         /// Journal directory
         dir: PathBuf,
     },
-    /// Print frames, field by field
+    /// Print frames, field by field; with --json one object a line
     Dump(Dump),
     /// Write one kind of record as a table
     Export(Export),
@@ -150,7 +150,7 @@ pub struct Export {
     /// Of the table
     #[arg(long, value_enum, default_value = "csv")]
     pub format: Format,
-    /// File to write; `-` is stdout
+    /// File to write; `-` is stdout, which then holds the table and nothing else
     #[arg(short, long, value_name = "FILE")]
     pub output: PathBuf,
 }
@@ -191,8 +191,11 @@ pub enum ConfigCommand {
     /// List all violations of a config file
     Check {
         /// Config file
-        #[arg(short, long, value_name = "FILE")]
-        config: PathBuf,
+        #[arg(value_name = "FILE", required_unless_present = "config")]
+        file: Option<PathBuf>,
+        /// Config file, as in `run`
+        #[arg(short, long, value_name = "FILE", conflicts_with = "file")]
+        config: Option<PathBuf>,
     },
     /// Print the resolved config with its hash
     Show {

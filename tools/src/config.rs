@@ -10,7 +10,9 @@ use std::path::Path;
 /// `config …`
 pub fn config(arguments: &cli::Config, say: Say) -> Result<Exit, Problem> {
     match &arguments.command {
-        ConfigCommand::Check { config } => check(config, say),
+        ConfigCommand::Check { file, config } => {
+            check(file.as_deref().or(config.as_deref()).unwrap_or(Path::new("")), say)
+        }
         ConfigCommand::Show { config } => {
             let config = load(config.as_deref())?;
             let (text, hash) = (config.text(), hash(&config));

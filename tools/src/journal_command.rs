@@ -3,7 +3,7 @@
 use crate::cli::{self, Dump, JournalCommand};
 use crate::export;
 use crate::run::{grouped, mib};
-use crate::say::{Exit, Lines, Say, aside, print, watched};
+use crate::say::{Exit, Lines, Say, aside, print, stdout_is_gone, watched};
 use engine::Problem;
 use engine::calendar::utc;
 use engine::replay::text_of_field;
@@ -175,11 +175,11 @@ fn dump(arguments: &Dump, say: Say) -> Result<Exit, Problem> {
     let journal = open(&arguments.dir)?;
     let mut frames = journal.frames();
     let mut left = arguments.limit.unwrap_or(u64::MAX);
-    while left > 0 {
+    while left > 0 && !stdout_is_gone() {
         // A damaged frame ends the dump with exit 1: what came before it was printed.
         let frame = match frames.next() {
             Ok(Some(frame)) => frame,
-            Ok(None) => return Ok(Exit::Done),
+            Ok(None) => break,
             Err(error) => {
                 say.problem(&Problem::from_journal(&error));
                 return Ok(Exit::Findings);

@@ -14,31 +14,51 @@ mod progress;
 mod replay;
 mod run;
 mod say;
+mod signals;
 
 use clap::Parser as _;
 use cli::{Cli, Command};
+use engine::Problem;
 use say::{Exit, Say};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::ExitCode;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
-/// Parses the command line, runs the command, prints its answer and returns its exit code.
+/// Parses the command line, runs the command, prints its answer and returns its exit code: 0, 1 or 2, and
+/// nothing else, also after a panic or a signal.
 pub fn main() -> ExitCode {
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) => return say::usage(&error),
     };
     let say = Say { json: cli.json };
-    let result = match cli.command {
-        Command::Run(arguments) => run::run(&arguments, say),
-        Command::Replay(arguments) => replay::replay(&arguments, say),
-        Command::Journal(arguments) => journal_command::journal(&arguments, say),
-        Command::Config(arguments) => config::config(&arguments, say),
-    };
-    match result {
-        Ok(Exit::Done) => ExitCode::SUCCESS,
-        Ok(Exit::Findings) => ExitCode::from(1),
+    let result = signals::install(matches!(cli.command, Command::Run(_)))
+        .map_or_else(Err, |stop| caught(|| command(&cli, say, stop)));
+    let code = match result {
+        Ok(Exit::Done) => 0,
+        Ok(Exit::Findings) => 1,
         Err(problem) => {
             say.problem(&problem);
-            ExitCode::from(2)
+            2
         }
+    };
+    ExitCode::from(if code == 0 && say::stdout_is_broken() { 1 } else { code })
+}
+
+fn command(cli: &Cli, say: Say, stop: Arc<AtomicBool>) -> Result<Exit, Problem> {
+    match &cli.command {
+        Command::Run(arguments) => run::run(arguments, say, stop),
+        Command::Replay(arguments) => replay::replay(arguments, say),
+        Command::Journal(arguments) => journal_command::journal(arguments, say),
+        Command::Config(arguments) => config::config(arguments, say),
     }
+}
+
+/// A panic of the command itself is a finding about it: exit 1, with its message above.
+fn caught(command: impl FnOnce() -> Result<Exit, Problem>) -> Result<Exit, Problem> {
+    catch_unwind(AssertUnwindSafe(command)).unwrap_or_else(|_| {
+        say::aside("error: the command panicked; please report it with the message above");
+        Ok(Exit::Findings)
+    })
 }

@@ -10,8 +10,9 @@ use serde_json::{Value, json};
 /// `replay …`
 pub fn replay(arguments: &cli::Replay, say: Say) -> Result<Exit, Problem> {
     let mut progress = Progress::new(None, false);
-    let proof =
-        engine::replay::replay(&arguments.dir, arguments.until, |tally| progress.look(tally))?;
+    let proof = engine::replay::replay(&arguments.dir, arguments.until, None, |tally| {
+        progress.look(tally);
+    })?;
     progress.finish();
     let mut answer = proof.summary.json();
     answer.insert("verified".to_string(), json!(proof.verified()));
@@ -22,12 +23,28 @@ pub fn replay(arguments: &cli::Replay, say: Say) -> Result<Exit, Problem> {
         })
     });
     answer.insert("first_divergence".to_string(), divergence);
+    let panic = proof.panic.map_or(Value::Null, |panic| {
+        json!({
+            "stage": panic.part.name(), "seq": panic.seq,
+            "message_hash": format!("{:016x}", panic.message_hash), "reproduced": panic.reproduced,
+        })
+    });
+    answer.insert("panic".to_string(), panic);
     answer.insert("written_by".to_string(), json!(proof.build));
     say.text(counts(&proof.summary).trim_end());
     if let Some(d) = &proof.divergence {
         aside(&format!(
             "DIVERGED at sequence {}: {} {}: journaled {}, recomputed {}",
             d.seq, d.stage, d.field, d.journaled, d.recomputed
+        ));
+    }
+    if let Some(panic) = &proof.panic {
+        let word = if panic.reproduced { "reproduced" } else { "not reproduced" };
+        aside(&format!(
+            "PANIC recorded: {} at sequence {}, message hash {:016x}: {word}",
+            panic.part.name(),
+            panic.seq,
+            panic.message_hash
         ));
     }
     if let Some(problem) = &proof.damage {

@@ -15,12 +15,12 @@ use engine::summary::Summary;
 use ringbuf_layout::{Kind, Reasons};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 const BUILD: &str = concat!(env!("CARGO_PKG_VERSION"), " ", env!("GRANDMODEL_BUILD"), " x86-64");
 
 /// `run …`
-pub fn run(arguments: &cli::Run, say: Say) -> Result<Exit, Problem> {
+pub fn run(arguments: &cli::Run, say: Say, stop: Arc<AtomicBool>) -> Result<Exit, Problem> {
     let config = resolve(arguments)?;
     let pace = pace(&arguments.pace)?;
     let filter = filter(arguments)?;
@@ -30,23 +30,33 @@ pub fn run(arguments: &cli::Run, say: Say) -> Result<Exit, Problem> {
         .iter()
         .map(|source| gateways::open(source, &catalog))
         .collect::<Result<_, _>>()?;
+    if stop.load(Ordering::Relaxed) {
+        return Err(Problem::new("interrupted before the run started", "", "run it again"));
+    }
     let dir = match arguments.journal.clone().or(config.host.journal.clone().map(PathBuf::from)) {
         Some(dir) => dir,
-        None => next_free(Path::new("journal")),
+        None => next_free(Path::new("journal"))?,
     };
     let hint: Option<u64> = sources.iter().map(|source| source.records_hint).sum();
     announce(&config, &sources, &dir, hint);
-    let stop = stop_on_signals()?;
     let paced = pace != Pace::Max;
     let mut progress = Progress::new(hint, paced);
     let mut log = None;
-    let order = Order { config, sources, dir, pace, filter, stop, build: BUILD.to_string() };
+    let build = BUILD.to_string();
+    let order = Order { config, sources, dir, pace, filter, stop, build, fault: None };
     let started = |dir: &Path| {
         log = Log::start(dir);
         tracing::info!(build = BUILD, journal = %dir.display(), "run starts");
     };
-    let outcome = engine::run::run(order, started, |tally| progress.look(tally))?;
+    let made = arguments.journal.is_none();
+    let place = order.dir.clone();
+    let outcome = engine::run::run(order, started, |tally| progress.look(tally));
     progress.finish();
+    if outcome.is_err() && made {
+        // Ours, and empty again unless someone else has used it meanwhile.
+        drop(std::fs::remove_dir(&place));
+    }
+    let outcome = outcome?;
     let Outcome { summary, failure } = outcome;
     tracing::info!(
         ended = %summary.ended,
@@ -83,6 +93,11 @@ fn resolve(arguments: &cli::Run) -> Result<Config, Problem> {
         };
         config.sources = arguments.source.iter().map(of).collect();
     }
+    let pipes = config.sources.iter().filter(|source| gateways::is_stdin(&source.spec));
+    if pipes.count() > 1 {
+        let fix = "name one source with the path -";
+        return Err(Problem::new("two sources cannot share stdin", "the sources", fix));
+    }
     if config.sources.is_empty() {
         let (spec, name) = ("synthetic".to_string(), "synthetic".to_string());
         config.sources.push(SourceConfig { spec, name, csv: None });
@@ -109,9 +124,14 @@ fn filter(arguments: &cli::Run) -> Result<Filter, Problem> {
     let instant = |flag: &str, text: &Option<String>| {
         text.as_deref().map(|text| time(flag, text)).transpose()
     };
+    let (from, to) = (instant("--from", &arguments.from)?, instant("--to", &arguments.to)?);
+    if from.zip(to).is_some_and(|(from, to)| from >= to) {
+        let fix = "give an earlier --from or a later --to";
+        return Err(Problem::new("--to is not after --from", "--from, --to", fix));
+    }
     Ok(Filter {
-        from: instant("--from", &arguments.from)?,
-        to: instant("--to", &arguments.to)?,
+        from,
+        to,
         symbols: arguments.symbols.iter().map(|symbol| symbol.to_uppercase()).collect(),
     })
 }
@@ -124,26 +144,23 @@ fn time(flag: &str, text: &str) -> Result<i64, Problem> {
     })
 }
 
-/// SIGINT and SIGTERM drain; a second SIGINT ends at once.
-fn stop_on_signals() -> Result<Arc<AtomicBool>, Problem> {
-    use signal_hook::consts::{SIGINT, SIGTERM};
-    let stop = Arc::new(AtomicBool::new(false));
-    signal_hook::flag::register_conditional_shutdown(SIGINT, 1, Arc::clone(&stop))
-        .and_then(|_| signal_hook::flag::register(SIGINT, Arc::clone(&stop)))
-        .and_then(|_| signal_hook::flag::register(SIGTERM, Arc::clone(&stop)))
-        .map_err(|e| {
-            Problem::new(format!("cannot handle signals: {e}"), "", "run without a wrapper")
-        })?;
-    Ok(stop)
-}
-
-/// `parent/1`, `parent/2`, …: the first that is not there.
-fn next_free(parent: &Path) -> PathBuf {
+/// `parent/1`, `parent/2`, …: the first that is not there. It is made here, so that two commands that start
+/// together never get the same.
+fn next_free(parent: &Path) -> Result<PathBuf, Problem> {
+    let failed = |error: std::io::Error| {
+        let fix = "choose a directory with --journal";
+        Problem::new(format!("cannot make a directory: {error}"), parent.display().to_string(), fix)
+    };
+    std::fs::create_dir_all(parent).map_err(failed)?;
     let mut number = 1_u64;
-    while parent.join(number.to_string()).exists() {
-        number += 1;
+    loop {
+        let dir = parent.join(number.to_string());
+        match std::fs::create_dir(&dir) {
+            Ok(()) => return Ok(dir),
+            Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => number += 1,
+            Err(error) => return Err(failed(error)),
+        }
     }
-    parent.join(number.to_string())
 }
 
 fn announce(config: &Config, sources: &[Source], dir: &Path, hint: Option<u64>) {

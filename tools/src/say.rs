@@ -4,6 +4,7 @@ use engine::Problem;
 use serde_json::{Map, Value, json};
 use std::io::{self, IsTerminal as _, Write as _};
 use std::process::ExitCode;
+use std::sync::atomic::{AtomicU8, Ordering::Relaxed};
 
 /// How a command that started ended.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -49,11 +50,39 @@ pub fn error_object(problem: &Problem) -> Map<String, Value> {
     Map::from_iter([("error".to_string(), error)])
 }
 
-/// A line on stdout. A reader that went away (`| head`) is no error of ours.
+/// What became of stdout: 0 well, 1 its reader went away, 2 it cannot be written.
+static STDOUT: AtomicU8 = AtomicU8::new(0);
+
+/// A line on stdout. A reader that went away (`| head`) is no error of ours: nothing more is printed, and
+/// the command keeps its own exit code.
 pub fn print(text: &str) {
-    if writeln!(io::stdout(), "{text}").is_err() {
-        std::process::exit(0);
+    if STDOUT.load(Relaxed) == 0
+        && let Err(error) = writeln!(io::stdout(), "{text}")
+    {
+        stdout_failed(&error);
     }
+}
+
+/// Notes that stdout could not be written.
+pub fn stdout_failed(error: &io::Error) {
+    if error.kind() == io::ErrorKind::BrokenPipe {
+        STDOUT.store(1, Relaxed);
+    } else if STDOUT.swap(2, Relaxed) == 0 {
+        aside(&format!("error: cannot write to stdout: {error}"));
+    }
+}
+
+/// True once nobody reads stdout any more, or it cannot be written.
+pub fn stdout_is_gone() -> bool {
+    STDOUT.load(Relaxed) != 0
+}
+
+/// True if something that should be on stdout is not, though someone reads it.
+pub fn stdout_is_broken() -> bool {
+    if let Err(error) = io::stdout().flush() {
+        stdout_failed(&error);
+    }
+    STDOUT.load(Relaxed) == 2
 }
 
 /// A line on stderr, if someone is there.
@@ -68,15 +97,19 @@ pub fn watched() -> bool {
 
 /// What was typed cannot be understood, or help was asked for.
 pub fn usage(error: &clap::Error) -> ExitCode {
-    let json = std::env::args().any(|argument| argument == "--json");
+    let json = std::env::args_os().any(|argument| argument == "--json");
     if error.use_stderr() && json {
         let text = error.to_string();
         let what = text.lines().next().unwrap_or_default().trim_start_matches("error: ");
         let fix = "`grandmodel --help` lists what can be typed";
         Say { json }.answer(error_object(&Problem::new(what, "command line", fix)));
     }
-    drop(error.print());
-    ExitCode::from(if error.use_stderr() { 2 } else { 0 })
+    if error.use_stderr() {
+        drop(error.print());
+        return ExitCode::from(2);
+    }
+    print(error.render().to_string().trim_end());
+    ExitCode::from(u8::from(stdout_is_broken()))
 }
 
 /// A text of `key value` lines.

@@ -116,9 +116,9 @@ fn synergy<'t>(walk: &Walk<'t>, mut s: Section<'t>, bars: &Bars) -> Synergy {
 
 fn policy<'t>(walk: &Walk<'t>, mut s: Section<'t>) -> Policy {
     let policy = Policy {
-        decide: s.word(walk, "decide", &["rule", "burn"]).unwrap_or_else(|| "rule".into()),
+        decide: s.word(walk, "decide", &["rule"]).unwrap_or_else(|| "rule".into()),
         shadow: s.word(walk, "shadow", &["burn", "none"]).unwrap_or_else(|| "burn".into()),
-        weights: s.text(walk, "weights").unwrap_or_else(|| "embedded".into()),
+        weights: s.word(walk, "weights", &["embedded"]).unwrap_or_else(|| "embedded".into()),
     };
     s.finish(walk);
     policy
@@ -136,7 +136,7 @@ fn risk<'t>(walk: &Walk<'t>, mut s: Section<'t>) -> Risk {
 
 fn venue<'t>(walk: &Walk<'t>, mut s: Section<'t>) -> Venue {
     let venue = Venue {
-        mode: s.word(walk, "mode", &["paper", "broker"]).unwrap_or_else(|| "paper".into()),
+        mode: s.word(walk, "mode", &["paper"]).unwrap_or_else(|| "paper".into()),
         latency_ms: s.whole(walk, "latency_ms", 0..=60_000).unwrap_or(1),
         slippage_ticks: s.whole(walk, "slippage_ticks", 0..=1_000).unwrap_or(1),
     };
@@ -150,6 +150,9 @@ fn account<'t>(walk: &Walk<'t>, mut s: Section<'t>) -> Account {
         s.violate(walk, "currency", "must be three capital letters");
     }
     let cash = s.decimal(walk, "cash", PRICE_DIGITS).unwrap_or(1_000_000 * PRICE_ONE);
+    if cash < 0 {
+        s.violate(walk, "cash", "must not be below 0");
+    }
     s.finish(walk);
     Account { currency, cash }
 }
@@ -205,7 +208,7 @@ fn instrument<'t>(walk: &Walk<'t>, s: &mut Section<'t>) -> Option<InstrumentDef>
 }
 
 fn host<'t>(walk: &Walk<'t>, mut s: Section<'t>) -> Host {
-    let ring_slots = s.whole(walk, "ring_slots", 2..=1 << 20).unwrap_or(1_024);
+    let ring_slots = s.whole(walk, "ring_slots", 2..=1 << 16).unwrap_or(1_024);
     if !(ring_slots as u64).is_power_of_two() {
         let near = (ring_slots as u64).next_power_of_two();
         s.violate(

@@ -231,6 +231,12 @@ impl Pump {
                 Ok(false) => break None,
                 Err(problem) => break Some(problem),
             }
+            // Past the end of what is wanted, and past what a reordered record could still be: a live source
+            // would never end by itself.
+            let past = cell.head().ts_event.saturating_sub(self.reorder);
+            if self.lane.filter.to.is_some_and(|to| past >= to) {
+                break None;
+            }
             let wanted = self.lane.label(&mut cell, sequence);
             sequence += 1;
             if wanted && !self.deliver(cell, sequence) {

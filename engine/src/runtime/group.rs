@@ -1,9 +1,9 @@
 //! A group: the handlers that share a thread, behind one poller of the ring.
 
 use crate::problem::Problem;
-use crate::runtime::handler::Handler;
+use crate::runtime::handler::{At, Handler};
 use disruptor::{EventPoller, Polling, SingleConsumerBarrier, SingleProducerBarrier};
-use ringbuf_layout::{RunEnd, Slot};
+use ringbuf_layout::{Part, RunEnd, Slot};
 use std::mem::ManuallyDrop;
 
 /// Slots that a group takes at once: 64 × 192 bytes stay in the first-level cache between handlers.
@@ -23,12 +23,19 @@ pub struct Group<'r> {
     handlers: Vec<Box<dyn Handler + 'r>>,
     blank: Box<Slot>,
     ended: bool,
+    at: At,
 }
 
 impl<'r> Group<'r> {
     /// A group of handlers, run in order, behind a poller.
     pub fn new(poller: Poller, handlers: Vec<Box<dyn Handler + 'r>>) -> Self {
-        Self { poller, handlers, blank: Box::default(), ended: false }
+        Self {
+            poller,
+            handlers,
+            blank: Box::default(),
+            ended: false,
+            at: At { part: Part::Validate, seq: 0 },
+        }
     }
 
     /// Takes what the ring has, at most [`BATCH`] slots, through every handler; returns how many. Never
@@ -46,7 +53,8 @@ impl<'r> Group<'r> {
                 match $poller.take(BATCH as u64) {
                     Ok(guard) => {
                         let mut guard = ManuallyDrop::new(guard);
-                        let batch = run(&mut *guard, &mut self.handlers, &self.blank)?;
+                        let batch =
+                            run(&mut *guard, &mut self.handlers, &self.blank, &mut self.at)?;
                         drop(ManuallyDrop::into_inner(guard));
                         self.ended |= batch.ended;
                         Ok(batch.count)
@@ -59,6 +67,32 @@ impl<'r> Group<'r> {
             Poller::First(poller) => step!(poller),
             Poller::Later(poller) => step!(poller),
         }
+    }
+
+    /// Where it is: after a panic, the part and the sequence that panicked.
+    pub fn at(&self) -> At {
+        self.at
+    }
+
+    /// The slots that were handed to it and not released by it, after a panic. Releases nothing.
+    pub fn pending(&mut self, mut take: impl FnMut(&Slot)) {
+        macro_rules! pending {
+            ($poller:expr) => {
+                if let Ok(guard) = $poller.poll() {
+                    let mut guard = ManuallyDrop::new(guard);
+                    (&mut *guard).for_each(&mut take);
+                }
+            };
+        }
+        match &mut self.poller {
+            Poller::First(poller) => pending!(poller),
+            Poller::Later(poller) => pending!(poller),
+        }
+    }
+
+    /// Its handlers, to wrap or to end them.
+    pub fn handlers_mut(&mut self) -> &mut [Box<dyn Handler + 'r>] {
+        &mut self.handlers
     }
 
     /// True once the run end went through it: nothing follows.
@@ -95,6 +129,7 @@ fn run<'g>(
     events: impl Iterator<Item = &'g Slot>,
     handlers: &mut [Box<dyn Handler + '_>],
     blank: &'g Slot,
+    at: &mut At,
 ) -> Result<Batch, Problem> {
     let mut batch = [blank; BATCH];
     let mut count = 0;
@@ -103,7 +138,7 @@ fn run<'g>(
         count += 1;
     }
     for handler in handlers {
-        handler.on_batch(&batch[..count])?;
+        handler.on_batch(&batch[..count], at)?;
     }
     let last = batch[..count].last();
     Ok(Batch { count, ended: last.is_some_and(|slot| slot.input.is::<RunEnd>()) })

@@ -9,7 +9,8 @@ use crate::stages::portfolio::PortfolioStage;
 use crate::stages::risk::RiskStage;
 use crate::stages::validate::Validate;
 use ringbuf_layout::lane::DigestWriter;
-use ringbuf_layout::{LaneWriter, RunEnd, Slot, VerdictWriter};
+use ringbuf_layout::{InputCell, LaneWriter, Part, RunEnd, Slot, VerdictWriter};
+use std::any::Any;
 
 /// What a group runs: a stage, the decide group, or a sink.
 pub trait Handler: Send {
@@ -20,7 +21,23 @@ pub trait Handler: Send {
     ///
     /// # Errors
     /// Only sinks fail (a full disk); the run then ends.
-    fn on_batch(&mut self, batch: &[&Slot]) -> Result<(), Problem>;
+    fn on_batch(&mut self, batch: &[&Slot], at: &mut At) -> Result<(), Problem>;
+
+    /// Records inputs that will never run through all stages, after a panic. Only the journal does.
+    ///
+    /// # Errors
+    /// If they cannot be recorded.
+    fn on_unprocessed(&mut self, _: &Slot, _: &Fault) -> Result<(), Problem> {
+        Ok(())
+    }
+
+    /// Records how a run ended that ended by a panic. Only the journal does.
+    ///
+    /// # Errors
+    /// If it cannot be recorded.
+    fn on_panic(&mut self, _: &InputCell, _: &Fault) -> Result<(), Problem> {
+        Ok(())
+    }
 
     /// Ends its work in good order: the journal seals itself.
     ///
@@ -30,9 +47,49 @@ pub trait Handler: Send {
         Ok(())
     }
 
+    /// Order events that it let out. Only egress lets any out.
+    fn orders_out(&self) -> u64 {
+        0
+    }
+
     /// What it counted, if it counts.
     fn tally(&self) -> Option<&Tally> {
         None
+    }
+}
+
+/// Where a group is: one store a slot, read only after a panic.
+#[derive(Clone, Copy, Debug)]
+pub struct At {
+    /// The part that runs.
+    pub part: Part,
+    /// The sequence that it is at.
+    pub seq: u64,
+}
+
+/// A panic of one part, caught at its thread.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Fault {
+    /// Which part.
+    pub part: Part,
+    /// The sequence that it was at.
+    pub seq: u64,
+    /// What it said.
+    pub message: String,
+}
+
+impl Fault {
+    /// XXH3-64 of the message: what the journal keeps and a replay compares.
+    pub fn message_hash(&self) -> u64 {
+        xxhash_rust::xxh3::xxh3_64(self.message.as_bytes())
+    }
+
+    /// The fault of a caught panic.
+    pub fn caught(at: At, payload: &(dyn Any + Send)) -> Self {
+        let text = payload.downcast_ref::<&str>().map(|text| (*text).to_string());
+        let message = text.or_else(|| payload.downcast_ref::<String>().cloned());
+        let message = message.unwrap_or_else(|| "a panic without a message".to_string());
+        Self { part: at.part, seq: at.seq, message }
     }
 }
 
@@ -83,9 +140,11 @@ impl Handler for ValidateHandler {
         "validate"
     }
 
-    fn on_batch(&mut self, batch: &[&Slot]) -> Result<(), Problem> {
+    fn on_batch(&mut self, batch: &[&Slot], at: &mut At) -> Result<(), Problem> {
         let checkpoints = Checkpoints::of(batch);
+        at.part = Part::Validate;
         for slot in batch {
+            at.seq = slot.seq();
             let found = self.stage.judge(&slot.input);
             self.cells.write(slot, found);
             if checkpoints.has(slot.seq()) {
@@ -136,12 +195,14 @@ impl<S: Stage> Seat<S> {
 
 impl<S: for<'a> Stage<Standing<'a> = ()>> Handler for Seat<S> {
     fn name(&self) -> &'static str {
-        S::NAME
+        S::PART.name()
     }
 
-    fn on_batch(&mut self, batch: &[&Slot]) -> Result<(), Problem> {
+    fn on_batch(&mut self, batch: &[&Slot], at: &mut At) -> Result<(), Problem> {
         let checkpoints = Checkpoints::of(batch);
+        at.part = S::PART;
         for slot in batch {
+            at.seq = slot.seq();
             self.take(slot, ());
             if checkpoints.has(slot.seq()) {
                 self.checkpoint(slot.seq());
@@ -170,12 +231,16 @@ impl Handler for DecideHandler {
         "decide"
     }
 
-    fn on_batch(&mut self, batch: &[&Slot]) -> Result<(), Problem> {
+    fn on_batch(&mut self, batch: &[&Slot], at: &mut At) -> Result<(), Problem> {
         let checkpoints = Checkpoints::of(batch);
         for slot in batch {
+            *at = At { part: Part::Marl, seq: slot.seq() };
             self.marl.take(slot, &self.portfolio.stage);
+            at.part = Part::Risk;
             self.risk.take(slot, (&self.portfolio.stage, &self.oms.stage));
+            at.part = Part::Oms;
             self.oms.take(slot, ());
+            at.part = Part::Portfolio;
             self.portfolio.take(slot, ());
             if checkpoints.has(slot.seq()) {
                 self.marl.checkpoint(slot.seq());

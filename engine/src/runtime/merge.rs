@@ -47,7 +47,10 @@ impl Inlet {
                 records.get(*at).map_or(Peek::Ended, |trade| Peek::At(trade.head.ts_event))
             }
             Inflow::Queue { records, .. } => {
-                // Abandoned is read first: what was pushed before the thread ended is still there.
+                if let Ok(cell) = records.peek() {
+                    return Peek::At(cell.head().ts_event);
+                }
+                // Empty. If the thread has ended, what it pushed last may have come since we looked.
                 let abandoned = records.is_abandoned();
                 match records.peek() {
                     Ok(cell) => Peek::At(cell.head().ts_event),

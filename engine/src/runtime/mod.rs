@@ -1,5 +1,6 @@
 //! Everything that the stages must not do: threads, clocks, waiting, files.
 
+pub mod fail_point;
 pub mod feed;
 pub mod group;
 pub mod handler;

@@ -34,6 +34,8 @@ pub trait Inputs {
     fn poll(&mut self) -> Ready;
     /// Writes the input that `poll` announced, numbered.
     fn write(&mut self, cell: &mut InputCell);
+    /// The sequence of the next input.
+    fn next_seq(&self) -> u64;
 }
 
 /// How fast a finite source runs.
@@ -238,6 +240,22 @@ impl Sequencer {
     }
 
     fn run_end(&mut self) -> Ready {
+        let end = self.end_record();
+        self.phase = Phase::Over;
+        self.stage(&InputCell::from(&end))
+    }
+
+    /// The run end of a run that panicked, numbered: the machine no longer takes it.
+    pub fn end_of_panic(&mut self) -> InputCell {
+        self.reason = EndReason::Panicked;
+        self.phase = Phase::Over;
+        let mut cell = InputCell::from(&self.end_record());
+        cell.head_mut().seq = self.seq;
+        self.seq += 1;
+        cell
+    }
+
+    fn end_record(&self) -> RunEnd {
         let mut end = RunEnd {
             head: RunEnd::header(self.engine_time, self.engine_time),
             inputs: self.seq - self.plan.base_seq + 1,
@@ -246,8 +264,7 @@ impl Sequencer {
         };
         end.tail.instrument = NO_INSTRUMENT;
         end.tail.side = self.reason as u8;
-        self.phase = Phase::Over;
-        self.stage(&InputCell::from(&end))
+        end
     }
 }
 
@@ -286,6 +303,10 @@ impl Inputs for Sequencer {
         let head = cell.head_mut();
         head.seq = self.seq;
         self.seq += 1;
+    }
+
+    fn next_seq(&self) -> u64 {
+        self.seq
     }
 }
 

@@ -3,12 +3,15 @@
 
 use crate::earlier::{AfterPortfolio, Earlier};
 use crate::problem::Problem;
-use crate::runtime::handler::{Checkpoints, Handler};
+use crate::runtime::handler::{At, Checkpoints, Fault, Handler};
 use crate::stage::Digest;
 use bytemuck::{Zeroable, bytes_of};
 use ringbuf_layout::frame::LINE;
 use ringbuf_layout::lane::DigestReader;
-use ringbuf_layout::{Frame, Kind, LaneReader, Money, Reasons, Slot, StateHash, Tail, Trade};
+use ringbuf_layout::{
+    Frame, InputCell, Kind, LaneReader, Money, Part, Reasons, Slot, StateHash, Tail, Trade,
+    Unprocessed,
+};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
@@ -38,6 +41,9 @@ pub trait Recorder: Send {
 
     /// Every slot so far is whole: the watermark may advance.
     fn publish(&mut self) {}
+
+    /// Takes back the frames of a slot that was begun and never ended: its writer panicked.
+    fn rewind(&mut self) {}
 
     /// No slot follows.
     ///
@@ -168,20 +174,27 @@ impl<R: Recorder> Sink<R> {
             && lanes.accounts.count(seq) == 0
     }
 
+    fn count(&mut self, seq: u64) {
+        let start = self.tally.seqs.map_or(seq, |(start, _)| start);
+        self.tally.seqs = Some((start, seq));
+        self.tally.inputs += 1;
+    }
+
     /// One whole slot.
     #[inline]
     fn slot(&mut self, slot: &Slot, checkpoint: bool) -> Result<(), Problem> {
         if slot.input.is::<Trade>() && self.is_quiet(slot) && !checkpoint {
+            self.recorder.line(slot.seq(), slot.input.line())?;
             self.tally.ticks += 1;
-            return self.recorder.line(slot.seq(), slot.input.line());
+            return Ok(());
         }
         let count = self.lanes.outputs(slot) + u8::from(checkpoint);
         self.recorder.begin(slot.seq())?;
         self.recorder.frame(slot.input.bytes(), count == 0)?;
-        self.tally.ticks += u64::from(slot.input.is_tick());
         if count > 0 {
             self.outputs(slot, count, checkpoint)?;
         }
+        self.tally.ticks += u64::from(slot.input.is_tick());
         Ok(())
     }
 
@@ -268,17 +281,61 @@ impl<R: Recorder> Handler for Sink<R> {
         "journal"
     }
 
-    fn on_batch(&mut self, batch: &[&Slot]) -> Result<(), Problem> {
+    fn on_batch(&mut self, batch: &[&Slot], at: &mut At) -> Result<(), Problem> {
         let checkpoints = Checkpoints::of(batch);
+        at.part = Part::Journal;
         for slot in batch {
             let seq = slot.seq();
+            at.seq = seq;
             self.slot(slot, checkpoints.has(seq))?;
-            let start = self.tally.seqs.map_or(seq, |(start, _)| start);
-            self.tally.seqs = Some((start, seq));
-            self.tally.inputs += 1;
+            self.count(seq);
         }
         self.recorder.publish();
         self.progress.store(&self.tally);
+        Ok(())
+    }
+
+    fn on_unprocessed(&mut self, slot: &Slot, fault: &Fault) -> Result<(), Problem> {
+        let seq = slot.seq();
+        if self.tally.seqs.is_some_and(|(_, last)| seq <= last) {
+            // It was journaled: a sink behind the journal failed.
+            return Ok(());
+        }
+        self.recorder.rewind();
+        let mut record = Unprocessed {
+            head: Unprocessed::header(slot.input.head().ts_event, slot.input.head().ts_recv),
+            part: fault.part as u32,
+            tail: *slot.input.tail(),
+            ..Unprocessed::zeroed()
+        };
+        (record.head.seq, record.head.index) = (seq, 1);
+        (record.tail.side, record.tail.flags) = (0, 0);
+        self.recorder.begin(seq)?;
+        self.recorder.frame(slot.input.bytes(), false)?;
+        self.recorder.frame(bytes_of(&record), true)?;
+        self.tally.ticks += u64::from(slot.input.is_tick());
+        self.tally.outputs[Kind::Unprocessed as usize] += 1;
+        self.count(seq);
+        Ok(())
+    }
+
+    fn on_panic(&mut self, end: &InputCell, fault: &Fault) -> Result<(), Problem> {
+        let seq = end.head().seq;
+        self.recorder.rewind();
+        let mut record = ringbuf_layout::Panic {
+            head: ringbuf_layout::Panic::header(end.head().ts_event, end.head().ts_recv),
+            message_hash: fault.message_hash(),
+            part: fault.part as u32,
+            at_seq: fault.seq,
+            tail: Tail { instrument: ringbuf_layout::frame::NO_INSTRUMENT, ..Tail::default() },
+            ..ringbuf_layout::Panic::zeroed()
+        };
+        (record.head.seq, record.head.index) = (seq, 1);
+        self.recorder.begin(seq)?;
+        self.recorder.frame(end.bytes(), false)?;
+        self.recorder.frame(bytes_of(&record), true)?;
+        self.tally.outputs[Kind::Panic as usize] += 1;
+        self.count(seq);
         Ok(())
     }
 
@@ -311,10 +368,16 @@ impl Handler for Egress {
         "egress"
     }
 
-    fn on_batch(&mut self, batch: &[&Slot]) -> Result<(), Problem> {
+    fn on_batch(&mut self, batch: &[&Slot], at: &mut At) -> Result<(), Problem> {
+        at.part = Part::Egress;
         for slot in batch {
+            at.seq = slot.seq();
             self.orders += u64::from(self.lanes.orders.count(slot.seq()));
         }
         Ok(())
+    }
+
+    fn orders_out(&self) -> u64 {
+        self.orders
     }
 }

@@ -7,10 +7,13 @@ use crate::layout::{Layout, ThreadPlan, Wait};
 use crate::pipeline::{Pipeline, Producer};
 use crate::problem::Problem;
 use crate::runtime::group::{BATCH, Group};
+use crate::runtime::handler::{At, Fault};
 use crate::runtime::sequencer::{Inputs, Ready};
 use crate::runtime::sink::{Progress, Tally};
 use disruptor::Producer as _;
+use ringbuf_layout::{InputCell, Part, Slot};
 use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread::Scope;
 use std::time::{Duration, Instant};
@@ -73,20 +76,26 @@ struct Seat<'s> {
     start: &'s Start,
 }
 
-/// Runs the machine on the layout's threads until the inputs end and the ring is drained; returns the
-/// seconds from the first publish to the last journaled slot.
+/// What a drive came to.
+#[derive(Clone, Debug, Default)]
+pub struct Driven {
+    /// Seconds from the first publish to the last slot.
+    pub seconds: f64,
+    /// The panic that ended it, if one did.
+    pub fault: Option<Fault>,
+}
+
+/// Runs the machine on the layout's threads until the inputs end and the ring is drained, or a part
+/// panics: then the parts behind it still take what it had handed on.
 ///
 /// # Errors
 /// The first failure of a thread: a sink's, or a core that cannot be had.
-///
-/// # Panics
-/// Goes on with the panic of a thread, after all of them have stopped.
 pub fn drive(
     inputs: &mut (impl Inputs + Send),
     machine: &mut Pipeline<'_>,
     layout: &Layout,
     watch: &mut impl FnMut(&Tally),
-) -> Result<f64, Problem> {
+) -> Result<Driven, Problem> {
     let halt = Halt::default();
     let start = Start { missing: AtomicUsize::new(layout.threads.len()) };
     let Pipeline { producer, groups, progress } = machine;
@@ -110,21 +119,35 @@ pub fn drive(
             look(progress, watch);
         }
         let mut span: Option<(Instant, Instant)> = None;
+        let mut driven = Driven::default();
         let mut failure = Ok(());
         for thread in threads {
-            match thread.join() {
-                Ok(Ok((from, to))) => {
-                    span = Some(span.map_or((from, to), |(a, b)| (a.min(from), b.max(to))));
+            match thread.join().map_err(|payload| Fault::caught(UNKNOWN, payload.as_ref())) {
+                Ok(Ok(ran)) => {
+                    let (from, to) = span.unwrap_or((ran.from, ran.to));
+                    span = Some((from.min(ran.from), to.max(ran.to)));
+                    driven.fault = driven.fault.take().or(ran.fault);
                 }
                 Ok(Err(problem)) => failure = failure.and(Err(problem)),
-                Err(panic) => std::panic::resume_unwind(panic),
+                Err(fault) => driven.fault = Some(fault),
             }
         }
-        failure.map(|()| span.map_or(0.0, |(from, to)| (to - from).as_secs_f64()))
+        driven.seconds = span.map_or(0.0, |(from, to)| (to - from).as_secs_f64());
+        failure.map(|()| driven)
     })
 }
 
-type Ran = Result<(Instant, Instant), Problem>;
+/// Where a panic was that no part's own guard caught: in the runtime itself.
+const UNKNOWN: At = At { part: Part::Sequencer, seq: 0 };
+
+/// How a thread ended.
+struct Ended {
+    from: Instant,
+    to: Instant,
+    fault: Option<Fault>,
+}
+
+type Ran = Result<Ended, Problem>;
 
 fn spawn<'scope>(
     scope: &'scope Scope<'scope, '_>,
@@ -146,31 +169,40 @@ fn look(progress: &Progress, watch: &mut impl FnMut(&Tally)) {
     watch(&progress.tally());
 }
 
-/// Sets the halt word if its thread leaves early, by an error or a panic.
-struct Guard<'s> {
-    halt: &'s Halt,
-    done: bool,
+/// Why a thread's loop ended.
+enum Left {
+    /// The run end has gone through it, or another thread halted.
+    Done,
+    /// Its own part panicked.
+    Panicked(Fault),
 }
 
-impl Drop for Guard<'_> {
-    fn drop(&mut self) {
-        if !self.done {
-            self.halt.set();
-        }
-    }
+/// Runs one step and catches its panic, at the part and sequence where it was.
+fn step(group: &mut Group<'_>) -> Result<Result<usize, Problem>, Fault> {
+    // A group that panicked is not stepped again: its slots go to the journal as unprocessed.
+    let caught = catch_unwind(AssertUnwindSafe(|| group.step()));
+    caught.map_err(|payload| Fault::caught(group.at(), payload.as_ref()))
 }
 
 impl Seat<'_> {
     /// Pins the thread, waits for the others, runs `body`, and halts everyone if it fails.
-    fn run(&self, body: impl FnOnce() -> Result<(), Problem>) -> Ran {
-        let mut guard = Guard { halt: self.halt, done: false };
+    fn run(&self, body: impl FnOnce() -> Result<Left, Problem>) -> Ran {
         let pinned = self.plan.core.map_or(Ok(()), pin);
+        if pinned.is_err() {
+            self.halt.set();
+        }
         self.start.wait(self.halt);
         pinned?;
         let from = Instant::now();
-        body()?;
-        guard.done = true;
-        Ok((from, Instant::now()))
+        let left = body();
+        if !matches!(left, Ok(Left::Done)) {
+            self.halt.set();
+        }
+        let fault = match left? {
+            Left::Done => None,
+            Left::Panicked(fault) => Some(fault),
+        };
+        Ok(Ended { from, to: Instant::now(), fault })
     }
 
     /// The sequencer's thread: publishes, and runs its own handlers if it has any.
@@ -183,42 +215,76 @@ impl Seat<'_> {
         self.run(|| {
             let mut idle = 0;
             while !self.halt.is_set() {
-                let (mut moved, ended) = publish(inputs, producer);
+                let published = catch_unwind(AssertUnwindSafe(|| publish(inputs, producer)));
+                let (mut moved, ended) = match published {
+                    Ok(published) => published,
+                    Err(payload) => {
+                        let at = At { part: Part::Sequencer, seq: inputs.next_seq() };
+                        return Ok(Left::Panicked(Fault::caught(at, payload.as_ref())));
+                    }
+                };
                 if let Some(group) = &mut group {
-                    moved += group.step()?;
+                    match step(group) {
+                        Ok(stepped) => moved += stepped?,
+                        Err(fault) => return Ok(Left::Panicked(fault)),
+                    }
                 }
                 if ended && group.as_ref().is_none_or(|group| group.ended()) {
-                    return Ok(());
+                    return Ok(Left::Done);
                 }
                 idle = if moved > 0 { 0 } else { idle + 1 };
                 if moved == 0 {
                     self.plan.wait.wait(idle);
                 }
             }
-            Ok(())
+            Ok(Left::Done)
         })
     }
 
     /// Any other thread: runs its handlers until the run end has gone through them.
     fn follow(self, group: Option<&mut Group<'_>>) -> Ran {
         self.run(|| {
-            let Some(group) = group else { return Ok(()) };
+            let Some(group) = group else { return Ok(Left::Done) };
             let mut idle = 0;
             while !group.ended() {
-                if group.step()? > 0 {
+                // Read first: what was handed on before the halt is still taken.
+                let halted = self.halt.is_set();
+                let moved = match step(group) {
+                    Ok(stepped) => stepped?,
+                    Err(fault) => return Ok(Left::Panicked(fault)),
+                };
+                if moved > 0 {
                     idle = 0;
-                    continue;
+                } else if halted {
+                    break;
+                } else {
+                    idle += 1;
+                    self.plan.wait.wait(idle);
                 }
-                // What was handed on before the halt is still taken.
-                if self.halt.is_set() {
-                    return Ok(());
-                }
-                idle += 1;
-                self.plan.wait.wait(idle);
             }
-            Ok(())
+            Ok(Left::Done)
         })
     }
+}
+
+/// After a panic: the slots that were published and did not leave the machine, oldest first, go to the
+/// journal as unprocessed inputs. Every other thread has stopped, so the groups can be asked.
+///
+/// # Errors
+/// If they cannot be journaled.
+pub fn record_unprocessed(groups: &mut [Group<'_>], fault: &Fault) -> Result<(), Problem> {
+    // A group's pending slots begin where the group before it stopped, so the last group has the oldest.
+    let mut slots: Vec<InputCell> = Vec::new();
+    for group in groups.iter_mut().rev() {
+        group.pending(|slot| slots.push(slot.input));
+    }
+    for input in slots {
+        let slot = Slot::holding(&input);
+        for handler in groups.iter_mut().flat_map(Group::handlers_mut) {
+            handler.on_unprocessed(&slot, fault)?;
+        }
+    }
+    Ok(())
 }
 
 /// Publishes at most a batch; returns how many, and whether the run end was published.

@@ -14,8 +14,8 @@ use ringbuf_layout::names::TIMER_END_OF_SOURCE;
 use ringbuf_layout::output::TIMEFRAMES_MAX;
 use ringbuf_layout::units::{MILLISECOND, SECOND, div_half_even};
 use ringbuf_layout::{
-    Bar, BarFlags, BookLevel, ExternalBar, Frame, Instrument, Price, Quote, Session, Size, Slot,
-    Tail, Timer, Trade,
+    Bar, BarFlags, BookLevel, ExternalBar, Frame, Instrument, Part, Price, Quote, Session, Size,
+    Slot, Tail, Timer, Trade,
 };
 
 /// Prints of a complete micro-batch.
@@ -292,7 +292,7 @@ impl Builder {
 }
 
 impl Stage for BarStage {
-    const NAME: &'static str = "bar";
+    const PART: Part = Part::Bar;
     const EVERY_TICK: bool = true;
     type Earlier = AfterValidate;
     type Output = Bar;

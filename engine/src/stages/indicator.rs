@@ -5,14 +5,14 @@
 
 use crate::earlier::AfterBar;
 use crate::stage::{Digest, Emit, Stage};
-use ringbuf_layout::{Indicator, Slot};
+use ringbuf_layout::{Indicator, Part, Slot};
 
 /// The stage; no state yet.
 #[derive(Debug, Default)]
 pub struct IndicatorStage;
 
 impl Stage for IndicatorStage {
-    const NAME: &'static str = "indicator";
+    const PART: Part = Part::Indicator;
     const EVERY_TICK: bool = false;
     type Earlier = AfterBar;
     type Output = Indicator;

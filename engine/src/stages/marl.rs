@@ -6,14 +6,14 @@
 use crate::earlier::AfterSynergy;
 use crate::stage::{Digest, Emit, Stage};
 use crate::stages::portfolio::PortfolioStage;
-use ringbuf_layout::{Decision, Slot};
+use ringbuf_layout::{Decision, Part, Slot};
 
 /// The stage; no state yet.
 #[derive(Debug, Default)]
 pub struct MarlStage;
 
 impl Stage for MarlStage {
-    const NAME: &'static str = "marl";
+    const PART: Part = Part::Marl;
     const EVERY_TICK: bool = false;
     type Earlier = AfterSynergy;
     type Output = Decision;

@@ -5,14 +5,14 @@
 
 use crate::earlier::AfterIndicator;
 use crate::stage::{Digest, Emit, Stage};
-use ringbuf_layout::{Matrix, Slot};
+use ringbuf_layout::{Matrix, Part, Slot};
 
 /// The stage; no state yet.
 #[derive(Debug, Default)]
 pub struct MatrixStage;
 
 impl Stage for MatrixStage {
-    const NAME: &'static str = "matrix";
+    const PART: Part = Part::Matrix;
     const EVERY_TICK: bool = false;
     type Earlier = AfterIndicator;
     type Output = Matrix;

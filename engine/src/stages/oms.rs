@@ -5,14 +5,14 @@
 
 use crate::earlier::AfterRisk;
 use crate::stage::{Digest, Emit, Stage};
-use ringbuf_layout::{Execution, Slot};
+use ringbuf_layout::{Execution, Part, Slot};
 
 /// The stage; no state yet.
 #[derive(Debug, Default)]
 pub struct OmsStage;
 
 impl Stage for OmsStage {
-    const NAME: &'static str = "oms";
+    const PART: Part = Part::Oms;
     const EVERY_TICK: bool = true;
     type Earlier = AfterRisk;
     /// Order events and fills share one lane, in the order of their index.

@@ -11,7 +11,7 @@ use bytemuck::Zeroable;
 use ringbuf_layout::frame::NO_INSTRUMENT;
 use ringbuf_layout::units::{PRICE_ONE, div_half_even};
 use ringbuf_layout::{
-    Frame, Header, Instrument, Money, Portfolio, Price, RunStart, Size, Slot, Tail,
+    Frame, Header, Instrument, Money, Part, Portfolio, Price, RunStart, Size, Slot, Tail,
 };
 
 /// One instrument's position.
@@ -87,7 +87,7 @@ impl PortfolioStage {
 }
 
 impl Stage for PortfolioStage {
-    const NAME: &'static str = "portfolio";
+    const PART: Part = Part::Portfolio;
     const EVERY_TICK: bool = true;
     type Earlier = AfterOms;
     type Output = Portfolio;

@@ -7,14 +7,14 @@ use crate::earlier::AfterMarl;
 use crate::stage::{Digest, Emit, Stage};
 use crate::stages::oms::OmsStage;
 use crate::stages::portfolio::PortfolioStage;
-use ringbuf_layout::{Risk, Slot};
+use ringbuf_layout::{Part, Risk, Slot};
 
 /// The stage; no state yet.
 #[derive(Debug, Default)]
 pub struct RiskStage;
 
 impl Stage for RiskStage {
-    const NAME: &'static str = "risk";
+    const PART: Part = Part::Risk;
     const EVERY_TICK: bool = false;
     type Earlier = AfterMarl;
     type Output = Risk;

@@ -5,14 +5,14 @@
 
 use crate::earlier::AfterMatrix;
 use crate::stage::{Digest, Emit, Stage};
-use ringbuf_layout::{Slot, Synergy};
+use ringbuf_layout::{Part, Slot, Synergy};
 
 /// The stage; no state yet.
 #[derive(Debug, Default)]
 pub struct SynergyStage;
 
 impl Stage for SynergyStage {
-    const NAME: &'static str = "synergy";
+    const PART: Part = Part::Synergy;
     const EVERY_TICK: bool = false;
     type Earlier = AfterMatrix;
     type Output = Synergy;

@@ -1,6 +1,7 @@
 //! `csv`: what is declared is read, exactly, and what does not fit is named.
 
 use super::*;
+use engine::config::Config;
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use ringbuf_layout::frame::NO_INSTRUMENT;
@@ -246,12 +247,65 @@ fn mistakes_in_declaration_and_header_are_found_at_open() {
 }
 
 #[test]
-fn stdin_is_live_and_its_identity_is_its_name() {
+fn a_byte_order_mark_is_no_part_of_the_first_row_either() {
+    let mut csv = columns("");
+    csv.header = false;
+    csv.columns = [("ts_event", 0), ("price", 1), ("size", 2)]
+        .map(|(field, at)| (field.to_string(), Column::Position(at)))
+        .to_vec();
+    let text = "\u{feff}1,10,1\n2,11,2\n";
+    let source = open_with(csv.clone(), text.as_bytes(), &Catalog::default()).unwrap();
+    let sizes: Vec<_> = trades(source).iter().map(|t| t.size.0).collect();
+    assert_eq!(sizes, [1, 2]);
+    // In the middle of a text it is a mistake, and is named.
+    let (cells, problem) = read(csv, "1,10,1\n\u{feff}2,11,2\n");
+    assert_eq!(cells.len(), 1);
+    check_problem(&problem.unwrap(), "feff", "a.csv, line 2, column ts_event", "correct the row");
+}
+
+#[test]
+fn the_example_of_undeclared_columns_is_a_config_and_reads_a_file() {
+    let fix = open("csv:trades.csv").unwrap_err().fix;
+    let (_, example) = fix.split_once('\n').expect("the example is on lines of its own");
+    let parsed = Config::parse(example, "example").unwrap_or_else(|p| panic!("{p}\n{example}"));
+    let [source] = &parsed.sources[..] else { panic!("{:?}", parsed.sources) };
+    assert_eq!(source.spec, "csv:trades.csv");
+    let csv = source.csv.clone().expect("declared columns");
+    let text = "time,price,quantity\n1386331200000,1230.5,3\n";
+    let source = open_with(csv, text.as_bytes(), &parsed.catalog()).unwrap();
+    assert_eq!(source.symbols[0].symbol, "GC.201312");
+    let [trade] = trades(source)[..] else { panic!("one trade") };
+    assert_eq!(trade.head.ts_event, ns("2013-12-06T12:00:00Z"));
+    assert_eq!((trade.price, trade.size), (Price(1_230_500_000_000), Size(3)));
+}
+
+#[test]
+fn another_declaration_of_the_same_bytes_is_another_identity() {
+    let dir = tempfile::tempdir().unwrap();
+    let spec = write(dir.path(), "csv", "a.csv", b"ts_event,price,px,size\n1,2,3,4\n");
+    let identity = |change: &dyn Fn(&mut CsvColumns)| {
+        let mut csv = columns("ts_event price size");
+        change(&mut csv);
+        let config = SourceConfig { csv: Some(csv), ..config(&spec) };
+        gateways::open(&config, &Catalog::default()).unwrap().identity
+    };
+    let one = identity(&|_| {});
+    assert_eq!(identity(&|c| c.price_scale = "1.0".into()), one);
+    assert_ne!(identity(&|c| c.price_scale = "0.01".into()), one);
+    assert_ne!(identity(&|c| c.columns[1].1 = Column::Name("px".into())), one);
+    assert_ne!(identity(&|c| c.symbol = Some("IBM".into())), one);
+}
+
+#[test]
+fn stdin_is_live_and_its_identity_is_its_name_and_declaration() {
     let mut config = config("csv:-");
     config.csv = Some(columns("ts_event price size"));
     let source = gateways::open(&config, &Catalog::default()).unwrap();
-    assert!(source.live);
+    assert!(source.live && gateways::is_stdin(&config.spec));
     config.name = "other".to_string();
     let other = gateways::open(&config, &Catalog::default()).unwrap();
     assert_ne!(source.identity, other.identity);
+    config.csv = Some(columns("ts_event bid ask"));
+    let quotes = gateways::open(&config, &Catalog::default()).unwrap();
+    assert_ne!(quotes.identity, other.identity);
 }

@@ -3,6 +3,7 @@
 use super::*;
 use proptest::prelude::*;
 use std::fmt::Write as _;
+use std::process::Command;
 
 const NAME: &str = "20131007_spy_Trade_Tick.csv";
 
@@ -27,6 +28,49 @@ fn read(format: &str, bytes: &[u8]) -> (usize, Option<Problem>) {
             (cells.len(), problem)
         }
     }
+}
+
+/// Neither read, which would wait or take data away, nor opened.
+#[test]
+fn what_is_not_a_regular_file_is_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    let check = |path: &Path, fix: &str| {
+        for format in ["csv", "lean-trade"] {
+            let mut config = config(&format!("{format}:{}", path.display()));
+            config.csv = Some(csv::columns("ts_event price size"));
+            let problem = gateways::open(&config, &Catalog::default()).unwrap_err();
+            let place = path.display().to_string();
+            check_problem(&problem, "is not a regular file", &place, fix);
+        }
+    };
+    check(dir.path(), "/*`");
+    for device in ["/dev/null", "/dev/zero"].map(Path::new) {
+        if device.exists() {
+            check(device, "pipe it in with `csv:-`");
+        } else {
+            println!("skipped: no {}", device.display());
+        }
+    }
+    let fifo = dir.path().join("fifo");
+    if !Command::new("mkfifo").arg(&fifo).status().is_ok_and(|status| status.success()) {
+        println!("skipped: no mkfifo");
+        return;
+    }
+    check(&fifo, "pipe it in with `csv:-`");
+    let link = dir.path().join("link");
+    std::os::unix::fs::symlink(&fifo, &link).unwrap();
+    check(&link, "pipe it in with `csv:-`");
+}
+
+#[test]
+fn a_link_to_a_file_is_that_file() {
+    let dir = tempfile::tempdir().unwrap();
+    let target = write(dir.path(), "csv", "a.csv", b"ts_event,price,size\n1,2,3\n");
+    let link = dir.path().join("link");
+    std::os::unix::fs::symlink(target.strip_prefix("csv:").unwrap(), &link).unwrap();
+    let mut config = config(&format!("csv:{}", link.display()));
+    config.csv = Some(csv::columns("ts_event price size"));
+    assert_eq!(trades(gateways::open(&config, &Catalog::default()).unwrap()).len(), 1);
 }
 
 #[test]

@@ -40,6 +40,16 @@ fn an_equity_file_gives_exact_trades_in_new_york_time() {
 }
 
 #[test]
+fn a_byte_order_mark_before_the_rows_is_no_part_of_them() {
+    let files = [
+        (SPY, "\u{feff}1,10000,1,P,,0\r\n2,10000,2,P,,0"),
+        ("20131008_spy_Trade_Tick.csv", "\u{feff}1,10000,3,P,,0"),
+    ];
+    let sizes: Vec<_> = rows(&files).iter().map(|t| t.size.0).collect();
+    assert_eq!(sizes, [1, 2, 3]);
+}
+
+#[test]
 fn ten_contract_months_are_one_stream_by_time_and_at_ties_by_file_order() {
     let months: Vec<_> = (0..10)
         .map(|i| {

@@ -9,7 +9,7 @@ mod write;
 
 use crate::cli;
 use crate::journal_command::{damaged, instruments, open};
-use crate::say::{Exit, Say};
+use crate::say::{Exit, Say, stdout_is_gone};
 use engine::Problem;
 use rows::Slot;
 use serde_json::{Map, json};
@@ -35,22 +35,50 @@ pub fn export(arguments: &cli::Export, say: Say) -> Result<Exit, Problem> {
     let journal = open(&arguments.dir)?;
     let symbols = rows::Symbols::new(&instruments(&journal)?);
     let columns = columns::of(arguments.record);
+    // A table on stdout is alone there: errors go to stderr.
+    let on_stdout = arguments.output.as_os_str() == "-";
+    let say = Say { json: say.json && !on_stdout };
     let mut table = Table::create(&arguments.output, arguments.format, columns)?;
+    match rows_into(&mut table, &journal, arguments.record, &symbols) {
+        Ok((_, Some(damage))) => Ok(damaged(&damage, say)),
+        Ok((count, None)) => {
+            if !on_stdout {
+                let file = arguments.output.display().to_string();
+                say.text(&format!("{count} rows in {file}"));
+                let fields = [("rows".into(), json!(count)), ("file".into(), json!(file))];
+                say.answer(Map::from_iter(fields));
+            }
+            Ok(Exit::Done)
+        }
+        Err(problem) => {
+            say.problem(&problem);
+            Ok(Exit::Findings)
+        }
+    }
+}
+
+/// Writes all rows; returns how many, and the damage that ended them. Stops where nobody reads on.
+fn rows_into(
+    table: &mut Table,
+    journal: &journal::Journal,
+    record: cli::Record,
+    symbols: &rows::Symbols,
+) -> Result<(u64, Option<Problem>), Problem> {
     let mut frames = journal.frames();
     let mut slot = Slot::default();
-    let mut count = 0_u64;
-    loop {
+    let (mut count, mut damage) = (0, None);
+    while !stdout_is_gone() {
         let frame = match frames.next() {
             Ok(Some(frame)) => frame,
             Ok(None) => break,
             Err(error) => {
-                table.finish()?;
-                return Ok(damaged(&Problem::from_journal(&error), say));
+                damage = Some(Problem::from_journal(&error));
+                break;
             }
         };
         slot.push(&frame);
         if frame.is_last() {
-            for row in rows::of(arguments.record, &slot, &symbols) {
+            for row in rows::of(record, &slot, symbols) {
                 table.row(&row)?;
                 count += 1;
             }
@@ -58,10 +86,5 @@ pub fn export(arguments: &cli::Export, say: Say) -> Result<Exit, Problem> {
         }
     }
     table.finish()?;
-    if arguments.output.as_os_str() != "-" {
-        say.text(&format!("{count} rows in {}", arguments.output.display()));
-        let name = json!(arguments.output.display().to_string());
-        say.answer(Map::from_iter([("rows".into(), json!(count)), ("file".into(), name)]));
-    }
-    Ok(Exit::Done)
+    Ok((count, damage))
 }

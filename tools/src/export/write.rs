@@ -3,6 +3,7 @@
 use super::Cell;
 use super::columns::{Column, Type};
 use crate::cli::Format;
+use crate::say::stdout_failed;
 use engine::Problem;
 use parquet::basic::Compression;
 use parquet::data_type::{ByteArray, ByteArrayType, DoubleType, FixedLenByteArray};
@@ -45,17 +46,16 @@ impl Table {
         let place = path.display().to_string();
         let failed = |error: &dyn std::fmt::Display| cannot_write(&place, error);
         let out: Out = if place == "-" {
-            Box::new(BufWriter::new(io::stdout()))
+            Box::new(BufWriter::new(Stdout))
         } else {
             Box::new(BufWriter::new(File::create(path).map_err(|e| failed(&e))?))
         };
         let kind = match format {
             Format::Csv => {
                 let mut writer = csv::Writer::from_writer(out);
-                writer.write_record(columns.iter().map(|(name, _)| name)).map_err(|e| {
-                    quit_if_pipe_closed(&e);
-                    failed(&e)
-                })?;
+                writer
+                    .write_record(columns.iter().map(|(name, _)| name))
+                    .map_err(|e| failed(&e))?;
                 Kind::Csv(Box::new(writer))
             }
             Format::Jsonl => Kind::Jsonl(out),
@@ -75,14 +75,10 @@ impl Table {
     pub fn row(&mut self, row: &[Cell]) -> Result<(), Problem> {
         assert_eq!(row.len(), self.columns.len(), "Invariant: a row fills its columns");
         let result = match &mut self.kind {
-            Kind::Csv(writer) => writer.write_record(row.iter().map(text)).map_err(|e| {
-                quit_if_pipe_closed(&e);
-                e.to_string()
-            }),
-            Kind::Jsonl(out) => jsonl(out, self.columns, row).map_err(|e| {
-                quit_if_broken(&e);
-                e.to_string()
-            }),
+            Kind::Csv(writer) => {
+                writer.write_record(row.iter().map(text)).map_err(|e| e.to_string())
+            }
+            Kind::Jsonl(out) => jsonl(out, self.columns, row).map_err(|e| e.to_string()),
             Kind::Parquet { file, rows } => {
                 rows.push(row.to_vec());
                 let full = rows.len() == GROUP_ROWS;
@@ -95,14 +91,8 @@ impl Table {
     /// Writes what is left, and the end.
     pub fn finish(&mut self) -> Result<(), Problem> {
         let result = match &mut self.kind {
-            Kind::Csv(writer) => writer.flush().map_err(|e| {
-                quit_if_broken(&e);
-                e.to_string()
-            }),
-            Kind::Jsonl(out) => out.flush().map_err(|e| {
-                quit_if_broken(&e);
-                e.to_string()
-            }),
+            Kind::Csv(writer) => writer.flush().map_err(|e| e.to_string()),
+            Kind::Jsonl(out) => out.flush().map_err(|e| e.to_string()),
             Kind::Parquet { file, rows } => {
                 let rest = if rows.is_empty() { Ok(()) } else { group(file, self.columns, rows) };
                 rest.and_then(|()| match file.take() {
@@ -120,16 +110,28 @@ fn cannot_write(place: &str, error: &dyn std::fmt::Display) -> Problem {
     Problem::new(format!("cannot write the export: {error}"), place, fix)
 }
 
-/// A reader that went away (`| head`) is no error of ours.
-fn quit_if_broken(error: &io::Error) {
-    if error.kind() == io::ErrorKind::BrokenPipe {
-        std::process::exit(0);
-    }
-}
+/// Stdout whose reader may go away (`| head`): then what is written is dropped, which is no error.
+struct Stdout;
 
-fn quit_if_pipe_closed(error: &csv::Error) {
-    if let csv::ErrorKind::Io(error) = error.kind() {
-        quit_if_broken(error);
+impl Write for Stdout {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        match io::stdout().write(bytes) {
+            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => {
+                stdout_failed(&error);
+                Ok(bytes.len())
+            }
+            other => other,
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        match io::stdout().flush() {
+            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => {
+                stdout_failed(&error);
+                Ok(())
+            }
+            other => other,
+        }
     }
 }
 
