@@ -99,6 +99,24 @@ pub fn read(dir: &Path, hash: &[u8; 32]) -> Result<Manifest, Problem> {
     Ok(Manifest { config, instruments })
 }
 
+/// What is wrong with the objects that a run start names: the manifest, and config, instruments and calendars
+/// behind it. Empty if all are there with the content that their name promises.
+pub fn verify(dir: &Path, hash: &[u8; 32]) -> Vec<Problem> {
+    let get = |hash: &[u8; 32]| objects::get(dir, hash).map_err(|e| Problem::from_journal(&e));
+    let bytes = match get(hash) {
+        Ok(bytes) => bytes,
+        Err(problem) => return vec![problem],
+    };
+    let manifest: Value = serde_json::from_slice(&bytes).unwrap_or_default();
+    let named = ["config", "instruments", "calendars"].into_iter();
+    named
+        .filter_map(|key| match manifest[key].as_str().and_then(from_hex) {
+            Some(hash) => get(&hash).err(),
+            None => Some(Problem::new(format!("the manifest names no {key}"), "", "")),
+        })
+        .collect()
+}
+
 fn from_hex(text: &str) -> Option<[u8; 32]> {
     let mut bytes = [0; 32];
     if text.len() != 64 || !text.is_ascii() {

@@ -11,12 +11,14 @@ pub struct Problem {
     pub place: String,
     /// What to do next.
     pub fix: String,
+    /// True for bytes that are not what was written: a finding (exit 1), not a start that failed (exit 2).
+    pub damage: bool,
 }
 
 impl Problem {
     /// A problem in three parts.
     pub fn new(what: impl Into<String>, place: impl Into<String>, fix: impl Into<String>) -> Self {
-        Self { what: what.into(), place: place.into(), fix: fix.into() }
+        Self { what: what.into(), place: place.into(), fix: fix.into(), damage: false }
     }
 }
 
@@ -39,6 +41,6 @@ impl Problem {
     /// A journal's error in the three parts.
     pub fn from_journal(error: &journal::JournalError) -> Self {
         let (what, place, fix) = error.parts();
-        Self { what, place, fix }
+        Self { what, place, fix, damage: error.is_damage() }
     }
 }

@@ -85,15 +85,16 @@ pub fn run(
     let layout = Layout::plan(&host.layout, &Cores::of_this_process())?;
     let spine: Vec<usize> = layout.threads.iter().filter_map(|thread| thread.core).collect();
     threads::keep_helpers_off(&spine);
-    let options = Options {
-        segment_bytes: host.segment_mib << 20,
-        ready_segments: host.ready_segments,
-        created_ns: wall_ns(),
-        ..Options::new(&dir)
-    };
-    let writer = Writer::create(&options).map_err(|e| Problem::from_journal(&e))?;
+    let writer = create_writer(&dir, &config)?;
     started(&dir);
-    let prologue = prologue(&dir, &config, &table, &calendars, &sources, &build)?;
+    let prologue = match prologue(&dir, &config, &table, &calendars, &sources, &build) {
+        Ok(prologue) => prologue,
+        Err(problem) => {
+            // Nothing was journaled: the directory shall not look like a journal.
+            writer.abandon().map_err(|e| Problem::from_journal(&e))?;
+            return Err(problem);
+        }
+    };
     let instruments = table.len();
     let schedule = Schedule::new(
         &config.semantic.bars.timeframes_s,
@@ -146,6 +147,18 @@ pub fn run(
         sequencer.failure().cloned().filter(|_| sequencer.reason() == EndReason::SourceFailed);
     let failure = driven.and(closed).err().or(failed_source);
     Ok(Outcome { summary, failure })
+}
+
+/// The journal's writer, in a directory of our own from here on.
+fn create_writer(dir: &Path, config: &Config) -> Result<Writer, Problem> {
+    let host = &config.host;
+    let options = Options {
+        segment_bytes: host.segment_mib << 20,
+        ready_segments: host.ready_segments,
+        created_ns: wall_ns(),
+        ..Options::new(dir)
+    };
+    Writer::create(&options).map_err(|e| Problem::from_journal(&e))
 }
 
 /// Writes what a run start names, and makes the inputs that come first: run start, instruments, sources up.
@@ -286,7 +299,12 @@ impl Recorder for &mut JournalRecorder {
         self.writer.as_mut().expect(OPEN).publish();
     }
 
-    // REWIND
+    fn rewind(&mut self) {
+        if let Some(writer) = self.writer.as_mut() {
+            writer.rewind();
+        }
+    }
+
     fn close(&mut self) -> Result<(), Problem> {
         let Some(writer) = self.writer.take() else { return Ok(()) };
         self.stats = writer.stats();

@@ -43,7 +43,8 @@ pub struct Source {
     pub name: String,
     /// The specification it was opened from.
     pub spec: String,
-    /// SHA-256 over name and content (synthetic: seed and parameters; live: the name).
+    /// SHA-256 over name and content, for `csv` with the declared columns (synthetic: seed and
+    /// parameters; live: the name).
     pub identity: [u8; 32],
     /// True if records come at the pace of the world: stdin, a gateway.
     pub live: bool,

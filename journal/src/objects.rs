@@ -157,4 +157,31 @@ mod tests {
         let missing = get(dir.path(), &[0; 32]);
         assert!(matches!(missing, Err(JournalError::ObjectMissing { .. })));
     }
+
+    #[test]
+    fn all_objects_are_hashed_again_and_the_damaged_ones_are_named() {
+        let dir = tempfile::tempdir().unwrap();
+        let damaged = || -> Vec<PathBuf> {
+            let errors = verify_all(dir.path()).unwrap();
+            assert!(errors.iter().all(JournalError::is_damage));
+            let path = |error| match error {
+                JournalError::ObjectDamaged { path } => path,
+                other => panic!("{other}"),
+            };
+            errors.into_iter().map(path).collect()
+        };
+        assert_eq!(damaged(), [] as [PathBuf; 0], "no objects at all");
+        let long = vec![7; 200_000];
+        let paths =
+            [&b"abc"[..], b"abd", &long].map(|b| path_of(dir.path(), &put(dir.path(), b).unwrap()));
+        std::fs::write(dir.path().join("objects/new-1-half"), b"ab").unwrap();
+        assert_eq!(damaged(), [] as [PathBuf; 0]);
+        std::fs::write(&paths[0], b"").unwrap();
+        std::fs::write(&paths[2], &long[1..]).unwrap();
+        let renamed = dir.path().join("objects/renamed");
+        std::fs::rename(&paths[1], &renamed).unwrap();
+        let mut expected = [paths[0].clone(), paths[2].clone(), renamed];
+        expected.sort();
+        assert_eq!(damaged(), expected);
+    }
 }

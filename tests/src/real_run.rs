@@ -18,7 +18,7 @@ pub fn source(name: &str, symbols: &[&str], feed: Feed) -> Source {
     Source {
         name: name.to_string(),
         spec: format!("test:{name}"),
-        identity: [7; 32],
+        identity: identity(name),
         live: false,
         symbols: symbols.iter().map(used).collect(),
         records_hint: None,
@@ -29,6 +29,15 @@ pub fn source(name: &str, symbols: &[&str], feed: Feed) -> Source {
 /// A source of prints that lie in memory.
 pub fn memory_source(name: &str, symbols: &[&str], trades: Vec<Trade>) -> Source {
     source(name, symbols, Feed::Memory(trades))
+}
+
+/// Another name is another source.
+fn identity(name: &str) -> [u8; 32] {
+    let mut identity = [7; 32];
+    for (byte, letter) in identity.iter_mut().zip(name.bytes()) {
+        *byte = letter;
+    }
+    identity
 }
 
 /// A source whose records come from a gateway thread, and which fails at the end if told so.

@@ -97,8 +97,21 @@ fn verify(dir: &Path, say: Say) -> Result<Exit, Problem> {
         ));
     }
     say.text(&report_text(&report));
-    say.answer(report_json(&report));
-    Ok(if report.findings.is_empty() { Exit::Done } else { Exit::Findings })
+    let objects = journal::objects::verify_all(dir).map_err(|e| Problem::from_journal(&e))?;
+    let mut objects: Vec<Problem> = objects.iter().map(Problem::from_journal).collect();
+    if let Ok(start) = open(dir).and_then(|journal| engine::replay::run_start(&journal, dir)) {
+        let named = engine::manifest::verify(dir, &start.manifest);
+        objects.extend(named.into_iter().filter(|problem| !problem.damage));
+    }
+    for problem in &objects {
+        say.text(&format!("OBJECT     {}: {}", problem.place, problem.what));
+    }
+    let mut answer = report_json(&report);
+    let places: Vec<&str> = objects.iter().map(|problem| problem.place.as_str()).collect();
+    answer.insert("damaged_objects".to_string(), json!(places));
+    say.answer(answer);
+    let clean = report.findings.is_empty() && objects.is_empty();
+    Ok(if clean { Exit::Done } else { Exit::Findings })
 }
 
 fn report_text(report: &Report) -> String {

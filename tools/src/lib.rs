@@ -40,7 +40,7 @@ pub fn main() -> ExitCode {
         Ok(Exit::Findings) => 1,
         Err(problem) => {
             say.problem(&problem);
-            2
+            if problem.damage { 1 } else { 2 }
         }
     };
     ExitCode::from(if code == 0 && say::stdout_is_broken() { 1 } else { code })

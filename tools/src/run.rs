@@ -53,8 +53,9 @@ pub fn run(arguments: &cli::Run, say: Say, stop: Arc<AtomicBool>) -> Result<Exit
     let outcome = engine::run::run(order, started, |tally| progress.look(tally));
     progress.finish();
     if outcome.is_err() && made {
-        // Ours, and empty again unless someone else has used it meanwhile.
+        // Both are removed only if they are empty: then they are ours, and nobody uses them.
         drop(std::fs::remove_dir(&place));
+        drop(place.parent().map(std::fs::remove_dir));
     }
     let outcome = outcome?;
     let Outcome { summary, failure } = outcome;

@@ -1,11 +1,16 @@
 //! Any byte that is not what was written is found, and named where it lies.
 
-use crate::support::{Random, SMALL, append, closed, options, patch, path, places, read, writable};
+use crate::support::{
+    self, Random, SMALL, append, closed, options, patch, path, places, read, segment_files,
+    writable,
+};
 use journal::header::{MAGIC, VERSION};
 use journal::{End, Finding, Journal, JournalError, Report, Writer, verify};
 use proptest::prelude::*;
-use std::os::unix::fs::FileExt;
+use std::fs::Permissions;
+use std::os::unix::fs::{FileExt, PermissionsExt};
 use std::path::Path;
+use std::process::Command;
 
 fn report(dir: &Path) -> Report {
     verify(dir, &mut |_| ()).unwrap()
@@ -13,12 +18,24 @@ fn report(dir: &Path) -> Report {
 
 /// Segment, offset and expected sequence of the first damage that reading meets.
 fn damage(dir: &Path) -> (u32, u64, u64) {
-    match read(dir) {
-        Err(JournalError::Damaged { segment, offset, expected_seq, .. }) => {
-            (segment, offset, expected_seq)
-        }
-        other => panic!("not damaged: {:?}", other.map(|(slots, end)| (slots.len(), end))),
-    }
+    support::damage(dir).1
+}
+
+/// As `damage`, where everything before the named sequence must have been read and `verify` must find
+/// the same and nothing else.
+fn damage_after_the_whole_prefix(dir: &Path, why: &str) -> (u32, u64, u64) {
+    let (slots, place) = support::damage(dir);
+    assert_eq!(slots, place.2, "{why}: all slots before it are delivered");
+    let report = report(dir);
+    let [Finding { segment, offset, expected_seq, .. }] = report.findings[..] else {
+        panic!("{why}: {report:?}");
+    };
+    assert_eq!((segment, offset, expected_seq), place, "{why}");
+    place
+}
+
+fn set_mode(path: &Path, mode: u32) {
+    std::fs::set_permissions(path, Permissions::from_mode(mode)).unwrap();
 }
 
 #[test]
@@ -62,6 +79,13 @@ fn every_flipped_bit_of_a_sealed_segment_is_found_in_its_frame() {
                 panic!("byte {at} bit {bit}: {findings:?}");
             };
             assert_eq!((*found, *expected_seq), (offset, seq), "byte {at} bit {bit}: {what}");
+            if at >= 128 && bit != at % 8 {
+                continue;
+            }
+            // A footer names the last sequence, which was read.
+            let (slots, place) = support::damage(dir.path());
+            let footer = u64::from((footer..footer + 128).contains(&offset));
+            assert_eq!((slots, place), (seq + footer, (0, offset, seq)), "byte {at} bit {bit}");
         }
         file.write_all_at(&bytes[at as usize..=at as usize], at).unwrap();
     }
@@ -74,9 +98,9 @@ fn a_slot_cut_in_the_middle_is_a_torn_tail_and_the_slots_before_it_are_whole() {
     let mut writer = Writer::create(&options(dir.path())).unwrap();
     let mut random = Random(13);
     let slots = append(&mut writer, 0, 40, &mut random);
-    let long = crate::support::frame(ringbuf_layout::Kind::Trade, 40, 0, &mut random);
-    let output = crate::support::frame(ringbuf_layout::Kind::Indicator, 40, 1, &mut random);
-    crate::support::append_slot(&mut writer, 40, &[long, output]).unwrap();
+    let long = support::frame(ringbuf_layout::Kind::Trade, 40, 0, &mut random);
+    let output = support::frame(ringbuf_layout::Kind::Indicator, 40, 1, &mut random);
+    support::append_slot(&mut writer, 40, &[long, output]).unwrap();
     drop(writer);
     let places = places(dir.path());
     let [.., (_, first, ..), (segment, offset, len, 40, true)] = places[..] else {
@@ -187,7 +211,7 @@ fn a_segment_left_unsealed_by_a_crash_is_read_through_unless_frames_are_missing(
     patch(dir.path(), 1, 64, &[0; 8]);
     patch(dir.path(), 2, 64, &[0; 8]);
     assert_eq!(damage(dir.path()), (0, end, last.3), "read-only, so it had a footer");
-    let private = std::os::unix::fs::PermissionsExt::from_mode(0o600);
+    let private = Permissions::from_mode(0o600);
     std::fs::set_permissions(path(dir.path(), 0), private).unwrap();
     let journal = Journal::open(dir.path()).unwrap();
     let mut frames = journal.frames();
@@ -207,7 +231,7 @@ fn a_segment_from_a_twin_journal_breaks_the_chain_of_digests() {
     let mut writer = Writer::create(&options(twin.path())).unwrap();
     for (seq, mut slot) in read(dir.path()).unwrap().0.into_iter().enumerate() {
         slot[0][32] ^= 1;
-        crate::support::append_slot(&mut writer, seq as u64, &slot).unwrap();
+        support::append_slot(&mut writer, seq as u64, &slot).unwrap();
     }
     writer.close().unwrap();
     std::fs::remove_file(path(dir.path(), 1)).unwrap();
@@ -239,9 +263,159 @@ fn a_newer_format_another_layout_and_a_foreign_file_are_refused_by_name() {
     patch_header(dir.path(), 8, &VERSION.to_le_bytes());
     patch_header(dir.path(), 48, &[1; 8]);
     check("written with record layout 0101010101010101");
-    patch(dir.path(), 0, 0, b"some other file's first bytes, of no interest to us");
-    check("not a journal");
+    std::fs::remove_file(path(dir.path(), 0)).unwrap();
+    for len in [50, SMALL as usize] {
+        let foreign = b"some other file's bytes, of no interest to us, ".iter().cycle().take(len);
+        std::fs::write(path(dir.path(), 0), foreign.copied().collect::<Vec<_>>()).unwrap();
+        check("not a journal");
+    }
     assert_eq!(MAGIC[0], 0x89);
+}
+
+#[test]
+fn a_first_header_that_is_wiped_is_damage_where_anything_shows_that_the_journal_is_ours() {
+    let dir = tempfile::tempdir().unwrap();
+    closed(dir.path(), 3, 22);
+    let whole = std::fs::read(path(dir.path(), 0)).unwrap();
+    patch(dir.path(), 0, 0, &[b'x'; 4096]);
+    assert_eq!(damage_after_the_whole_prefix(dir.path(), "valid frames"), (0, 0, 0));
+    for len in [0, 4, 100] {
+        writable(dir.path(), 0).set_len(0).unwrap();
+        patch(dir.path(), 0, 0, &whole[..len]);
+        assert_eq!(damage_after_the_whole_prefix(dir.path(), "truncated"), (0, 0, 0));
+    }
+    let dir = tempfile::tempdir().unwrap();
+    closed(dir.path(), 1_000, 22);
+    patch(dir.path(), 0, 0, &vec![b'x'; SMALL as usize]);
+    assert_eq!(damage_after_the_whole_prefix(dir.path(), "other segments"), (0, 0, 0));
+}
+
+#[test]
+fn a_closed_journal_that_lost_its_end_is_damaged_where_the_rest_should_begin() {
+    let dir = tempfile::tempdir().unwrap();
+    closed(dir.path(), 2_000, 23);
+    let last = segment_files(dir.path()) as u32 - 1;
+    let first_of = |n| places(dir.path()).into_iter().find(|place| place.0 == n).unwrap().3;
+    let (seq, before) = (first_of(last), first_of(last - 1));
+    let whole = std::fs::read(path(dir.path(), last)).unwrap();
+    let check = |why| {
+        assert_eq!(damage_after_the_whole_prefix(dir.path(), why), (last, 0, seq), "{why}");
+        writable(dir.path(), last).set_len(0).unwrap();
+        patch(dir.path(), last, 0, &whole);
+        assert!(report(dir.path()).is_sealed(), "{why}, mended");
+    };
+    patch(dir.path(), last, 0, &vec![0; SMALL as usize]);
+    check("zeros");
+    writable(dir.path(), last).set_len(0).unwrap();
+    check("no bytes");
+    writable(dir.path(), last).set_len(64 << 10).unwrap();
+    check("cut");
+    writable(dir.path(), last).set_len(SMALL + 4096).unwrap();
+    check("longer");
+    set_mode(&path(dir.path(), last), 0o400);
+    patch(dir.path(), last, 0, &vec![0; SMALL as usize]);
+    check("zeros, read-only as another umask leaves it");
+
+    std::fs::remove_file(path(dir.path(), last)).unwrap();
+    assert_eq!(damage_after_the_whole_prefix(dir.path(), "deleted"), (last, 0, seq));
+    std::fs::remove_file(path(dir.path(), last - 1)).unwrap();
+    assert_eq!(damage_after_the_whole_prefix(dir.path(), "deleted"), (last - 1, 0, before));
+}
+
+#[test]
+fn a_writer_killed_right_after_a_roll_leaves_an_open_end_in_a_whole_spare() {
+    let dir = tempfile::tempdir().unwrap();
+    let slots = closed(dir.path(), 2_000, 24);
+    let last = segment_files(dir.path()) as u32 - 1;
+    let seq = places(dir.path()).into_iter().find(|place| place.0 == last).unwrap().3;
+    let spare = path(dir.path(), last);
+    std::fs::remove_file(&spare).unwrap();
+    std::fs::write(&spare, vec![0; SMALL as usize]).unwrap();
+    set_mode(&spare, 0o600);
+    // The one behind it may be half-made.
+    std::fs::write(path(dir.path(), last + 1), b"").unwrap();
+    let (found, end) = read(dir.path()).unwrap();
+    assert!(found == slots[..seq as usize]);
+    assert_eq!(end, End::Open { segment: last, offset: 4096 });
+    assert!(report(dir.path()).findings.is_empty());
+
+    set_mode(&spare, 0o644);
+    assert_eq!(damage_after_the_whole_prefix(dir.path(), "not the writer's"), (last, 0, seq));
+    set_mode(&spare, 0o600);
+    for len in [0, SMALL - 4096] {
+        writable(dir.path(), last).set_len(len).unwrap();
+        assert_eq!(damage_after_the_whole_prefix(dir.path(), "half-made"), (last, 0, seq));
+    }
+}
+
+#[test]
+fn a_journal_that_does_not_begin_with_segment_0_and_sequence_0_is_damaged() {
+    let dir = tempfile::tempdir().unwrap();
+    closed(dir.path(), 1_000, 25);
+    patch_header(dir.path(), 24, &5_u64.to_le_bytes());
+    assert_eq!(damage_after_the_whole_prefix(dir.path(), "base_seq"), (0, 0, 0));
+    std::fs::remove_file(path(dir.path(), 0)).unwrap();
+    assert_eq!(damage_after_the_whole_prefix(dir.path(), "no segment 0"), (1, 0, 0));
+}
+
+#[test]
+fn damage_in_any_header_page_is_met_after_the_whole_prefix_and_never_on_opening() {
+    let dir = tempfile::tempdir().unwrap();
+    closed(dir.path(), 1_000, 26);
+    let mut random = Random(27);
+    let first_of = |n| places(dir.path()).into_iter().find(|place| place.0 == n).unwrap().3;
+    let bytes = (0..128).chain((0..50).map(|_| 128 + random.below(4096 - 128))).collect::<Vec<_>>();
+    for segment in 0..3 {
+        let seq = first_of(segment);
+        let whole = std::fs::read(path(dir.path(), segment)).unwrap();
+        for at in &bytes {
+            patch(dir.path(), segment, *at as u64, &[whole[*at] ^ 1 << random.below(8)]);
+            let (slots, (found, offset, expected)) = support::damage(dir.path());
+            assert_eq!((slots, found, expected), (seq, segment, seq), "byte {at}");
+            assert_eq!(offset, if *at < 128 { 0 } else { *at as u64 }, "byte {at}");
+            patch(dir.path(), segment, *at as u64, &whole[*at..=*at]);
+        }
+        for len in [0, 1, 100, 5_000, SMALL - 4096, SMALL + 1, SMALL + 4096] {
+            writable(dir.path(), segment).set_len(len).unwrap();
+            let met = support::damage(dir.path());
+            assert_eq!(met, (seq, (segment, 0, seq)), "length {len}");
+            writable(dir.path(), segment).set_len(0).unwrap();
+            patch(dir.path(), segment, 0, &whole);
+        }
+    }
+    let seq = first_of(1);
+    for (from, to) in [(1, "aside"), (2, "segment-00000001.gmj"), (1, "segment-00000002.gmj")] {
+        let from =
+            if to.ends_with("2.gmj") { dir.path().join("aside") } else { path(dir.path(), from) };
+        std::fs::rename(from, dir.path().join(to)).unwrap();
+    }
+    assert_eq!(support::damage(dir.path()), (seq, (1, 0, seq)), "swapped");
+}
+
+#[test]
+fn a_directory_or_a_pipe_named_like_a_segment_is_refused_at_once() {
+    let dir = tempfile::tempdir().unwrap();
+    closed(dir.path(), 3, 28);
+    let odd = path(dir.path(), 1);
+    let check = |dir: &Path, odd: &Path| {
+        for error in [Journal::open(dir).unwrap_err(), verify(dir, &mut |_| ()).unwrap_err()] {
+            assert!(matches!(&error, JournalError::NotAFile { path } if path == odd), "{error}");
+            assert!(!error.is_damage());
+        }
+    };
+    let pipe = |path: &Path| assert!(Command::new("mkfifo").arg(path).status().unwrap().success());
+    std::fs::create_dir(&odd).unwrap();
+    check(dir.path(), &odd);
+    std::fs::remove_dir(&odd).unwrap();
+    pipe(&odd);
+    check(dir.path(), &odd);
+
+    let dir = tempfile::tempdir().unwrap();
+    pipe(&path(dir.path(), 0));
+    check(dir.path(), &path(dir.path(), 0));
+    let error = Writer::create(&options(dir.path())).unwrap_err();
+    assert!(matches!(error, JournalError::NotAFile { .. }), "{error}");
+    assert!(!dir.path().join("LOCK").exists());
 }
 
 proptest! {

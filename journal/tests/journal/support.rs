@@ -103,6 +103,27 @@ pub fn read(dir: &Path) -> Result<(Vec<Slot>, End), JournalError> {
     Ok((slots, frames.end().expect("it has ended").clone()))
 }
 
+/// Whole slots read before the damage, and the damage: segment, offset, expected sequence. Opening
+/// never fails of damage.
+pub fn damage(dir: &Path) -> (u64, (u32, u64, u64)) {
+    let journal = Journal::open(dir).unwrap();
+    let mut frames = journal.frames();
+    let mut slots = 0;
+    loop {
+        match frames.next() {
+            Ok(Some(frame)) => slots += u64::from(frame.is_last()),
+            Ok(None) => panic!("not damaged: {slots} slots, {:?}", frames.end()),
+            Err(error) => {
+                assert!(error.is_damage(), "{error}");
+                let JournalError::Damaged { segment, offset, expected_seq, .. } = error else {
+                    panic!("{error}");
+                };
+                return (slots, (segment, offset, expected_seq));
+            }
+        }
+    }
+}
+
 /// A closed journal of this many random slots.
 pub fn closed(dir: &Path, slots: u64, seed: u64) -> Vec<Slot> {
     let mut writer = Writer::create(&options(dir)).unwrap();

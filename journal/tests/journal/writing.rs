@@ -3,8 +3,9 @@
 use crate::support::{
     Random, SMALL, append, append_slot, closed, options, path, places, read, segment_files, slot,
 };
-use journal::{End, Journal, JournalError, Options, Writer, verify};
+use journal::{End, Journal, JournalError, Options, Stats, Writer, verify};
 use ringbuf_layout::Kind;
+use std::fs::Permissions;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::Command;
@@ -110,9 +111,101 @@ fn a_second_writer_is_refused_and_told_who_writes() {
 fn a_directory_with_a_journal_is_refused_and_left_alone() {
     let dir = tempfile::tempdir().unwrap();
     let slots = closed(dir.path(), 10, 4);
+    let lock = std::fs::read(dir.path().join("LOCK")).unwrap();
+    for _ in 0..2 {
+        let other = Options { epoch: 9, ..options(dir.path()) };
+        let error = Writer::create(&other).unwrap_err();
+        assert!(matches!(error, JournalError::Exists { .. }), "{error}");
+        assert_eq!(std::fs::read(dir.path().join("LOCK")).ok(), Some(lock.clone()));
+    }
+    std::fs::remove_file(dir.path().join("LOCK")).unwrap();
     let error = Writer::create(&options(dir.path())).unwrap_err();
     assert!(matches!(error, JournalError::Exists { .. }), "{error}");
+    assert!(!dir.path().join("LOCK").exists());
     assert_eq!(read(dir.path()).unwrap(), (slots, End::Sealed));
+}
+
+#[test]
+fn leftovers_of_a_start_that_was_killed_before_its_first_header_are_replaced() {
+    let dir = tempfile::tempdir().unwrap();
+    let leave = |segment, bytes: &[u8], mode| {
+        let path = path(dir.path(), segment);
+        let _ = std::fs::remove_file(&path);
+        std::fs::write(&path, bytes).unwrap();
+        std::fs::set_permissions(&path, Permissions::from_mode(mode)).unwrap();
+    };
+    let zeros = vec![0; SMALL as usize];
+    leave(0, &zeros, 0o600);
+    leave(1, &zeros, 0o600);
+    let mut with_data = zeros.clone();
+    with_data[SMALL as usize - 1] = 1;
+    for (bytes, mode) in [(&with_data, 0o600), (&zeros, 0o444), (&zeros, 0o644)] {
+        leave(2, bytes, mode);
+        let error = Writer::create(&options(dir.path())).unwrap_err();
+        assert!(matches!(error, JournalError::Exists { .. }), "mode {mode:o}: {error}");
+        assert_eq!(segment_files(dir.path()), 3);
+    }
+    leave(2, &zeros[..5_000], 0o600);
+    leave(7, b"", 0o600);
+    let mut writer = Writer::create(&options(dir.path())).unwrap();
+    assert_eq!(segment_files(dir.path()), 3);
+    let slots = append(&mut writer, 0, 10, &mut Random(30));
+    writer.close().unwrap();
+    assert_eq!(read(dir.path()).unwrap(), (slots, End::Sealed));
+}
+
+#[test]
+fn an_abandoned_writer_leaves_nothing_that_refuses_the_next_one() {
+    let dir = tempfile::tempdir().unwrap();
+    for _ in 0..3 {
+        let mut writer = Writer::create(&options(dir.path())).unwrap();
+        writer.begin(0).unwrap();
+        writer.abandon().unwrap();
+        assert_eq!(segment_files(dir.path()), 0);
+        assert_eq!(std::fs::read(dir.path().join("LOCK")).unwrap(), b"");
+    }
+    let mut writer = Writer::create(&options(dir.path())).unwrap();
+    let slots = append(&mut writer, 0, 1, &mut Random(31));
+    writer.abandon().unwrap();
+    assert!(read(dir.path()).unwrap().0 == slots, "a journal with a slot stays");
+}
+
+#[test]
+fn a_slot_taken_back_leaves_no_trace_and_begins_again() {
+    let (dir, twin) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let mut writer = Writer::create(&options(dir.path())).unwrap();
+    let mut random = Random(32);
+    let mut slots = Vec::new();
+    for seq in 0..1_000 {
+        let slot = slot(seq, &mut random);
+        writer.rewind();
+        writer.begin(seq).unwrap();
+        for frame in &slot[..random.below(slot.len() + 1).min(slot.len() - 1)] {
+            writer.append(frame, false);
+        }
+        writer.rewind();
+        writer.rewind();
+        writer.publish();
+        assert_eq!(writer.watermark().next_seq(), seq);
+        append_slot(&mut writer, seq, &slot).unwrap();
+        slots.push(slot);
+    }
+    writer.begin(1_000).unwrap();
+    writer.append(&crate::support::frame(Kind::Trade, 1_000, 0, &mut random), false);
+    writer.rewind();
+    let stats = writer.close().unwrap();
+    assert_eq!(read(dir.path()).unwrap(), (slots.clone(), End::Sealed));
+
+    let mut writer = Writer::create(&options(twin.path())).unwrap();
+    for (seq, slot) in (0..).zip(&slots) {
+        append_slot(&mut writer, seq, slot).unwrap();
+    }
+    let Stats { bytes, frames, segments, .. } = writer.close().unwrap();
+    assert_eq!((stats.bytes, stats.frames, stats.segments), (bytes, frames, segments));
+    for segment in 0..segments as u32 {
+        let [ours, theirs] = [&dir, &twin].map(|d| std::fs::read(path(d.path(), segment)).unwrap());
+        assert!(ours == theirs, "segment {segment}");
+    }
 }
 
 #[test]
@@ -199,7 +292,10 @@ fn a_full_disk_stops_the_writer_by_name_and_every_appended_slot_stays_readable()
     let too_many = Options { ready_segments: 9, ..options(&mounted.0.join("x")) };
     let error = Writer::create(&too_many).unwrap_err();
     assert!(matches!(error, JournalError::DiskFull { bytes: SMALL, .. }), "{error}");
+    assert_eq!(error.parts().0, "no space for the next journal segment of 262144 bytes");
     assert_eq!(segment_files(&mounted.0.join("x")), 0, "a refused start leaves no segment");
+    assert_eq!(std::fs::read(mounted.0.join("x/LOCK")).unwrap(), b"");
+    Writer::create(&options(&mounted.0.join("x"))).unwrap().abandon().unwrap();
 
     let journal = mounted.0.join("journal");
     let mut writer = Writer::create(&options(&journal)).unwrap();
@@ -216,6 +312,8 @@ fn a_full_disk_stops_the_writer_by_name_and_every_appended_slot_stays_readable()
     let again = writer.begin(slots.len() as u64).unwrap_err();
     assert!(matches!(again, JournalError::DiskFull { .. }), "it stays: {again}");
     assert!(read(&journal).unwrap().0 == slots);
+    let error = journal::objects::put(&journal, &vec![1; SMALL as usize]).unwrap_err();
+    assert_eq!(error.parts().0, "no space for an object of 262144 bytes");
     writer.close().unwrap();
     assert!(read(&journal).unwrap() == (slots, End::Sealed), "and can still be closed");
 }

@@ -45,7 +45,11 @@ fn what_cannot_start_says_why_and_exits_with_2() {
     }
     check(&place, "run --pace fast", 2, &["--pace", "realtime"]);
     check(&place, "run --from yesterday", 2, &["--from", "yesterday"]);
-    check(&place, "run --symbols NONE", 2, &["NONE", "SYN1"]);
+    check(&place, "run --symbols SYN1,NONE", 2, &["NONE", "SYN1"]);
+    let hours = "run --from 2024-01-09T00:00:00Z --to 2024-01-08T00:00:00Z";
+    check(&place, hours, 2, &["--to is not after --from"]);
+    check(&place, "run --source synthetic --source synthetic", 2, &["same source"]);
+    check(&place, "run --source csv:- --source csv:-", 2, &["stdin"]);
     check(&place, "replay missing", 2, &["no journal", "missing"]);
     check(&place, "journal verify missing", 2, &["no journal"]);
     check(&place, "journal dump missing --kind x", 2, &["\"x\"", "trade"]);
@@ -199,10 +203,86 @@ fn a_full_disk_ends_the_run_with_1_and_keeps_what_was_journaled() {
     assert!(json["error"]["what"].as_str().is_some_and(|what| what.contains("no space")), "{json}");
     let proof = place.json("replay disk/J");
     assert_eq!(proof["verified"], true);
-    assert_eq!(proof["inputs"], json["inputs"], "every input that was counted is journaled");
+    for key in ["inputs", "ticks", "accepted", "bars", "state_hash"] {
+        assert_eq!(proof[key], json[key], "{key}: what was counted is journaled");
+    }
     assert!(proof["inputs"].as_u64().is_some_and(|n| n > 50_000), "{proof}");
     assert_eq!(place.run("journal verify disk/J").code, Some(0));
     // And a start on the full disk is refused.
     let said = place.run(&format!("run -c small.toml --source {source} --journal disk/K"));
     assert_eq!(said.code, Some(2), "{}", said.err);
+}
+
+#[test]
+fn an_argument_that_is_no_text_exits_with_2() {
+    use std::os::unix::ffi::OsStrExt as _;
+    let place = Place::new();
+    for arguments in [vec![b"\xff".as_slice()], vec![b"run", b"--source", b"\xff"]] {
+        let mut command = place.command("");
+        let arguments = arguments.into_iter().map(std::ffi::OsStr::from_bytes);
+        let output = command.args(arguments).output().expect("the command starts");
+        assert_eq!(output.status.code(), Some(2), "{output:?}");
+    }
+}
+
+#[test]
+fn a_named_pipe_is_refused_because_it_can_be_read_only_once() {
+    let place = Place::new();
+    let made = std::process::Command::new("mkfifo").arg(place.path("rows.csv")).status();
+    if !made.is_ok_and(|status| status.success()) {
+        println!("skipped a_named_pipe_…: no mkfifo here");
+        return;
+    }
+    place.write("csv.toml", CSV);
+    check(&place, "run -c csv.toml", 2, &["not a regular file", "csv:-"]);
+}
+
+#[test]
+fn stdout_that_cannot_be_written_is_a_finding_and_keeps_a_commands_own_exit_code() {
+    if !std::path::Path::new("/dev/full").exists() {
+        println!("skipped stdout_that_…: no /dev/full here");
+        return;
+    }
+    let full = || std::fs::File::options().write(true).open("/dev/full").expect("a device");
+    let place = Place::new().with_small_config();
+    place.small_run("J");
+    for arguments in ["journal verify J", "replay J --json", "journal export J --record bar -o -"] {
+        let said = crate::support::Said::of(
+            &place.command(arguments).stdout(full()).output().expect("the command starts"),
+        );
+        assert_eq!(said.code, Some(1), "{arguments}: {}", said.err);
+        assert!(said.err.contains("error: "), "{arguments}: {}", said.err);
+    }
+    crate::support::flip(&place.segment("J", 0), 4_096 + 64 * 700 + 36);
+    // A reader that goes away does not hide the damage.
+    let mut child = place
+        .command("replay J --json")
+        .stdout(std::process::Stdio::piped())
+        .stderr(std::process::Stdio::null())
+        .spawn()
+        .expect("the command starts");
+    drop(child.stdout.take());
+    assert_eq!(child.wait().expect("it ends").code(), Some(1));
+}
+
+#[test]
+fn commands_that_start_together_get_a_journal_each() {
+    let place = Place::new().with_small_config();
+    let arguments = format!("run -c small.toml --source {SMALL} --json");
+    let children: Vec<_> = (0..4)
+        .map(|_| {
+            let mut command = place.command(&arguments);
+            command.stdout(std::process::Stdio::piped()).stderr(std::process::Stdio::piped());
+            command.spawn().expect("the command starts")
+        })
+        .collect();
+    let mut dirs: Vec<String> = Vec::new();
+    for child in children {
+        let said = crate::support::Said::of(&child.wait_with_output().expect("it ends"));
+        assert_eq!(said.code, Some(0), "{}", said.err);
+        dirs.push(said.json()["journal"]["dir"].to_string());
+    }
+    dirs.sort();
+    dirs.dedup();
+    assert_eq!(dirs.len(), 4);
 }

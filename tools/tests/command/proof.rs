@@ -125,3 +125,99 @@ fn rows_from_a_pipe_run_live_and_replay() {
     let proof = place.json("replay J");
     assert_eq!(proof["state_hash"], said.json()["state_hash"]);
 }
+
+#[test]
+fn a_live_source_ends_at_the_time_to_stop_before() {
+    let place = Place::new();
+    place.write(
+        "live.toml",
+        "[[source]]\nspec = \"csv:-\"\n[source.csv]\nheader = false\nsymbol = \"SPY\"\nts_unit = \"ms\"\n\
+         columns = { ts_event = 0, price = 1, size = 2 }\n",
+    );
+    let mut child = place
+        .command("run -c live.toml --journal J --json --to 2013-10-07T13:30:00.100Z")
+        .stdin(std::process::Stdio::piped())
+        .stdout(std::process::Stdio::piped())
+        .spawn()
+        .expect("the command starts");
+    let mut pipe = child.stdin.take().expect("a pipe");
+    for i in 0..200_u64 {
+        let row = format!("{},167.5,{i}\n", 1_381_152_600_000 + i);
+        if std::io::Write::write_all(&mut pipe, row.as_bytes()).is_err() {
+            break;
+        }
+    }
+    // The pipe stays open: the run ends by itself.
+    let said = crate::support::Said::of(&child.wait_with_output().expect("it ends"));
+    drop(pipe);
+    assert_eq!((said.code, said.json()["ticks"].as_u64()), (Some(0), Some(100)), "{}", said.err);
+}
+
+/// A journal of several segments.
+fn long_journal() -> Place {
+    let place = Place::new().with_small_config();
+    place.json("run -c small.toml --source synthetic:days=1,ticks=60000 --journal J");
+    assert!(place.segment("J", 3).exists(), "several segments");
+    place
+}
+
+fn last_segment(place: &Place) -> u32 {
+    (0..1_000).rfind(|n| place.segment("J", *n).exists()).expect("a segment")
+}
+
+#[test]
+fn a_flip_in_header_padding_or_footer_is_damage_to_every_command_that_reads() {
+    for (segment, offset) in [(0, 0), (0, 20), (0, 100), (0, 4_000), (2, 0), (2, 30), (2, 4_000)] {
+        let place = long_journal();
+        flip(&place.segment("J", segment), offset);
+        for command in
+            ["journal verify J", "replay J", "journal dump J", "journal export J --record bar -o -"]
+        {
+            let said = place.run(command);
+            assert_eq!(said.code, Some(1), "{command}, {segment} {offset}: {}", said.err);
+        }
+    }
+}
+
+#[test]
+fn a_journal_that_lost_its_beginning_or_its_end_is_never_verified() {
+    let removed = |n: u32| {
+        let place = long_journal();
+        let last = last_segment(&place);
+        std::fs::remove_file(place.segment("J", if n == 0 { 0 } else { last }))
+            .expect("our own file");
+        place
+    };
+    let emptied = || {
+        let place = long_journal();
+        let segment = place.segment("J", last_segment(&place));
+        std::fs::remove_file(&segment).expect("our own file");
+        std::fs::write(&segment, "").expect("our own folder");
+        place
+    };
+    for (what, place) in [("first", removed(0)), ("last", removed(1)), ("empty", emptied())] {
+        for command in ["journal verify J", "replay J"] {
+            let said = place.run(command);
+            assert_eq!(said.code, Some(1), "{what}, {command}: {}{}", said.out, said.err);
+        }
+    }
+}
+
+#[test]
+fn an_object_that_changed_or_went_missing_is_found() {
+    let place = Place::new().with_small_config();
+    place.small_run("J");
+    let objects = std::fs::read_dir(place.path("J/objects")).expect("objects");
+    let paths: Vec<_> = objects.flatten().map(|entry| entry.path()).collect();
+    assert_eq!(paths.len(), 4, "config, instruments, calendars, manifest");
+    for path in paths {
+        let bytes = std::fs::read(&path).expect("an object");
+        std::fs::remove_file(&path).expect("our own file");
+        std::fs::write(&path, [&bytes[..], b"x"].concat()).expect("our own folder");
+        assert_eq!(place.run("journal verify J").code, Some(1), "{}", path.display());
+        std::fs::remove_file(&path).expect("our own file");
+        assert_eq!(place.run("journal verify J").code, Some(1), "{} is gone", path.display());
+        std::fs::write(&path, bytes).expect("our own folder");
+    }
+    assert_eq!(place.run("journal verify J").code, Some(0));
+}
