@@ -64,6 +64,9 @@ pub(crate) struct Maker {
     next: u32,
 }
 
+/// What a full disk has no room for.
+const WHAT: &str = "the next journal segment";
+
 impl Maker {
     pub(crate) fn new(dir: &Path, bytes: u64) -> Result<Self, JournalError> {
         let dir_file = File::open(dir).map_err(JournalError::io("open", dir))?;
@@ -74,7 +77,9 @@ impl Maker {
     /// so meanwhile. Where it fails, no file is left.
     pub(crate) fn make(&mut self, stop: &Stop) -> Result<Option<Segment>, JournalError> {
         let path = self.dir.join(file_name(self.next));
-        let made = self.try_make(&path, stop);
+        // A file that someone else put there is never ours to remove.
+        let file = self.create(&path)?;
+        let made = self.fill(file, &path, stop);
         match &made {
             Ok(Some(_)) => self.next += 1,
             // A stop without a close leaves the half-made file, as a crash would.
@@ -84,16 +89,14 @@ impl Maker {
         made
     }
 
-    fn try_make(&self, path: &Path, stop: &Stop) -> Result<Option<Segment>, JournalError> {
-        let what = "the next journal segment";
-        let disk = |action| JournalError::disk(action, path, what, self.bytes);
-        let file = OpenOptions::new()
-            .read(true)
-            .write(true)
-            .create_new(true)
-            .mode(OPEN_MODE)
-            .open(path)
-            .map_err(disk("create"))?;
+    fn create(&self, path: &Path) -> Result<File, JournalError> {
+        let mut options = OpenOptions::new();
+        options.read(true).write(true).create_new(true).mode(OPEN_MODE);
+        options.open(path).map_err(JournalError::disk("create", path, WHAT, self.bytes))
+    }
+
+    fn fill(&self, file: File, path: &Path, stop: &Stop) -> Result<Option<Segment>, JournalError> {
+        let disk = |action| JournalError::disk(action, path, WHAT, self.bytes);
         map::reserve(&file, self.bytes).map_err(disk("reserve"))?;
         // Written, not only reserved: a reserved block costs a conversion at its first sync.
         let zeros = vec![0; ZEROS.min(self.bytes as usize)];

@@ -13,6 +13,7 @@ pub struct OmsStage;
 
 impl Stage for OmsStage {
     const PART: Part = Part::Oms;
+    // From the decisions issue on: deadlines fall due, and resting orders match, at any input.
     const EVERY_TICK: bool = true;
     type Earlier = AfterRisk;
     /// Order events and fills share one lane, in the order of their index.

@@ -88,6 +88,7 @@ impl PortfolioStage {
 
 impl Stage for PortfolioStage {
     const PART: Part = Part::Portfolio;
+    // From the decisions issue on: a fill can come with any tick.
     const EVERY_TICK: bool = true;
     type Earlier = AfterOms;
     type Output = Portfolio;
