@@ -23,7 +23,7 @@ use journal::{Options, Stats, Writer};
 use ringbuf_layout::frame::{LINE, NO_INSTRUMENT};
 use ringbuf_layout::input::fixed_text;
 use ringbuf_layout::names::{EndReason, SourceState};
-use ringbuf_layout::{Frame, InputCell, RunStart, SourceStatus};
+use ringbuf_layout::{Frame, InputCell, Part, RunStart, SourceStatus};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -111,6 +111,7 @@ pub fn run(
         pace,
         bar_close_delay_ms: config.semantic.clock.bar_close_delay_ms,
         stop,
+        fail_at: fault.filter(|point| point.part == Part::Sequencer).map(|point| point.seq),
     });
     let mut writer = JournalRecorder::new(writer);
     let mut machine = pipeline::build(

@@ -175,6 +175,7 @@ impl Scene {
             pace: Pace::Max,
             bar_close_delay_ms: self.semantic.clock.bar_close_delay_ms,
             stop,
+            fail_at: None,
         }
     }
 }

@@ -18,7 +18,8 @@ pub struct FailPoint {
 }
 
 impl Pipeline<'_> {
-    /// Makes a part panic at an input. The sequencer's fail point is not here: wrap its inputs.
+    /// Makes a part panic at an input. The sequencer's is in its plan: it stands before
+    /// the machine.
     pub fn inject(&mut self, point: FailPoint) {
         let name = match point.part {
             Part::Marl | Part::Risk | Part::Oms | Part::Portfolio => "decide",

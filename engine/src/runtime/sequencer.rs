@@ -64,6 +64,8 @@ pub struct Plan {
     pub bar_close_delay_ms: i64,
     /// Set by SIGINT and SIGTERM.
     pub stop: Arc<AtomicBool>,
+    /// A fail point: panics when this input is about to be written. For tests of what follows a panic.
+    pub fail_at: Option<u64>,
 }
 
 enum Next {
@@ -300,6 +302,7 @@ impl Inputs for Sequencer {
             Next::Staged => cell.copy_from(&self.staged),
             Next::Nothing => panic!("Invariant: write follows a poll that announced an input"),
         }
+        assert!(Some(self.seq) != self.plan.fail_at, "fail point of sequencer at {}", self.seq);
         let head = cell.head_mut();
         head.seq = self.seq;
         self.seq += 1;
