@@ -9,6 +9,7 @@
 
 use disruptor::{BusySpin, Polling, Producer as _, build_single_producer};
 use engine::config::Config;
+use engine::layout::Layout;
 use engine::run::Order;
 use engine::runtime::feed::Filter;
 use engine::runtime::sequencer::Pace;
@@ -123,6 +124,7 @@ fn spine(parent: &Path, ticks: usize, made_ahead: bool) -> Result<f64> {
         config.host.ready_segments = 1;
     }
     let order = Order {
+        layout: Layout::of(&config.host)?,
         config,
         sources: vec![open(ticks)?],
         dir: dir.path().join("journal"),

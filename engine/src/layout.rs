@@ -4,6 +4,7 @@
 //! row into contiguous groups; `decide` is one part, so it is never split. Every layout gives the
 //! same bytes.
 
+use crate::config::Host;
 use crate::config::walk::nearest;
 use crate::pipeline::HANDLERS;
 use crate::problem::Problem;
@@ -157,9 +158,23 @@ impl Layout {
         with_handlers.skip(1).map(|thread| thread.handlers.start).collect()
     }
 
-    /// All parts on one thread.
-    pub fn is_fused(&self) -> bool {
-        self.threads.len() == 1
+    /// The layout that a config asks for, on the cores of this process.
+    ///
+    /// # Errors
+    /// As for [`Layout::plan`].
+    pub fn of(host: &Host) -> Result<Self, Problem> {
+        Self::plan(&host.layout, &Cores::of_this_process())
+    }
+
+    /// The start-up table: thread, core, scheduling policy, wait, parts.
+    pub fn table(&self) -> String {
+        let mut table = format!("{:<16}{:<6}{:<8}{:<11}parts", "thread", "core", "policy", "wait");
+        for thread in &self.threads {
+            let core = thread.core.map_or("any".to_string(), |core| core.to_string());
+            let (name, wait, parts) = (thread.name(), thread.wait.name(), thread.parts().join("+"));
+            table += &format!("\n{name:<16}{core:<6}{:<8}{wait:<11}{parts}", "other");
+        }
+        table
     }
 }
 

@@ -3,7 +3,7 @@
 use crate::calendar::Calendar;
 use crate::config::{BarPrice, Config};
 use crate::instrument::Catalog;
-use crate::layout::{Cores, Layout, Wait};
+use crate::layout::{Layout, Wait};
 use crate::manifest::{self, Listed};
 use crate::pipeline::{self, Pipeline};
 use crate::problem::Problem;
@@ -42,6 +42,8 @@ const ROUNDS_BETWEEN_LOOKS: u32 = 1_024;
 pub struct Order {
     /// The config.
     pub config: Config,
+    /// The threads, planned for this host.
+    pub layout: Layout,
     /// The opened sources.
     pub sources: Vec<Source>,
     /// Journal directory.
@@ -77,12 +79,11 @@ pub fn run(
     started: impl FnOnce(&Path),
     mut watch: impl FnMut(&Tally),
 ) -> Result<Outcome, Problem> {
-    let Order { config, sources, dir, pace, filter, stop, build, fault } = order;
+    let Order { config, layout, sources, dir, pace, filter, stop, build, fault } = order;
     refuse_twins(&sources)?;
     let table = instrument_table(&config, &sources, &filter)?;
     let calendars = calendars(&table)?;
     let host = &config.host;
-    let layout = Layout::plan(&host.layout, &Cores::of_this_process())?;
     let spine: Vec<usize> = layout.threads.iter().filter_map(|thread| thread.core).collect();
     threads::keep_helpers_off(&spine);
     let writer = create_writer(&dir, &config)?;

@@ -2,6 +2,7 @@
 
 use engine::Problem;
 use engine::config::Config;
+use engine::layout::Layout;
 use engine::replay::{Proof, replay};
 use engine::run::{Order, Outcome, run};
 use engine::runtime::feed::Filter;
@@ -75,8 +76,10 @@ impl Decoder for Records {
 /// # Panics
 /// If the config is not valid: a mistake in a test.
 pub fn order(dir: &Path, config: &str, sources: Vec<Source>) -> Order {
+    let config = Config::parse(config, "a test").expect("Condition failed: a valid config");
     Order {
-        config: Config::parse(config, "a test").expect("Condition failed: a valid config"),
+        layout: Layout::of(&config.host).expect("Condition failed: a layout for this host"),
+        config,
         sources,
         dir: dir.to_owned(),
         pace: Pace::Max,

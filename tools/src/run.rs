@@ -7,6 +7,7 @@ use crate::progress::Progress;
 use crate::say::{Exit, Lines, Say, aside, error_object};
 use engine::Problem;
 use engine::config::Config;
+use engine::layout::Layout;
 use engine::run::{Order, Outcome};
 use engine::runtime::feed::Filter;
 use engine::runtime::sequencer::Pace;
@@ -22,6 +23,7 @@ const BUILD: &str = concat!(env!("CARGO_PKG_VERSION"), " ", env!("GRANDMODEL_BUI
 /// `run …`
 pub fn run(arguments: &cli::Run, say: Say, stop: Arc<AtomicBool>) -> Result<Exit, Problem> {
     let config = resolve(arguments)?;
+    let layout = Layout::of(&config.host)?;
     let pace = pace(&arguments.pace)?;
     let filter = filter(arguments)?;
     let catalog = config.catalog();
@@ -39,11 +41,12 @@ pub fn run(arguments: &cli::Run, say: Say, stop: Arc<AtomicBool>) -> Result<Exit
     };
     let hint: Option<u64> = sources.iter().map(|source| source.records_hint).sum();
     announce(&config, &sources, &dir, hint);
+    aside(&layout.table());
     let paced = pace != Pace::Max;
     let mut progress = Progress::new(hint, paced);
     let mut log = None;
     let build = BUILD.to_string();
-    let order = Order { config, sources, dir, pace, filter, stop, build, fault: None };
+    let order = Order { config, layout, sources, dir, pace, filter, stop, build, fault: None };
     let started = |dir: &Path| {
         log = Log::start(dir);
         tracing::info!(build = BUILD, journal = %dir.display(), "run starts");
