@@ -209,7 +209,7 @@ impl JournalError {
             Self::Damaged { segment, offset, .. } => {
                 format!("{} offset {offset}", crate::header::file_name(*segment))
             }
-            Self::HelperGone => "thread gm-journal".to_owned(),
+            Self::HelperGone => "thread gm-segments".to_owned(),
         }
     }
 

@@ -2,8 +2,8 @@
 //!
 //! ```text
 //!              ready (made, zero-filled, mapped, populated)
-//!   gm-journal ───────────────────────────────────────────▶ writer
-//!   gm-journal ◀─────────────────────────────────────────── writer
+//!   gm-segments ──────────────────────────────────────────▶ writer
+//!   gm-segments ◀────────────────────────────────────────── writer
 //!              rolled (full, to be digested, sealed, unmapped)
 //! ```
 //!
@@ -192,7 +192,7 @@ impl Helper {
         let dir = maker.dir.clone();
         let work = Work { maker, target, to_writer, from_writer, stop: stop.clone() };
         let thread = std::thread::Builder::new()
-            .name("gm-journal".to_owned())
+            .name("gm-segments".to_owned())
             .spawn(move || work.run())
             .map_err(JournalError::io("start a thread for", &dir))?;
         Ok(Self { ready, rolled, stop, thread: Some(thread) })

@@ -197,17 +197,23 @@ fn a_full_disk_ends_the_run_with_1_and_keeps_what_was_journaled() {
         return;
     };
     let source = "synthetic:days=1,ticks=200000";
-    let said = place.run(&format!("run -c small.toml --source {source} --journal disk/J --json"));
-    assert_eq!(said.code, Some(1), "{}", said.err);
-    let json = said.json();
-    assert!(json["error"]["what"].as_str().is_some_and(|what| what.contains("no space")), "{json}");
-    let proof = place.json("replay disk/J");
-    assert_eq!(proof["verified"], true);
-    for key in ["inputs", "ticks", "accepted", "bars", "state_hash"] {
-        assert_eq!(proof[key], json[key], "{key}: what was counted is journaled");
+    let run = format!("run -c small.toml --source {source}");
+    for layout in ["fused:yield", "per-stage:yield"] {
+        let said = place.run(&format!("{run} --layout {layout} --journal disk/J --json"));
+        assert_eq!(said.code, Some(1), "{layout}: {}", said.err);
+        let json = said.json();
+        assert!(json["error"]["what"].as_str().is_some_and(|w| w.contains("no space")), "{json}");
+        let proof = place.json("replay disk/J");
+        assert_eq!(proof["verified"], true);
+        for key in ["inputs", "ticks", "accepted", "bars", "state_hash"] {
+            assert_eq!(proof[key], json[key], "{layout}, {key}: what was counted is journaled");
+        }
+        assert!(proof["inputs"].as_u64().is_some_and(|n| n > 50_000), "{proof}");
+        assert_eq!(place.run("journal verify disk/J").code, Some(0));
+        if layout.starts_with("fused") {
+            std::fs::remove_dir_all(place.path("disk/J")).expect("our own folder");
+        }
     }
-    assert!(proof["inputs"].as_u64().is_some_and(|n| n > 50_000), "{proof}");
-    assert_eq!(place.run("journal verify disk/J").code, Some(0));
     // And a start on the full disk is refused.
     let said = place.run(&format!("run -c small.toml --source {source} --journal disk/K"));
     assert_eq!(said.code, Some(2), "{}", said.err);

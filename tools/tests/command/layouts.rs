@@ -109,7 +109,7 @@ fn spine_threads_are_named_and_pinned_and_helpers_kept_off_their_cores() {
     println!("{table:?}");
     let spine = &table.iter().find(|(name, _)| name == "gm-fused").expect("the spine's thread").1;
     assert!(!spine.contains([',', '-']), "pinned to one core: {spine}");
-    for helper in ["gm-journal", "gm-source-1", "gm-log"] {
+    for helper in ["gm-segments", "gm-source-1", "gm-log"] {
         let cores = &table.iter().find(|(name, _)| name == helper).expect(helper).1;
         assert_ne!(cores, spine, "{helper}");
     }
