@@ -71,6 +71,9 @@ pub fn run(arguments: &cli::Run, say: Say, stop: Arc<AtomicBool>) -> Result<Exit
     if let Some(dropped) = log.map(|log| log.dropped()).filter(|dropped| *dropped > 0) {
         aside(&format!("{dropped} log lines were dropped"));
     }
+    if let Some((_, last)) = summary.tally.seqs.filter(|_| summary.ended == "interrupted") {
+        aside(&format!("drained to seq {last}"));
+    }
     say.text(&people(&summary));
     let mut answer = summary.json();
     if let Some(problem) = &failure {

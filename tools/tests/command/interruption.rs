@@ -47,11 +47,34 @@ fn sigint_and_sigterm_drain_and_exit_with_0() {
         assert_eq!(said.code, Some(0), "{}", said.err);
         let json = said.json();
         assert_eq!(json["ended"], "interrupted");
+        let drained = format!("drained to seq {}", json["journal"]["last_seq"]);
+        assert!(said.err.contains(&drained), "{}", said.err);
         let proof = place.json("replay J");
         assert_eq!(proof["inputs"], json["inputs"]);
         assert_eq!(proof["state_hash"], json["state_hash"]);
         assert_eq!(proof["ended"], "sealed");
     }
+}
+
+#[test]
+fn sigint_drains_every_thread_of_a_threaded_run() {
+    let place = Place::new().with_small_config();
+    let child = place
+        .command("run -c small.toml --pace 2000 --layout per-stage:yield --journal J --json")
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("the command starts");
+    until(|| place.path("J/log").exists());
+    std::thread::sleep(Duration::from_millis(150));
+    let start = Instant::now();
+    signal(&child, "-INT");
+    let said = Said::of(&child.wait_with_output().expect("it ends"));
+    assert!(start.elapsed() < Duration::from_secs(5), "the drain is bounded");
+    assert_eq!(said.code, Some(0), "{}", said.err);
+    let proof = place.json("replay J");
+    assert_eq!(proof["state_hash"], said.json()["state_hash"]);
+    assert_eq!(proof["ended"], "sealed");
 }
 
 #[test]

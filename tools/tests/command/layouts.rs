@@ -102,7 +102,7 @@ fn spine_threads_are_named_and_pinned_and_helpers_kept_off_their_cores() {
         .stderr(std::process::Stdio::null())
         .spawn()
         .expect("the command starts");
-    crate::interruption::until(|| place.path("J/log").exists() && has(child.id(), "gm-fused"));
+    crate::interruption::until(|| is_pinned(child.id(), "gm-fused"));
     let table = threads(child.id());
     child.kill().expect("our own process");
     child.wait().expect("our own process");
@@ -115,8 +115,9 @@ fn spine_threads_are_named_and_pinned_and_helpers_kept_off_their_cores() {
     }
 }
 
-fn has(pid: u32, name: &str) -> bool {
-    threads(pid).iter().any(|(found, _)| found == name)
+/// True once the thread is there and has pinned itself.
+fn is_pinned(pid: u32, name: &str) -> bool {
+    threads(pid).iter().any(|(found, cores)| found == name && !cores.contains([',', '-']))
 }
 
 /// Name and allowed cores of every thread of a process.
