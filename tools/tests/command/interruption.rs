@@ -5,11 +5,11 @@ use crate::support::{Place, Said};
 use std::process::{Child, Stdio};
 use std::time::{Duration, Instant};
 
-/// Waits until something holds, at most ten seconds.
+/// Waits until something holds, at most a minute: a start syncs its segments, and a busy disk takes its time.
 pub fn until(mut holds: impl FnMut() -> bool) {
     let start = Instant::now();
     while !holds() {
-        assert!(start.elapsed() < Duration::from_secs(10), "it never came to hold");
+        assert!(start.elapsed() < Duration::from_secs(60), "it never came to hold");
         std::thread::sleep(Duration::from_millis(5));
     }
 }
