@@ -11,8 +11,6 @@ use disruptor::{BusySpin, Polling, Producer as _, build_single_producer};
 use engine::config::Config;
 use engine::layout::Layout;
 use engine::run::Order;
-use engine::runtime::feed::Filter;
-use engine::runtime::sequencer::Pace;
 use engine::source::{Feed, Source, SourceConfig};
 use journal::floor::{Crc, map_writable};
 use memmap2::MmapMut;
@@ -21,7 +19,6 @@ use std::error::Error;
 use std::fs::File;
 use std::hint::black_box;
 use std::path::Path;
-use std::sync::Arc;
 use std::time::Instant;
 
 type Result<T> = std::result::Result<T, Box<dyn Error>>;
@@ -123,17 +120,8 @@ fn spine(parent: &Path, ticks: usize, made_ahead: bool) -> Result<f64> {
         config.host.segment_mib = ((ticks as u64 * 72) >> 20) + 2;
         config.host.ready_segments = 1;
     }
-    let order = Order {
-        layout: Layout::of(&config.host)?,
-        config,
-        sources: vec![open(ticks)?],
-        dir: dir.path().join("journal"),
-        pace: Pace::Max,
-        filter: Filter::default(),
-        stop: Arc::default(),
-        build: "bench".to_string(),
-        fault: None,
-    };
+    let layout = Layout::of(&config.host)?;
+    let order = Order::new(config, layout, vec![open(ticks)?], dir.path().join("journal"));
     let outcome = engine::run::run(order, |_| (), |_| ())?;
     if let Some(problem) = outcome.failure {
         return Err(problem.into());

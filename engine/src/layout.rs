@@ -54,6 +54,8 @@ pub struct ThreadPlan {
     pub core: Option<usize>,
     /// How it waits.
     pub wait: Wait,
+    /// Its `SCHED_FIFO` priority; 0 leaves it to the usual scheduler.
+    pub priority: u8,
 }
 
 impl ThreadPlan {
@@ -123,6 +125,7 @@ impl Layout {
             handlers,
             core: core(i),
             wait: wait.unwrap_or(usual),
+            priority: 0,
         };
         Self { threads: threads.map(plan).collect() }
     }
@@ -147,8 +150,13 @@ impl Layout {
         }
         let core = |i: usize| if own_core { pool.get(i).copied() } else { None };
         let threads = groups.into_iter().enumerate();
-        let plan =
-            |(i, (sequencer, handlers))| ThreadPlan { sequencer, handlers, core: core(i), wait };
+        let plan = |(i, (sequencer, handlers))| ThreadPlan {
+            sequencer,
+            handlers,
+            core: core(i),
+            wait,
+            priority: 0,
+        };
         Ok(Self { threads: threads.map(plan).collect() })
     }
 
@@ -163,7 +171,25 @@ impl Layout {
     /// # Errors
     /// As for [`Layout::plan`].
     pub fn of(host: &Host) -> Result<Self, Problem> {
-        Self::plan(&host.layout, &Cores::of_this_process())
+        let cores = Cores::of_this_process();
+        Self::plan(&host.layout, &cores)?.with_priority(host.fifo_priority, &cores)
+    }
+
+    /// The same under `SCHED_FIFO`, unless its spinning threads would leave no core to anything else: the
+    /// host would then hang.
+    fn with_priority(mut self, priority: u8, cores: &Cores) -> Result<Self, Problem> {
+        let spinning = self.threads.iter().filter(|thread| thread.wait.spins()).count();
+        if priority > 0 && spinning >= cores.allowed.len() {
+            return Err(Problem::new(
+                format!(
+                    "{spinning} spinning threads under SCHED_FIFO would leave no core to the host"
+                ),
+                format!("host.fifo_priority; {} cores are allowed", cores.allowed.len()),
+                "use :yield, fewer groups, or fifo_priority = 0",
+            ));
+        }
+        self.threads.iter_mut().for_each(|thread| thread.priority = priority);
+        Ok(self)
     }
 
     /// The start-up table: thread, core, scheduling policy, wait, parts.
@@ -172,7 +198,11 @@ impl Layout {
         for thread in &self.threads {
             let core = thread.core.map_or("any".to_string(), |core| core.to_string());
             let (name, wait, parts) = (thread.name(), thread.wait.name(), thread.parts().join("+"));
-            table += &format!("\n{name:<16}{core:<6}{:<8}{wait:<11}{parts}", "other");
+            let policy = match thread.priority {
+                0 => "other".to_string(),
+                priority => format!("fifo {priority}"),
+            };
+            table += &format!("\n{name:<16}{core:<6}{policy:<8}{wait:<11}{parts}");
         }
         table
     }

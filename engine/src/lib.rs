@@ -19,6 +19,7 @@ pub mod runtime;
 pub mod source;
 pub mod stage;
 pub mod stages;
+pub mod start;
 pub mod summary;
 
 pub use problem::Problem;

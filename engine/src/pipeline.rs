@@ -16,9 +16,10 @@ use crate::earlier::{
     AfterBar, AfterIndicator, AfterMarl, AfterMatrix, AfterOms, AfterPortfolio, AfterRisk,
     AfterSynergy, AfterValidate,
 };
+use crate::runtime::egress::{Egress, Outlet};
 use crate::runtime::group::{Group, Poller};
 use crate::runtime::handler::{DecideHandler, Handler, Seat, ValidateHandler};
-use crate::runtime::sink::{Egress, Progress, Recorder, Sink};
+use crate::runtime::sink::{Progress, Recorder, Sink};
 use crate::stages::bar::BarStage;
 use crate::stages::indicator::IndicatorStage;
 use crate::stages::marl::MarlStage;
@@ -54,7 +55,8 @@ pub struct Pipeline<'r> {
     pub progress: Arc<Progress>,
 }
 
-/// Wires the machine: `cuts` are the handlers (by position) that begin a further group, none for `fused`.
+/// Wires the machine: `cuts` are the handlers (by position) that begin a further group, none for `fused`;
+/// without an `outlet` egress only counts.
 ///
 /// # Panics
 /// If `slots` is not a power of two; the config refuses such a ring.
@@ -64,6 +66,7 @@ pub fn build<'r, R: Recorder + 'r>(
     slots: usize,
     cuts: &[usize],
     recorder: R,
+    outlet: Option<Outlet>,
 ) -> Pipeline<'r> {
     let (digest_writers, digests) = digest_lanes(slots);
     let [d0, d1, d2, d3, d4, d5, d6, d7, d8] = digest_writers;
@@ -107,17 +110,17 @@ pub fn build<'r, R: Recorder + 'r>(
     let decide = DecideHandler {
         marl: Seat::new(MarlStage, before_marl, decisions_out, d5),
         risk: Seat::new(RiskStage, before_risk, risks_out, d6),
-        oms: Seat::new(OmsStage, before_oms, orders_out, d7),
+        oms: Seat::new(OmsStage::new(semantic, instruments), before_oms, orders_out, d7),
         portfolio: Seat::new(portfolio, before_portfolio.clone(), accounts_out, d8),
     };
 
     // 8. journal: every frame of the slot, in order, behind one watermark.
     let all = AfterPortfolio::new(before_portfolio, accounts);
-    let progress = Arc::<Progress>::default();
+    let progress = Arc::new(Progress::new(instruments));
     let journal = Sink::new(recorder, all.clone(), digests, Arc::clone(&progress));
 
     // 9. egress: orders on their way out.
-    let egress = Egress::new(all);
+    let egress = Egress::new(all, outlet);
 
     let handlers: [Box<dyn Handler + 'r>; 8] = [
         Box::new(validate),

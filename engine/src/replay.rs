@@ -82,7 +82,8 @@ pub fn replay(
     let mut inputs = JournalInputs::new(journal.frames(), until);
     let mut comparison = Comparison::new(journal.frames());
     let (semantic, instruments) = (&config.semantic, manifest.instruments);
-    let mut machine = pipeline::build(semantic, instruments, RING_SLOTS, &[], &mut comparison);
+    let mut machine =
+        pipeline::build(semantic, instruments, RING_SLOTS, &[], &mut comparison, None);
     if let Some(point) = fault {
         machine.inject(point);
     }
@@ -121,11 +122,7 @@ fn recorded_panic(journal: &Journal) -> Option<RecordedPanic> {
     let mut frames = journal.frames();
     let mut found = None;
     while let Ok(Some(frame)) = frames.next() {
-        if let Some(panic) = frame.get::<Panic>() {
-            let part = Part::from_byte(panic.part as u8).unwrap_or(Part::Sequencer);
-            let (seq, message_hash) = (panic.at_seq, panic.message_hash);
-            found = Some(RecordedPanic { part, seq, message_hash, reproduced: false });
-        }
+        found = frame.get::<Panic>().map(RecordedPanic::of).or(found);
     }
     found
 }
@@ -254,6 +251,17 @@ pub struct RecordedPanic {
     pub reproduced: bool,
 }
 
+impl RecordedPanic {
+    fn of(panic: &Panic) -> Self {
+        Self {
+            part: Part::from_byte(panic.part as u8).unwrap_or(Part::Sequencer),
+            seq: panic.at_seq,
+            message_hash: panic.message_hash,
+            reproduced: false,
+        }
+    }
+}
+
 /// Takes the frames that the sink would journal and compares them with what is journaled.
 struct Comparison<'a> {
     frames: Frames<'a>,
@@ -302,11 +310,7 @@ impl<'a> Comparison<'a> {
         self.unprocessed = matches!(kind, Some(Kind::Unprocessed | Kind::Panic));
         while self.unprocessed {
             let Some(frame) = self.next()? else { break };
-            if let Some(panic) = frame.get::<Panic>() {
-                let part = Part::from_byte(panic.part as u8).unwrap_or(Part::Sequencer);
-                let (seq, message_hash) = (panic.at_seq, panic.message_hash);
-                self.panic = Some(RecordedPanic { part, seq, message_hash, reproduced: false });
-            }
+            self.panic = frame.get::<Panic>().map(RecordedPanic::of).or(self.panic);
             if frame.is_last() {
                 break;
             }

@@ -1,44 +1,48 @@
 //! A run: sources in, a sealed journal and a summary out.
 
-use crate::calendar::Calendar;
-use crate::config::{BarPrice, Config};
-use crate::instrument::Catalog;
+use crate::config::Config;
 use crate::layout::{Layout, Wait};
-use crate::manifest::{self, Listed};
 use crate::pipeline::{self, Pipeline};
 use crate::problem::Problem;
+use crate::runtime::clock::Clock;
+use crate::runtime::controls::{Controls, ExitGauges, Gauges};
+use crate::runtime::egress::{ENTRY_WORDS, Outlet};
 use crate::runtime::fail_point::FailPoint;
-use crate::runtime::feed::{self, Filter};
+use crate::runtime::feed::Filter;
+use crate::runtime::gateway::{Broker, Comparator, Gateway, Settle};
 use crate::runtime::group::Group;
 use crate::runtime::handler::Fault;
-use crate::runtime::merge::{Inlet, Merge};
+use crate::runtime::latency::{Collector, Interval, Measure, Stamps};
+use crate::runtime::merge::Merge;
 use crate::runtime::schedule::Schedule;
-use crate::runtime::sequencer::{Inputs, Pace, Plan, Sequencer};
-use crate::runtime::sink::{Recorder, Tally};
-use crate::runtime::threads::{self, publish};
+use crate::runtime::sequencer::{Beside, Inputs, Pace, Plan, Sequencer};
+use crate::runtime::sink::{Progress, Recorder, Tally};
+use crate::runtime::threads::{self, Driven, Watch, publish};
 use crate::source::Source;
+use crate::start;
 use crate::summary::Summary;
-use bytemuck::Zeroable;
-use journal::{Options, Stats, Writer};
-use ringbuf_layout::frame::{LINE, NO_INSTRUMENT};
-use ringbuf_layout::input::fixed_text;
-use ringbuf_layout::names::{EndReason, SourceState};
-use ringbuf_layout::{Frame, InputCell, Part, RunStart, SourceStatus};
-use std::collections::BTreeMap;
+use journal::{Stats, Watermark, Writer};
+use ringbuf_layout::frame::LINE;
+use ringbuf_layout::names::EndReason;
+use ringbuf_layout::{ExecutionReport, Part};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+use sync::{Gauge, ListReader, Stop, Trading};
 
-/// Instruments that one run can have: every stage keeps state for all of them from the start.
-const INSTRUMENTS_MAX: usize = 1_024;
 /// Empty rounds after which the watcher is called every time: the loop sleeps by then.
 const IDLE_BEFORE_LOOKS: u32 = 256;
 /// Rounds between two looks of the progress watcher: a few milliseconds at full speed.
 const ROUNDS_BETWEEN_LOOKS: u32 = 1_024;
+/// Reports that can wait for the sequencer; the gateway keeps the rest.
+const REPORTS: usize = 1_024;
+
+/// Takes each second's histograms, with the moment they ended by the run's clock.
+pub type LatencyLog = Box<dyn FnMut(&Interval, u64)>;
 
 /// What to run.
-#[derive(Debug)]
 pub struct Order {
     /// The config.
     pub config: Config,
@@ -52,12 +56,41 @@ pub struct Order {
     pub pace: Pace,
     /// What of the sources is wanted.
     pub filter: Filter,
-    /// Set by SIGINT and SIGTERM.
-    pub stop: Arc<AtomicBool>,
+    /// Stop flags, kill word, commands and gauges: shared with signals and `ctl`.
+    pub controls: Arc<Controls>,
+    /// Who takes orders in broker mode.
+    pub broker: Option<Box<dyn Broker>>,
+    /// Where each second's histograms go.
+    pub latency_log: Option<LatencyLog>,
     /// Build identity.
     pub build: String,
     /// A fail point: this part panics at this input. For tests of what follows.
     pub fault: Option<FailPoint>,
+}
+
+impl Order {
+    /// A run of these sources into `dir` as fast as it goes, in paper mode.
+    pub fn new(config: Config, layout: Layout, sources: Vec<Source>, dir: PathBuf) -> Self {
+        Self {
+            config,
+            layout,
+            sources,
+            dir,
+            pace: Pace::Max,
+            filter: Filter::default(),
+            controls: Arc::default(),
+            broker: None,
+            latency_log: None,
+            build: "unknown build".to_string(),
+            fault: None,
+        }
+    }
+}
+
+impl core::fmt::Debug for Order {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        write!(f, "Order({} sources into {})", self.sources.len(), self.dir.display())
+    }
 }
 
 /// How a run ended.
@@ -69,7 +102,7 @@ pub struct Outcome {
     pub failure: Option<Problem>,
 }
 
-/// Runs until the sources end, one fails, the disk is full, or `stop` is set. `started` is called once the
+/// Runs until the sources end, one fails, the disk is full, or SIGINT stops it. `started` is called once the
 /// journal directory is ours, `watch` now and then while it runs.
 ///
 /// # Errors
@@ -79,16 +112,18 @@ pub fn run(
     started: impl FnOnce(&Path),
     mut watch: impl FnMut(&Tally),
 ) -> Result<Outcome, Problem> {
-    let Order { config, layout, sources, dir, pace, filter, stop, build, fault } = order;
-    refuse_twins(&sources)?;
-    let table = instrument_table(&config, &sources, &filter)?;
-    let calendars = calendars(&table)?;
+    let Order { config, layout, sources, dir, pace, filter, controls, broker, .. } = order;
+    start::refuse_twins(&sources)?;
+    refuse_exit(&config, broker.is_some())?;
+    let table = start::instrument_table(&config, &sources, &filter)?;
+    let calendars = start::calendars(&table)?;
     let host = &config.host;
     let spine: Vec<usize> = layout.threads.iter().filter_map(|thread| thread.core).collect();
     threads::keep_helpers_off(&spine);
-    let writer = create_writer(&dir, &config)?;
+    let writer = start::create_writer(&dir, &config)?;
     started(&dir);
-    let prologue = match prologue(&dir, &config, &table, &calendars, &sources, &build) {
+    let prologue = match start::prologue(&dir, &config, &table, &calendars, &sources, &order.build)
+    {
         Ok(prologue) => prologue,
         Err(problem) => {
             // Nothing was journaled: the directory shall not look like a journal.
@@ -96,41 +131,80 @@ pub fn run(
             return Err(problem);
         }
     };
-    let instruments = table.len();
-    let schedule = Schedule::new(
-        &config.semantic.bars.timeframes_s,
-        config.semantic.clock.heartbeat_ms,
-        calendars,
-    );
-    let reorder_ms = config.semantic.validate.reorder_ms;
-    let merge = Merge::new(inlets(sources, &table, &filter, reorder_ms)?);
+    let clock = Clock::default();
+    let (mut collector, due) = Collector::new(&clock, host.ring_slots, pace != Pace::Max);
+    let (outlet, list) = broker.as_ref().map(|_| exit_of(&config, &controls)).unzip();
+    let journaled = writer.watermark();
+    let mut writer = JournalRecorder::new(writer);
+    let (instruments, cuts) = (table.len(), layout.cuts());
+    let mut machine =
+        pipeline::build(&config.semantic, instruments, host.ring_slots, &cuts, &mut writer, outlet);
+    collector.attach(&mut machine.groups);
+    if let Some(fault) = order.fault {
+        machine.inject(fault);
+    }
+    let halt = Arc::new(Stop::new());
+    let mut beside = Beside {
+        clock: clock.clone(),
+        due: Some(due),
+        commands: controls.commands(),
+        ..Beside::default()
+    };
+    let exit = broker.zip(list).map(|(broker, list)| {
+        let gateway = Gate { config: &config, clock: &clock, journaled: &journaled, halt: &halt };
+        gateway.open(
+            broker,
+            list,
+            &controls,
+            &machine,
+            &mut beside,
+            collector.stamps(&[Measure::Order]),
+        )
+    });
+    let exit = exit.transpose()?;
+    controls.show(Gauges {
+        published: Arc::clone(&beside.published),
+        groups: machine.groups.iter().map(Group::gauge).collect(),
+        journaled,
+        progress: Arc::clone(&machine.progress),
+        exit: exit.as_ref().map(|exit| exit.gauges.clone()),
+        instruments: table
+            .iter()
+            .map(|listed| (listed.def.symbol.clone(), listed.def.size_precision))
+            .collect(),
+        layout: layout.threads.clone(),
+        began: Instant::now(),
+    });
+    let inlets = start::inlets(sources, &table, &filter, config.semantic.validate.reorder_ms)?;
     let mut sequencer = Sequencer::new(Plan {
         base_seq: 0,
         prologue,
-        merge,
-        schedule,
+        merge: Merge::new(inlets),
+        schedule: Schedule::new(
+            &config.semantic.bars.timeframes_s,
+            config.semantic.clock.heartbeat_ms,
+            calendars,
+        ),
         pace,
         bar_close_delay_ms: config.semantic.clock.bar_close_delay_ms,
-        stop,
-        fail_at: fault.filter(|point| point.part == Part::Sequencer).map(|point| point.seq),
+        stop: Arc::clone(&controls.stop),
+        instruments: instruments as u32,
+        beside,
+        fail_at: order.fault.filter(|point| point.part == Part::Sequencer).map(|point| point.seq),
     });
-    let mut writer = JournalRecorder::new(writer);
-    let mut machine = pipeline::build(
-        &config.semantic,
-        instruments,
-        host.ring_slots,
-        &layout.cuts(),
-        &mut writer,
-    );
-    if let Some(fault) = fault {
-        machine.inject(fault);
-    }
-    let driven = threads::drive(&mut sequencer, &mut machine, &layout, &mut watch);
+    let mut watcher = Watcher {
+        controls: &controls,
+        collector,
+        log: order.latency_log.unwrap_or_else(|| Box::new(|_, _| ())),
+        halt_file: dir.join(HALT_FILE),
+        interrupted: false,
+        watch: &mut watch,
+    };
+    let driven = threads::drive(&mut sequencer, &mut machine, &layout, &halt, &mut watcher);
+    let sent = exit.map(|exit| exit.close(driven.as_ref().is_ok_and(Driven::is_clean)));
+    let latency = watcher.finish(&machine, sent.as_ref());
     let elapsed_s = driven.as_ref().map_or(0.0, |driven| driven.seconds);
-    let driven = driven.and_then(|driven| match driven.fault {
-        Some(fault) => Err(after_panic(&fault, &mut sequencer, &mut machine)),
-        None => Ok(()),
-    });
+    let driven = driven.and_then(|driven| at_once(&driven, &mut sequencer, &mut machine));
     let closed = close(&mut machine);
     let tally = tally(&machine);
     let handlers = machine.groups.iter().flat_map(Group::handlers);
@@ -141,6 +215,9 @@ pub fn run(
     summary.egress_orders = egress_orders;
     summary.bytes = writer.stats.bytes;
     summary.segment_waits = writer.stats.segment_waits;
+    summary.latency = latency;
+    summary.state = controls.kill.state();
+    summary.state_reason = controls.halt_reason();
     summary.ended = match (&driven, sequencer.reason()) {
         (Err(_), EndReason::SourceEnded) => "sink_failed".to_string(),
         (_, reason) => reason.name().to_string(),
@@ -151,58 +228,190 @@ pub fn run(
     Ok(Outcome { summary, failure })
 }
 
-/// The journal's writer, in a directory of our own from here on.
-fn create_writer(dir: &Path, config: &Config) -> Result<Writer, Problem> {
-    let host = &config.host;
-    let options = Options {
-        segment_bytes: host.segment_mib << 20,
-        ready_segments: host.ready_segments,
-        created_ns: wall_ns(),
-        ..Options::new(dir)
+/// A file of this name in the journal's directory halts trading.
+pub const HALT_FILE: &str = "halt";
+
+/// Broker mode needs a broker, and paper mode has none.
+fn refuse_exit(config: &Config, broker: bool) -> Result<(), Problem> {
+    let needs = config.semantic.venue.mode == "broker";
+    match (needs, broker) {
+        (true, false) => Err(Problem::new(
+            "broker mode without a broker",
+            "semantic.venue.mode",
+            "set host.broker = \"recording\" for a drill, or mode = \"paper\"",
+        )),
+        (false, true) => Err(Problem::new(
+            "a broker without broker mode",
+            "host.broker",
+            "set semantic.venue.mode = \"broker\", or leave host.broker out",
+        )),
+        _ => Ok(()),
+    }
+}
+
+fn exit_of(config: &Config, controls: &Arc<Controls>) -> (Outlet, ListReader<ENTRY_WORDS>) {
+    Outlet::new(config.host.egress_orders, Arc::clone(controls))
+}
+
+/// What a gateway shares with its run.
+struct Gate<'a> {
+    config: &'a Config,
+    clock: &'a Clock,
+    journaled: &'a Arc<Watermark>,
+    halt: &'a Arc<Stop>,
+}
+
+/// The gateway's thread, and what ends it.
+struct Exit {
+    thread: JoinHandle<Stamps>,
+    finish: Arc<AtomicBool>,
+    halt: Arc<Stop>,
+    gauges: ExitGauges,
+}
+
+impl Gate<'_> {
+    /// Starts the gateway's thread and opens the way back to the sequencer.
+    fn open(
+        self,
+        broker: Box<dyn Broker>,
+        list: ListReader<ENTRY_WORDS>,
+        controls: &Arc<Controls>,
+        machine: &Pipeline<'_>,
+        beside: &mut Beside,
+        stamps: Stamps,
+    ) -> Result<Exit, Problem> {
+        let host = &self.config.host;
+        let (reports, way_back) = rtrb::RingBuffer::<ExecutionReport>::new(REPORTS);
+        let idle = Arc::new(AtomicBool::new(true));
+        let finish = Arc::<AtomicBool>::default();
+        let (sent, held) = (Arc::<Gauge>::default(), Arc::<Gauge>::default());
+        let gauges =
+            ExitGauges { list: list.gauge(), sent: Arc::clone(&sent), held: Arc::clone(&held) };
+        let egress = machine.groups.last().map(Group::gauge).unwrap_or_default().1;
+        beside.reports = Some(way_back);
+        beside.settle = Some(Settle {
+            egress,
+            list: list.gauge(),
+            idle: Arc::clone(&idle),
+            bound: Duration::from_millis(host.drain_ms),
+            since: None,
+        });
+        let instruments = machine.progress.positions().len();
+        let gateway = Gateway {
+            broker,
+            list,
+            journaled: Arc::clone(self.journaled),
+            controls: Arc::clone(controls),
+            stop: Arc::clone(self.halt),
+            finish: Arc::clone(&finish),
+            idle,
+            reports,
+            comparator: Comparator::new(Arc::clone(&machine.progress), instruments),
+            max_age: Duration::from_millis(host.order_max_age_ms),
+            clock: self.clock.clone(),
+            stamps,
+            sent,
+            held,
+        };
+        let thread = std::thread::Builder::new().name("gm-gateway".into());
+        let thread = thread.spawn(move || gateway.run()).map_err(|error| {
+            Problem::new(format!("cannot start a thread: {error}"), "gm-gateway", "check ulimit -u")
+        })?;
+        Ok(Exit { thread, finish, halt: Arc::clone(self.halt), gauges })
+    }
+}
+
+impl Exit {
+    /// Ends the gateway: when its list is empty, or at once where the spine failed. Returns its stamps.
+    fn close(self, clean: bool) -> Option<Stamps> {
+        if !clean {
+            self.halt.set();
+        }
+        self.finish.store(true, Ordering::Release);
+        self.thread.join().ok()
+    }
+}
+
+/// Looks at the machine from the calling thread: intervals, interrupts, the halt file, progress.
+struct Watcher<'a, W> {
+    controls: &'a Controls,
+    collector: Collector,
+    log: LatencyLog,
+    halt_file: PathBuf,
+    interrupted: bool,
+    watch: &'a mut W,
+}
+
+impl<W: FnMut(&Tally)> Watch for Watcher<'_, W> {
+    fn look(&mut self, progress: &Progress) -> bool {
+        (self.watch)(&progress.tally());
+        self.collector.look(&mut self.log);
+        if self.controls.kill.state() != Trading::Halted && self.halt_file.exists() {
+            self.controls.kill.set(Trading::Halted);
+        }
+        self.controls.record_halts();
+        // A flag of its own for each look: the second interrupt ends what the first one lets drain.
+        if self.controls.interrupt.swap(false, Ordering::Relaxed) {
+            self.controls.abort.fetch_or(self.interrupted, Ordering::Relaxed);
+            self.interrupted = true;
+        }
+        !self.controls.abort.load(Ordering::Relaxed)
+    }
+}
+
+impl<W> Watcher<'_, W> {
+    /// The sums of the whole run, once every thread has ended.
+    fn finish(mut self, machine: &Pipeline<'_>, exit: Option<&Option<Stamps>>) -> Latency {
+        self.collector.look(&mut self.log);
+        let groups = machine.groups.iter().filter_map(Group::stamps);
+        for stamps in groups.chain(exit.and_then(Option::as_ref)) {
+            self.collector.finish(stamps, &mut self.log);
+        }
+        let sum = self.collector.sum();
+        let named =
+            |measure: Measure| Some((measure.name().to_string(), sum.get(measure)?.clone()));
+        Measure::all().filter_map(named).collect()
+    }
+}
+
+/// Histograms of a run, by what they measure.
+pub type Latency = Vec<(String, hdrhistogram::Histogram<u64>)>;
+
+/// What follows a panic or a second interrupt: the ring's unprocessed inputs and a record of why are journaled.
+fn at_once(
+    driven: &Driven,
+    sequencer: &mut Sequencer,
+    machine: &mut Pipeline<'_>,
+) -> Result<(), Problem> {
+    let (fault, reason) = match (&driven.fault, driven.aborted) {
+        (Some(fault), _) => (fault.clone(), EndReason::Panicked),
+        (None, true) if !machine.groups.iter().all(Group::ended) => {
+            let message = "interrupted twice".to_string();
+            let seq = sequencer.next_seq();
+            (Fault { part: Part::Sequencer, seq, message }, EndReason::Aborted)
+        }
+        (None, _) => return Ok(()),
     };
-    Writer::create(&options).map_err(|e| Problem::from_journal(&e))
-}
-
-/// Writes what a run start names, and makes the inputs that come first: run start, instruments, sources up.
-fn prologue(
-    dir: &Path,
-    config: &Config,
-    table: &[Listed],
-    calendars: &[Arc<Calendar>],
-    sources: &[Source],
-    build: &str,
-) -> Result<Vec<InputCell>, Problem> {
-    let in_use: BTreeMap<&str, &Calendar> =
-        calendars.iter().map(|c| (c.name, c.as_ref())).collect();
-    let in_use: Vec<&Calendar> = in_use.into_values().collect();
-    let manifest = manifest::write(dir, config, table, &in_use, sources)?;
-    let mut prologue = vec![InputCell::from(&run_start(config, &manifest, build))];
-    for (number, listed) in table.iter().enumerate() {
-        let price = u8::from(listed.bars_from_mid);
-        prologue.push(InputCell::from(&listed.def.record(number as u32, price, 0)));
-    }
-    for (i, source) in sources.iter().enumerate() {
-        prologue.push(InputCell::from(&source_up(i, source)));
-    }
-    Ok(prologue)
-}
-
-/// What follows a panic: the ring's unprocessed inputs and a record of the panic are journaled.
-fn after_panic(fault: &Fault, sequencer: &mut Sequencer, machine: &mut Pipeline<'_>) -> Problem {
-    let mut recorded = threads::record_unprocessed(&mut machine.groups, fault);
-    let end = sequencer.end_of_panic();
+    let mut recorded = threads::record_unprocessed(&mut machine.groups, &fault);
+    let end = sequencer.end_at_once(reason);
     for handler in machine.groups.iter_mut().flat_map(Group::handlers_mut) {
-        recorded = recorded.and_then(|()| handler.on_panic(&end, fault));
+        recorded = recorded.and_then(|()| handler.on_panic(&end, &fault));
     }
     let kept = match recorded {
-        Ok(()) => "the unprocessed inputs and the panic are journaled".to_string(),
+        Ok(()) => "the unprocessed inputs and the reason are journaled".to_string(),
         Err(problem) => format!("and what followed could not be journaled: {}", problem.what),
     };
-    Problem::new(
-        format!("{} panicked: {}", fault.part.name(), fault.message),
-        format!("sequence {}; {kept}", fault.seq),
-        "replay the journal to reproduce it; report it with the journal",
-    )
+    let place = format!("sequence {}; {kept}", fault.seq);
+    Err(match reason {
+        EndReason::Aborted => {
+            Problem::new("ended without draining, by a second interrupt", place, "")
+        }
+        _ => Problem::new(
+            format!("{} panicked: {}", fault.part.name(), fault.message),
+            place,
+            "replay the journal to reproduce it; report it with the journal",
+        ),
+    })
 }
 
 /// Publishes and processes until the inputs end and the ring is drained, all on this thread.
@@ -313,132 +522,4 @@ impl Recorder for &mut JournalRecorder {
         self.stats = writer.close().map_err(|e| Problem::from_journal(&e))?;
         Ok(())
     }
-}
-
-/// The same records twice are never meant.
-fn refuse_twins(sources: &[Source]) -> Result<(), Problem> {
-    for (i, source) in sources.iter().enumerate() {
-        if let Some(twin) = sources[..i].iter().find(|twin| twin.identity == source.identity) {
-            return Err(Problem::new(
-                format!("{} and {} are the same source", twin.name, source.name),
-                "the sources",
-                "name it once; its prints would count twice",
-            ));
-        }
-    }
-    Ok(())
-}
-
-/// The instruments of all sources, in the order of sources and symbols: their numbers.
-fn instrument_table(
-    config: &Config,
-    sources: &[Source],
-    filter: &Filter,
-) -> Result<Vec<Listed>, Problem> {
-    let catalog: Catalog = config.catalog();
-    let mut table: Vec<Listed> = Vec::new();
-    let wanted = |symbol: &String| filter.wants(symbol);
-    for used in sources.iter().flat_map(|s| &s.symbols).filter(|used| wanted(&used.symbol)) {
-        let from_mid = match config.semantic.bars.price {
-            BarPrice::Auto => !used.trades,
-            BarPrice::Trade => false,
-            BarPrice::Mid => true,
-        };
-        if let Some(listed) = table.iter_mut().find(|l| l.def.symbol == used.symbol) {
-            // Prints of one source make the bars though another has only quotes.
-            listed.bars_from_mid &= from_mid;
-            continue;
-        }
-        let def = catalog.get(&used.symbol).ok_or_else(|| {
-            Problem::new(
-                format!("{} is not a known instrument", used.symbol),
-                "the instrument table",
-                "define it in the config: [[semantic.instrument]] symbol, tick, multiplier",
-            )
-        })?;
-        table.push(Listed { def, bars_from_mid: from_mid });
-    }
-    let all = sources.iter().flat_map(|s| &s.symbols).map(|used| used.symbol.as_str());
-    let mut all: Vec<&str> = all.collect();
-    let missing: Vec<&str> = filter.symbols.iter().map(String::as_str).collect();
-    let missing: Vec<&str> = missing.into_iter().filter(|symbol| !all.contains(symbol)).collect();
-    all.truncate(20);
-    if !missing.is_empty() {
-        return Err(Problem::new(
-            format!("no source delivers {}", missing.join(", ")),
-            "--symbols",
-            format!("choose from {}", all.join(", ")),
-        ));
-    }
-    if table.is_empty() || table.len() > INSTRUMENTS_MAX {
-        return Err(Problem::new(
-            format!("the sources deliver {} instruments", table.len()),
-            "the sources",
-            format!("choose 1 to {INSTRUMENTS_MAX} with --symbols"),
-        ));
-    }
-    Ok(table)
-}
-
-fn calendars(table: &[Listed]) -> Result<Vec<Arc<Calendar>>, Problem> {
-    let mut opened: BTreeMap<&str, Arc<Calendar>> = BTreeMap::new();
-    for listed in table {
-        let name = listed.def.calendar.as_str();
-        let unknown =
-            || Problem::new(format!("calendar {name} is not built in"), "", "choose another");
-        let calendar = Calendar::built_in(name).ok_or_else(unknown)?;
-        opened.entry(name).or_insert_with(|| Arc::new(calendar));
-    }
-    Ok(table.iter().map(|listed| Arc::clone(&opened[listed.def.calendar.as_str()])).collect())
-}
-
-fn inlets(
-    sources: Vec<Source>,
-    table: &[Listed],
-    filter: &Filter,
-    reorder_ms: i64,
-) -> Result<Vec<Inlet>, Problem> {
-    let number = |symbol: &str| table.iter().position(|l| l.def.symbol == symbol).map(|n| n as u32);
-    sources
-        .into_iter()
-        .enumerate()
-        .map(|(i, source)| {
-            let live = source.live;
-            let numbers = source.symbols.iter().map(|used| number(&used.symbol)).collect();
-            let inflow = feed::start(source, i as u16 + 1, numbers, filter.clone(), reorder_ms)?;
-            Ok(Inlet { inflow, live, ended: false })
-        })
-        .collect()
-}
-
-fn run_start(config: &Config, manifest: &[u8; 32], build: &str) -> RunStart {
-    let now = wall_ns();
-    let mut semantic_hash = [0; 8];
-    semantic_hash.copy_from_slice(&config.semantic_hash()[..8]);
-    let mut start = RunStart {
-        head: RunStart::header(0, now),
-        semantic_hash,
-        epoch: 1,
-        format: 1,
-        base_seq: 0,
-        manifest: *manifest,
-        build: fixed_text(build),
-        ..RunStart::zeroed()
-    };
-    start.tail.instrument = NO_INSTRUMENT;
-    start
-}
-
-fn source_up(index: usize, source: &Source) -> SourceStatus {
-    let mut up = SourceStatus { head: SourceStatus::header(0, 0), ..SourceStatus::zeroed() };
-    up.identity.copy_from_slice(&source.identity[..8]);
-    up.tail.instrument = NO_INSTRUMENT;
-    up.tail.source = index as u16 + 1;
-    up.tail.side = SourceState::Up as u8;
-    up
-}
-
-/// Wall time, ns UTC: goes only into `ts_recv` and file headers.
-fn wall_ns() -> i64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_nanos() as i64)
 }

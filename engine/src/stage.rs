@@ -58,13 +58,18 @@ impl<'a, T: Frame> Emit<'a, T> {
         Self { lane, slot, earlier }
     }
 
+    /// The index that the next output gets.
+    pub fn next_index(&self) -> u8 {
+        1 + self.earlier.outputs(self.slot) + self.lane.count(self.slot.seq())
+    }
+
     /// Leaves one output: sets its sequence, and its index behind the outputs of earlier stages.
     pub fn push(&mut self, mut record: T) {
         let seq = self.slot.seq();
-        let own = self.lane.count(seq);
+        let index = self.next_index();
         let head = record.head_mut();
         head.seq = seq;
-        head.index = 1 + self.earlier.outputs(self.slot) + own;
+        head.index = index;
         self.lane.push(seq, &record);
     }
 }

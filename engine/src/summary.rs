@@ -2,9 +2,11 @@
 
 use crate::config::Config;
 use crate::layout::{ThreadPlan, Wait};
+use crate::run::Latency;
 use crate::runtime::sink::Tally;
 use ringbuf_layout::{Kind, Reasons};
 use serde_json::{Map, Value, json};
+use sync::Trading;
 
 /// What a run did.
 #[derive(Clone, Debug)]
@@ -23,6 +25,12 @@ pub struct Summary {
     pub egress_orders: u64,
     /// Why the run ended: `source_ended`, `interrupted`, `source_failed`, or how the journal ends.
     pub ended: String,
+    /// Whether trading was active, reducing or halted at the end.
+    pub state: Trading,
+    /// Why no order left at the end, if none did.
+    pub state_reason: Option<&'static str>,
+    /// What was measured; nothing in a replay.
+    pub latency: Latency,
     /// The threads it ran on.
     pub layout: Vec<ThreadPlan>,
     /// Who decides.
@@ -47,12 +55,16 @@ impl Summary {
             segment_waits: 0,
             egress_orders: 0,
             ended: String::new(),
+            state: Trading::Active,
+            state_reason: None,
+            latency: Latency::new(),
             // A replay is fused; a run says otherwise.
             layout: vec![ThreadPlan {
                 sequencer: true,
                 handlers: 0..crate::pipeline::HANDLERS.len(),
                 core: None,
                 wait: Wait::Yield,
+                priority: 0,
             }],
             // The decisions issue wires the policy; until then nobody decides.
             policy: format!("{} (not in this version)", config.semantic.policy.decide),
@@ -93,16 +105,27 @@ impl Summary {
                 "segment_waits": self.segment_waits,
             }),
         );
-        let thread =
-            |t: &ThreadPlan| json!({ "stages": t.parts(), "core": t.core, "wait": t.wait.name() });
-        put("layout", json!(self.layout.iter().map(thread).collect::<Vec<_>>()));
+        put("layout", layout(&self.layout));
+        // The command, which knows what tables of a histogram look like, fills it in.
         put("latency_ns", json!({}));
-        put("denied", json!({}));
+        let denied = tally.denials().map(|(reason, count)| (reason.to_string(), json!(count)));
+        put("denied", Value::Object(denied.collect()));
+        put("state", json!(self.state.name()));
+        put("state_reason", json!(self.state_reason));
         put("policy", json!(self.policy));
         put("shadow", json!(self.shadow));
         put("ended", json!(self.ended));
         map
     }
+}
+
+/// The threads: what they run, where, how they wait, and their real-time priority if they have one.
+pub fn layout(threads: &[ThreadPlan]) -> Value {
+    let thread = |t: &ThreadPlan| {
+        let fifo = (t.priority > 0).then_some(t.priority);
+        json!({ "stages": t.parts(), "core": t.core, "wait": t.wait.name(), "fifo": fifo })
+    };
+    threads.iter().map(thread).collect()
 }
 
 /// Reason → count, without zeros, in bit order.

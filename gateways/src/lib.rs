@@ -1,4 +1,4 @@
-//! Market data in: file formats and the synthetic market; later brokers.
+//! Market data in: file formats and the synthetic market. Orders out: a recording broker for drills.
 //!
 //! [`open`] turns `FORMAT:PATH` into an [`engine::source::Source`]. Nothing is guessed: zone, scale
 //! and columns come from the format or are declared.
@@ -11,6 +11,7 @@
 //! * `csv_fields`, `csv_plan`, `csv_symbols`, `csv_row`, `csv_rows`: rows of declared columns.
 //! * `dice`, `price_path`, `order_flow`, `synthetic`: the synthetic market; `bench_ticks`: its
 //!   bare-bones twin, made before the clock starts.
+//! * `recording`: a broker that takes every order and keeps a record.
 //!
 //! No float touches a price that came from a file, no bytes make a decoder panic, and no file is
 //! ever held decompressed as a whole.
@@ -32,6 +33,7 @@ mod lines;
 mod local_time;
 mod order_flow;
 mod price_path;
+pub mod recording;
 mod spec;
 mod synthetic;
 

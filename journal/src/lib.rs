@@ -30,7 +30,6 @@ pub mod objects;
 mod preparer;
 mod reader;
 mod verify;
-mod watermark;
 mod writer;
 
 /// The parts of the append path, for benches that measure a floor with the same copy and CRC.
@@ -42,6 +41,6 @@ pub mod floor {
 pub use error::{Finding, JournalError};
 pub use frames::{End, FrameRef, Frames};
 pub use reader::{Journal, SegmentInfo};
+pub use sync::Watermark;
 pub use verify::{Progress, Report, verify};
-pub use watermark::Watermark;
 pub use writer::{Options, Stats, Writer};

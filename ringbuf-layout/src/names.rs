@@ -189,6 +189,106 @@ codes! {
         SourceFailed = 3 => "source_failed",
         /// A part of the engine panicked: the inputs before this one may be unprocessed.
         Panicked = 4 => "panicked",
+        /// A second SIGINT: ended without draining, so the inputs before this one may be unprocessed.
+        Aborted = 5 => "aborted",
+    }
+}
+
+codes! {
+    /// What an operator can command.
+    Command {
+        /// No order leaves, working orders are cancelled, `oms` denies.
+        Halt = 1 => "halt",
+        /// Only orders that reduce a position.
+        Reduce = 2 => "reduce",
+        /// Back to trading.
+        Resume = 3 => "resume",
+        /// Close the position.
+        Flatten = 4 => "flatten",
+        /// Cancel what works.
+        CancelAll = 5 => "cancel-all",
+    }
+}
+
+codes! {
+    /// Where an order is in its life.
+    OrderState {
+        /// Made and approved: it leaves as soon as its slot is journaled.
+        New = 0 => "new",
+        /// The venue has it.
+        Accepted = 1 => "accepted",
+        /// Some of it is filled.
+        PartiallyFilled = 2 => "partially_filled",
+        /// All of it is filled.
+        Filled = 3 => "filled",
+        /// A request to cancel it leaves.
+        CancelRequested = 4 => "cancel_requested",
+        /// Cancelled.
+        Cancelled = 5 => "cancelled",
+        /// Rejected by the venue, or held back at the exit.
+        Rejected = 6 => "rejected",
+        /// Its time in force is over.
+        Expired = 7 => "expired",
+        /// Never left `oms`: trading was halted, or a check failed.
+        Denied = 8 => "denied",
+    }
+}
+
+impl OrderState {
+    /// True if nothing more can happen to the order.
+    pub fn is_final(self) -> bool {
+        use OrderState::{Cancelled, Denied, Expired, Filled, Rejected};
+        matches!(self, Filled | Cancelled | Rejected | Expired | Denied)
+    }
+}
+
+codes! {
+    /// What an execution report says.
+    Exec {
+        /// The venue has the order.
+        Accepted = 0 => "accepted",
+        /// Some of it traded.
+        PartialFill = 1 => "partial_fill",
+        /// The rest of it traded.
+        Fill = 2 => "fill",
+        /// Cancelled.
+        Cancelled = 3 => "cancelled",
+        /// Rejected.
+        Rejected = 4 => "rejected",
+        /// Expired.
+        Expired = 5 => "expired",
+        /// An earlier report was wrong.
+        Correction = 6 => "correction",
+    }
+}
+
+codes! {
+    /// Why an order was not let out, or was sent back.
+    OrderReason {
+        /// Nothing to say.
+        None = 0 => "",
+        /// It waited longer than `order_max_age_ms` at the exit.
+        TooOld = 1 => "too_old",
+        /// Trading is halted.
+        Halted = 2 => "halted",
+        /// The list at the exit was full.
+        EgressFull = 3 => "egress_full",
+        /// More would have gone out than was approved.
+        Comparator = 4 => "comparator",
+        /// The broker did not take it.
+        Broker = 5 => "broker",
+    }
+}
+
+codes! {
+    /// Why trading is halted until a new run begins.
+    Latch {
+        /// The exit comparator found more going out than was approved.
+        Comparator = 1 => "comparator_mismatch",
+        /// The list at the exit and its reserve were full.
+        EgressOverflow = 2 => "egress_overflow",
+        /// The broker's connection panicked.
+        Broker = 3 => "broker_panicked",
     }
 }
 

@@ -149,7 +149,7 @@ fn counted_run(what: &str, sources: Vec<Source>) -> Counted {
     plan.merge = Merge::new((1..).zip(sources).map(|(i, source)| inlet(i, source)).collect());
     let mut inputs = Sequencer::new(plan);
     let slots = config.host.ring_slots;
-    let mut machine = pipeline::build(&scene.semantic, 3, slots, &[], &mut recorder);
+    let mut machine = pipeline::build(&scene.semantic, 3, slots, &[], &mut recorder, None);
     let mut counter = Counter::default();
     let clock = std::time::Instant::now();
     drive(&mut inputs, &mut machine, &mut |tally| counter.look(tally)).unwrap();
@@ -227,7 +227,7 @@ fn one_allocation_in_a_hundred_thousand_inputs_is_caught() {
     let mut scene = Scene::new(instruments, vec![cells]);
     scene.slots = 1_024;
     let mut defective = Defective(0);
-    let mut machine = pipeline::build(&scene.semantic, 3, scene.slots, &[], &mut defective);
+    let mut machine = pipeline::build(&scene.semantic, 3, scene.slots, &[], &mut defective, None);
     let mut inputs = Sequencer::new(scene.plan(Arc::new(AtomicBool::new(false))));
     let mut counter = Counter::default();
     drive(&mut inputs, &mut machine, &mut |tally| counter.look(tally)).unwrap();

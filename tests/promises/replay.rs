@@ -306,7 +306,7 @@ fn a_source_that_fails_ends_the_run_with_its_reason_and_what_came_before_replays
 fn a_stop_before_the_first_record_still_seals_a_journal_that_replays() {
     let dir = tempfile::tempdir().unwrap();
     let order = order(dir.path(), CONFIG, sources());
-    order.stop.store(true, Ordering::Relaxed);
+    order.controls.stop.store(true, Ordering::Relaxed);
     let outcome = run(order, |_| {}, |_| {}).unwrap();
     assert_eq!((outcome.failure, outcome.summary.tally.ticks), (None, 0));
     assert_eq!(outcome.summary.ended, "interrupted");

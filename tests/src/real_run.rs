@@ -5,13 +5,9 @@ use engine::config::Config;
 use engine::layout::Layout;
 use engine::replay::{Proof, replay};
 use engine::run::{Order, Outcome, run};
-use engine::runtime::feed::Filter;
-use engine::runtime::sequencer::Pace;
 use engine::source::{Decoder, Feed, Source, SymbolUse};
 use ringbuf_layout::{InputCell, Trade};
 use std::path::Path;
-use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
 
 /// A source of records made beforehand.
 pub fn source(name: &str, symbols: &[&str], feed: Feed) -> Source {
@@ -77,17 +73,8 @@ impl Decoder for Records {
 /// If the config is not valid: a mistake in a test.
 pub fn order(dir: &Path, config: &str, sources: Vec<Source>) -> Order {
     let config = Config::parse(config, "a test").expect("Condition failed: a valid config");
-    Order {
-        layout: Layout::of(&config.host).expect("Condition failed: a layout for this host"),
-        config,
-        sources,
-        dir: dir.to_owned(),
-        pace: Pace::Max,
-        filter: Filter::default(),
-        stop: Arc::new(AtomicBool::new(false)),
-        build: "test build".to_string(),
-        fault: None,
-    }
+    let layout = Layout::of(&config.host).expect("Condition failed: a layout for this host");
+    Order { build: "test build".to_string(), ..Order::new(config, layout, sources, dir.to_owned()) }
 }
 
 /// Runs sources into `dir`; the run must end well.

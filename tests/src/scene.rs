@@ -12,7 +12,8 @@ use engine::run::{close, drive, tally};
 use engine::runtime::feed::{FeedEnd, Inflow};
 use engine::runtime::merge::{Inlet, Merge};
 use engine::runtime::schedule::Schedule;
-use engine::runtime::sequencer::{Inputs, Pace, Plan, Ready, Sequencer};
+use engine::runtime::sequencer::{Beside, Inputs, Pace, Plan, Ready, Sequencer};
+use engine::runtime::sink::Tally;
 use engine::runtime::threads;
 use ringbuf_layout::frame::NO_INSTRUMENT;
 use ringbuf_layout::names::SourceState;
@@ -20,6 +21,7 @@ use ringbuf_layout::{Frame, InputCell, RunStart, SourceStatus, Trade};
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, LazyLock};
+use sync::Stop;
 
 static DEFAULT: LazyLock<Semantic> = LazyLock::new(|| Config::default().semantic);
 static CALENDARS: LazyLock<BTreeMap<&str, Arc<Calendar>>> = LazyLock::new(|| {
@@ -111,7 +113,7 @@ impl Scene {
         let mut machine = self.machine(&mut recording);
         let mut inputs = self.inputs();
         let layout = self.layout();
-        threads::drive(&mut inputs, &mut machine, &layout, &mut |_| {})
+        threads::drive(&mut inputs, &mut machine, &layout, &Stop::new(), &mut |_: &Tally| {})
             .expect("Invariant: memory takes all frames");
         close(&mut machine).expect("Invariant: memory takes all frames");
         let counted = tally(&machine);
@@ -131,7 +133,14 @@ impl Scene {
     }
 
     fn machine<'r>(&self, recording: &'r mut Recording) -> Pipeline<'r> {
-        pipeline::build(&self.semantic, self.instruments.len(), self.slots, &self.cuts, recording)
+        pipeline::build(
+            &self.semantic,
+            self.instruments.len(),
+            self.slots,
+            &self.cuts,
+            recording,
+            None,
+        )
     }
 
     fn inputs(&self) -> Watched {
@@ -175,6 +184,8 @@ impl Scene {
             pace: Pace::Max,
             bar_close_delay_ms: self.semantic.clock.bar_close_delay_ms,
             stop,
+            instruments: self.instruments.len() as u32,
+            beside: Beside::default(),
             fail_at: None,
         }
     }

@@ -3,8 +3,8 @@
 use std::path::Path;
 
 /// Crates of the workspace, by folder.
-pub const CRATES: [&str; 7] =
-    ["ringbuf-layout", "journal", "engine", "gateways", "tools", "benches", "tests"];
+pub const CRATES: [&str; 8] =
+    ["sync", "ringbuf-layout", "journal", "engine", "gateways", "tools", "benches", "tests"];
 
 /// The workspace's root.
 ///

@@ -12,6 +12,7 @@ Examples:
   grandmodel replay J                              prove the run bit for bit
   grandmodel journal export J --record bar --format csv -o bars.csv
   grandmodel journal export J --record tick --format csv -o - | head
+  grandmodel latency report J                      percentiles of every part, measured by the run
   grandmodel config init > grandmodel.toml         a commented config
   cat trades.csv | grandmodel run -c csv.toml      live from a pipe, with a source csv:-
 
@@ -39,8 +40,12 @@ pub enum Command {
     Replay(Replay),
     /// Look into, check and convert a journal
     Journal(Journal),
+    /// Ask or command a running engine, by the socket in its journal directory
+    Ctl(Ctl),
     /// Check, show or write a config
     Config(Config),
+    /// Look into latency logs
+    Latency(Latency),
 }
 
 /// `run`
@@ -177,6 +182,51 @@ pub enum Format {
     Jsonl,
 }
 
+/// `ctl`
+#[derive(Args, Debug)]
+#[command(after_help = "A signal or a file halts as well: kill -USR1 PID, or touch DIR/halt.")]
+pub struct Ctl {
+    /// Journal directory of the running engine
+    pub dir: PathBuf,
+    /// What it shall do
+    #[arg(value_enum)]
+    pub command: CtlCommand,
+    /// Only this symbol: for flatten and cancel-all
+    #[arg(long, value_name = "S")]
+    pub symbol: Option<String>,
+}
+
+/// What `ctl` can ask for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum CtlCommand {
+    /// State, rates, lags, watermarks, positions, last error
+    Status,
+    /// No order leaves from now on; working orders are cancelled
+    Halt,
+    /// Only orders that reduce a position
+    Reduce,
+    /// Back to trading, after halt or reduce
+    Resume,
+    /// Close positions
+    Flatten,
+    /// Cancel working orders
+    CancelAll,
+}
+
+impl CtlCommand {
+    /// Its word on the socket.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Status => "status",
+            Self::Halt => "halt",
+            Self::Reduce => "reduce",
+            Self::Resume => "resume",
+            Self::Flatten => "flatten",
+            Self::CancelAll => "cancel-all",
+        }
+    }
+}
+
 /// `config`
 #[derive(Args, Debug)]
 pub struct Config {
@@ -205,4 +255,32 @@ pub enum ConfigCommand {
     },
     /// Print a commented example
     Init,
+}
+
+/// `latency`
+#[derive(Args, Debug)]
+pub struct Latency {
+    /// What to do with it.
+    #[command(subcommand)]
+    pub command: LatencyCommand,
+}
+
+/// The commands about latency.
+#[derive(Debug, Subcommand)]
+pub enum LatencyCommand {
+    /// Percentiles of every tag; of several logs also of all together
+    Report {
+        /// Journal directories, or .hlog files of other tools such as jHiccup
+        #[arg(value_name = "PATH", required = true)]
+        paths: Vec<PathBuf>,
+    },
+    /// Two logs side by side with the ratio B/A; exits with 0 whatever it is
+    Diff {
+        /// Journal directory or .hlog file
+        #[arg(value_name = "A")]
+        a: PathBuf,
+        /// Journal directory or .hlog file
+        #[arg(value_name = "B")]
+        b: PathBuf,
+    },
 }

@@ -2,13 +2,18 @@
 //!
 //! * `cli`: what can be typed; `say`: how answers and errors are printed, and the exit code.
 //! * `run`, `replay`, `journal`, `config`: a file a command; `export`: a journal as tables.
+//! * `control`, `ctl`: the two ends of the control socket; `signals`: what ends or halts a run.
+//! * `latency`: histograms in logs, reported and compared.
 //!
 //! Exit codes: 0 ended, or interrupted and drained; 1 findings, or the run ended early; 2 did not start.
 
 mod cli;
 mod config;
+mod control;
+mod ctl;
 mod export;
 mod journal_command;
+pub mod latency;
 mod log;
 mod progress;
 mod replay;
@@ -19,11 +24,11 @@ mod signals;
 use clap::Parser as _;
 use cli::{Cli, Command};
 use engine::Problem;
+use engine::runtime::controls::Controls;
 use say::{Exit, Say};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::ExitCode;
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
 
 /// Parses the command line, runs the command, prints its answer and returns its exit code: 0, 1 or 2, and
 /// nothing else, also after a panic or a signal.
@@ -34,7 +39,7 @@ pub fn main() -> ExitCode {
     };
     let say = Say { json: cli.json };
     let result = signals::install(matches!(cli.command, Command::Run(_)))
-        .map_or_else(Err, |stop| caught(|| command(&cli, say, stop)));
+        .map_or_else(Err, |controls| caught(|| command(&cli, say, controls)));
     let code = match result {
         Ok(Exit::Done) => 0,
         Ok(Exit::Findings) => 1,
@@ -46,12 +51,14 @@ pub fn main() -> ExitCode {
     ExitCode::from(if code == 0 && say::stdout_is_broken() { 1 } else { code })
 }
 
-fn command(cli: &Cli, say: Say, stop: Arc<AtomicBool>) -> Result<Exit, Problem> {
+fn command(cli: &Cli, say: Say, controls: Arc<Controls>) -> Result<Exit, Problem> {
     match &cli.command {
-        Command::Run(arguments) => run::run(arguments, say, stop),
+        Command::Run(arguments) => run::run(arguments, say, controls),
         Command::Replay(arguments) => replay::replay(arguments, say),
         Command::Journal(arguments) => journal_command::journal(arguments, say),
+        Command::Ctl(arguments) => ctl::ctl(arguments, say),
         Command::Config(arguments) => config::config(arguments, say),
+        Command::Latency(arguments) => latency::latency(arguments, say),
     }
 }
 

@@ -2,6 +2,8 @@
 
 use crate::cli;
 use crate::config;
+use crate::control::Server;
+use crate::latency;
 use crate::log::Log;
 use crate::progress::Progress;
 use crate::say::{Exit, Lines, Say, aside, error_object};
@@ -9,19 +11,33 @@ use engine::Problem;
 use engine::config::Config;
 use engine::layout::Layout;
 use engine::run::{Order, Outcome};
+use engine::runtime::controls::Controls;
 use engine::runtime::feed::Filter;
+use engine::runtime::gateway::Broker;
+use engine::runtime::latency::Measure;
 use engine::runtime::sequencer::Pace;
 use engine::source::{Source, SourceConfig};
 use engine::summary::Summary;
+use gateways::recording::RecordingBroker;
+use latency::LatencyLog;
 use ringbuf_layout::{Kind, Reasons};
+use std::cell::RefCell;
 use std::path::{Path, PathBuf};
+use std::rc::Rc;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::Ordering;
+use std::time::{Duration, SystemTime};
+use sync::Trading;
 
 const BUILD: &str = concat!(env!("CARGO_PKG_VERSION"), " ", env!("GRANDMODEL_BUILD"), " x86-64");
 
+/// What the recording broker writes in the journal's directory.
+const BROKER_FILE: &str = "broker.csv";
+/// A `.hgrm` is in microseconds.
+const NS_PER_US: f64 = 1e3;
+
 /// `run …`
-pub fn run(arguments: &cli::Run, say: Say, stop: Arc<AtomicBool>) -> Result<Exit, Problem> {
+pub fn run(arguments: &cli::Run, say: Say, controls: Arc<Controls>) -> Result<Exit, Problem> {
     let config = resolve(arguments)?;
     let layout = Layout::of(&config.host)?;
     let pace = pace(&arguments.pace)?;
@@ -32,7 +48,7 @@ pub fn run(arguments: &cli::Run, say: Say, stop: Arc<AtomicBool>) -> Result<Exit
         .iter()
         .map(|source| gateways::open(source, &catalog))
         .collect::<Result<_, _>>()?;
-    if stop.load(Ordering::Relaxed) {
+    if controls.stop.load(Ordering::Relaxed) {
         return Err(Problem::new("interrupted before the run started", "", "run it again"));
     }
     let dir = match arguments.journal.clone().or(config.host.journal.clone().map(PathBuf::from)) {
@@ -44,15 +60,19 @@ pub fn run(arguments: &cli::Run, say: Say, stop: Arc<AtomicBool>) -> Result<Exit
     aside(&layout.table());
     let paced = pace != Pace::Max;
     let mut progress = Progress::new(hint, paced);
-    let mut log = None;
-    let build = BUILD.to_string();
-    let order = Order { config, layout, sources, dir, pace, filter, stop, build, fault: None };
-    let started = |dir: &Path| {
-        log = Log::start(dir);
-        tracing::info!(build = BUILD, journal = %dir.display(), "run starts");
-    };
+    let mut beside = Beside::default();
     let made = arguments.journal.is_none();
-    let place = order.dir.clone();
+    let place = dir.clone();
+    let order = Order {
+        pace,
+        filter,
+        controls: Arc::clone(&controls),
+        broker: broker(&config, &dir),
+        latency_log: Some(latency_log(&beside.latency)),
+        build: BUILD.to_string(),
+        ..Order::new(config, layout, sources, dir)
+    };
+    let started = |dir: &Path| beside.start(dir, &controls);
     let outcome = engine::run::run(order, started, |tally| progress.look(tally));
     progress.finish();
     if outcome.is_err() && made {
@@ -68,21 +88,89 @@ pub fn run(arguments: &cli::Run, say: Say, stop: Arc<AtomicBool>) -> Result<Exit
         state_hash = summary.tally.state_hash.map(|hash| format!("{hash:016x}")),
         "run ends"
     );
-    if let Some(dropped) = log.map(|log| log.dropped()).filter(|dropped| *dropped > 0) {
-        aside(&format!("{dropped} log lines were dropped"));
-    }
+    beside.finish(&summary);
     if let Some((_, last)) = summary.tally.seqs.filter(|_| summary.ended == "interrupted") {
         aside(&format!("drained to seq {last}"));
     }
     say.text(&people(&summary));
     let mut answer = summary.json();
+    let measured = summary.latency.iter().map(|(name, h)| (name.clone(), latency::percentiles(h)));
+    answer.insert("latency_ns".into(), measured.collect());
     if let Some(problem) = &failure {
         answer.extend(error_object(problem));
         aside(&format!("error: {problem}"));
         aside(&format!("the run ended early: {}; what came before is journaled", summary.ended));
     }
     say.answer(answer);
-    Ok(if failure.is_some() { Exit::Findings } else { Exit::Done })
+    let halted = summary.state == Trading::Halted;
+    if halted {
+        // The last line names state and reason.
+        aside(&format!("the run ended Halted: {}", summary.state_reason.unwrap_or("operator")));
+    }
+    Ok(if failure.is_some() || halted { Exit::Findings } else { Exit::Done })
+}
+
+/// Who takes orders in broker mode.
+fn broker(config: &Config, dir: &Path) -> Option<Box<dyn Broker>> {
+    config.host.broker.as_ref()?;
+    Some(Box::new(RecordingBroker::into_file(dir.join(BROKER_FILE))))
+}
+
+/// What runs beside the engine: the log, the control socket, the latency log. None of them keeps a run from
+/// starting; what cannot be had is said.
+#[derive(Default)]
+struct Beside {
+    log: Option<Log>,
+    server: Option<Server>,
+    latency: Rc<RefCell<Option<LatencyLog>>>,
+    dir: PathBuf,
+}
+
+impl Beside {
+    fn start(&mut self, dir: &Path, controls: &Arc<Controls>) {
+        self.dir = dir.to_owned();
+        self.log = Log::start(dir);
+        tracing::info!(build = BUILD, journal = %dir.display(), "run starts");
+        self.server = said(Server::open(dir, Arc::clone(controls)));
+        let file = dir.join(latency::FILE_NAME);
+        *self.latency.borrow_mut() = said(LatencyLog::create(&file, SystemTime::now()));
+    }
+
+    /// The whole distributions, and what was lost on the way.
+    fn finish(self, summary: &Summary) {
+        // The ways through the machine; the parts are in the log.
+        let ways = [Measure::Journaled.name(), Measure::Order.name()];
+        for (name, histogram) in summary.latency.iter().filter(|(n, _)| ways.contains(&n.as_str()))
+        {
+            let path = self.dir.join(format!("latency-{name}.hgrm"));
+            said(latency::write_hgrm(&path, histogram, NS_PER_US));
+        }
+        if let Some(dropped) = self.log.map(|log| log.dropped()).filter(|dropped| *dropped > 0) {
+            aside(&format!("{dropped} log lines were dropped"));
+        }
+    }
+}
+
+/// What came of it, or an aside.
+fn said<T>(made: Result<T, Problem>) -> Option<T> {
+    made.inspect_err(|problem| aside(&format!("warning: {problem}"))).ok()
+}
+
+/// Writes each second's histograms, until that fails once.
+fn latency_log(log: &Rc<RefCell<Option<LatencyLog>>>) -> engine::run::LatencyLog {
+    let log = Rc::clone(log);
+    Box::new(move |interval, to| {
+        let from = Duration::from_nanos(interval.from);
+        let length = Duration::from_nanos(to.saturating_sub(interval.from));
+        let held = Measure::all().filter_map(|m| Some((m.name(), interval.get(m)?)));
+        for (name, histogram) in held {
+            let mut log = log.borrow_mut();
+            let Some(open) = log.as_mut() else { return };
+            if said(open.interval(name, from, length, histogram)).is_none() {
+                *log = None;
+            }
+        }
+    })
 }
 
 /// The config with what was typed on top of it.
@@ -213,6 +301,9 @@ pub fn grouped(number: u64) -> String {
 /// The summary for people, and what to try next.
 fn people(summary: &Summary) -> String {
     let mut text = counts(summary);
+    if !summary.latency.is_empty() {
+        text.push_str(&format!("\n{}\n", latency::table(&summary.latency)));
+    }
     let dir = &summary.dir;
     let next = [
         (format!("grandmodel replay {dir}"), "prove it bit for bit"),
@@ -238,6 +329,11 @@ pub fn counts(summary: &Summary) -> String {
     lines.put("bars", grouped(tally.of(Kind::Bar)));
     lines.put("decisions", format!("{} (policy: {})", tally.of(Kind::Decision), summary.policy));
     lines.put("orders", format!("{}, fills {}", tally.parents, tally.of(Kind::Fill)));
+    let denied: Vec<String> =
+        tally.denials().map(|(reason, count)| format!("{reason} {}", grouped(count))).collect();
+    if !denied.is_empty() {
+        lines.put("denied", denied.join(", "));
+    }
     if let Some((realized, unrealized, equity)) = tally.account {
         lines.put("equity", format!("{equity}, realized {realized}, unrealized {unrealized}"));
     }
@@ -249,6 +345,9 @@ pub fn counts(summary: &Summary) -> String {
     let bytes = mib(summary.bytes);
     lines.put("journal", format!("{}: sequences {first} to {last}, {bytes}", summary.dir));
     lines.put("ended", &summary.ended);
+    if summary.state != Trading::Active {
+        lines.put("trading", summary.state.name());
+    }
     lines.0
 }
 

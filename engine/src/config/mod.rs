@@ -34,6 +34,8 @@ pub struct Semantic {
     pub venue: Venue,
     /// `[semantic.account]`
     pub account: Account,
+    /// `[semantic.drill]`
+    pub drill: Drill,
     /// `[[semantic.instrument]]`
     pub instruments: Vec<InstrumentDef>,
 }
@@ -135,6 +137,13 @@ pub struct Account {
     pub cash: i64,
 }
 
+/// A drill in place of decisions.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Drill {
+    /// An order every so many inputs; 0 is no drill.
+    pub order_every: u64,
+}
+
 /// What never changes outputs.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Host {
@@ -144,6 +153,16 @@ pub struct Host {
     pub journal: Option<String>,
     /// What an order waits for.
     pub release: String,
+    /// Who takes orders in broker mode.
+    pub broker: Option<String>,
+    /// Age from which an order at the exit goes back.
+    pub order_max_age_ms: u64,
+    /// Orders that may wait at the exit.
+    pub egress_orders: usize,
+    /// How long a run that ends waits for orders to leave or come back.
+    pub drain_ms: u64,
+    /// SCHED_FIFO priority of the spine's threads; 0 leaves them to the usual scheduler.
+    pub fifo_priority: u8,
     /// Longest time between two syncs.
     pub sync_interval_ms: i64,
     /// Slots of the ring, a power of two.

@@ -2,7 +2,8 @@
 
 use super::walk::{Section, Walk};
 use super::{
-    Account, BarPrice, Bars, Clock, Config, Host, Policy, Risk, Semantic, Synergy, Validate, Venue,
+    Account, BarPrice, Bars, Clock, Config, Drill, Host, Policy, Risk, Semantic, Synergy, Validate,
+    Venue,
 };
 use crate::calendar;
 use crate::instrument::{FEE_PER_CONTRACT, FEE_PER_SHARE, InstrumentDef, SYMBOL_MAX};
@@ -39,6 +40,7 @@ fn semantic<'t>(walk: &Walk<'t>, s: &mut Section<'t>) -> Semantic {
     let risk = risk(walk, s.section(walk, "risk"));
     let venue = venue(walk, s.section(walk, "venue"));
     let account = account(walk, s.section(walk, "account"));
+    let drill = drill(walk, s.section(walk, "drill"));
     let mut instruments: Vec<InstrumentDef> = Vec::new();
     for mut section in s.sections(walk, "instrument") {
         if let Some(def) = instrument(walk, &mut section) {
@@ -49,7 +51,7 @@ fn semantic<'t>(walk: &Walk<'t>, s: &mut Section<'t>) -> Semantic {
         }
         section.finish(walk);
     }
-    Semantic { bars, validate, clock, synergy, policy, risk, venue, account, instruments }
+    Semantic { bars, validate, clock, synergy, policy, risk, venue, account, drill, instruments }
 }
 
 fn bars<'t>(walk: &Walk<'t>, mut s: Section<'t>) -> Bars {
@@ -136,12 +138,19 @@ fn risk<'t>(walk: &Walk<'t>, mut s: Section<'t>) -> Risk {
 
 fn venue<'t>(walk: &Walk<'t>, mut s: Section<'t>) -> Venue {
     let venue = Venue {
-        mode: s.word(walk, "mode", &["paper"]).unwrap_or_else(|| "paper".into()),
+        mode: s.word(walk, "mode", &["paper", "broker"]).unwrap_or_else(|| "paper".into()),
         latency_ms: s.whole(walk, "latency_ms", 0..=60_000).unwrap_or(1),
         slippage_ticks: s.whole(walk, "slippage_ticks", 0..=1_000).unwrap_or(1),
     };
     s.finish(walk);
     venue
+}
+
+fn drill<'t>(walk: &Walk<'t>, mut s: Section<'t>) -> Drill {
+    let drill =
+        Drill { order_every: s.whole(walk, "order_every", 0..=1_000_000_000).unwrap_or(0) as u64 };
+    s.finish(walk);
+    drill
 }
 
 fn account<'t>(walk: &Walk<'t>, mut s: Section<'t>) -> Account {
@@ -208,19 +217,27 @@ fn instrument<'t>(walk: &Walk<'t>, s: &mut Section<'t>) -> Option<InstrumentDef>
 }
 
 fn host<'t>(walk: &Walk<'t>, mut s: Section<'t>) -> Host {
-    let ring_slots = s.whole(walk, "ring_slots", 2..=1 << 16).unwrap_or(1_024);
-    if !(ring_slots as u64).is_power_of_two() {
-        let near = (ring_slots as u64).next_power_of_two();
-        s.violate(
-            walk,
-            "ring_slots",
-            format!("is {ring_slots}, must be a power of two such as {near}"),
-        );
-    }
+    let mut power_of_two = |key: &'static str, range, usual| {
+        let value = s.whole(walk, key, range).unwrap_or(usual);
+        if !(value as u64).is_power_of_two() {
+            let near = (value as u64).next_power_of_two();
+            let what = format!("is {value}, must be a power of two such as {near}");
+            s.violate(walk, key, what);
+        }
+        value
+    };
+    let ring_slots = power_of_two("ring_slots", 2..=1 << 16, 1_024);
+    let egress_orders = power_of_two("egress_orders", 1..=1 << 16, 1_024);
     let host = Host {
         layout: layout(walk, &mut s),
         journal: s.text(walk, "journal"),
         release: s.word(walk, "release", &["journaled"]).unwrap_or_else(|| "journaled".into()),
+        broker: s.is_set("broker").then(|| s.word(walk, "broker", &["recording"])).flatten(),
+        order_max_age_ms: s.whole(walk, "order_max_age_ms", 1..=DAY_S * 1_000).unwrap_or(1_000)
+            as u64,
+        egress_orders: egress_orders as usize,
+        drain_ms: s.whole(walk, "drain_ms", 0..=60_000).unwrap_or(1_000) as u64,
+        fifo_priority: s.whole(walk, "fifo_priority", 0..=98).unwrap_or(0) as u8,
         sync_interval_ms: s.whole(walk, "sync_interval_ms", 1..=60_000).unwrap_or(10),
         ring_slots: ring_slots as usize,
         segment_mib: s.whole(walk, "segment_mib", 1..=4_096).unwrap_or(64) as u64,

@@ -80,6 +80,9 @@ impl Config {
         let cash = Money(i128::from(s.account.cash));
         put!(out, "[semantic.account]\ncurrency = {}", quoted(&s.account.currency));
         put!(out, "cash = \"{cash}\"");
+        if s.drill.order_every > 0 {
+            put!(out, "\n[semantic.drill]\norder_every = {}", s.drill.order_every);
+        }
         s.instruments.iter().for_each(|def| instrument(&mut out, def));
         out
     }
@@ -93,6 +96,11 @@ impl Config {
         if let Some(journal) = &h.journal {
             put!(out, "journal = {}", quoted(journal));
         }
+        if let Some(broker) = &h.broker {
+            put!(out, "broker = {}", quoted(broker));
+        }
+        put!(out, "order_max_age_ms = {}\negress_orders = {}", h.order_max_age_ms, h.egress_orders);
+        put!(out, "drain_ms = {}\nfifo_priority = {}", h.drain_ms, h.fifo_priority);
         put!(out, "release = {}\nsync_interval_ms = {}", quoted(&h.release), h.sync_interval_ms);
         put!(out, "ring_slots = {}\nsegment_mib = {}", h.ring_slots, h.segment_mib);
         put!(out, "ready_segments = {}", h.ready_segments);

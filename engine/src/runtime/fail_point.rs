@@ -4,7 +4,7 @@
 use crate::pipeline::Pipeline;
 use crate::problem::Problem;
 use crate::runtime::group::Group;
-use crate::runtime::handler::{At, Fault, Handler};
+use crate::runtime::handler::{At, Fault, Handler, Pass};
 use crate::runtime::sink::Tally;
 use ringbuf_layout::{InputCell, Part, Slot};
 
@@ -21,12 +21,8 @@ impl Pipeline<'_> {
     /// Makes a part panic at an input. The sequencer's is in its plan: it stands before
     /// the machine.
     pub fn inject(&mut self, point: FailPoint) {
-        let name = match point.part {
-            Part::Marl | Part::Risk | Part::Oms | Part::Portfolio => "decide",
-            part => part.name(),
-        };
         for handler in self.groups.iter_mut().flat_map(Group::handlers_mut) {
-            if handler.name() == name {
+            if handler.parts().contains(&point.part) {
                 let inner = std::mem::replace(handler, Box::new(Nothing));
                 *handler = Box::new(Failing { inner, point });
             }
@@ -37,11 +33,11 @@ impl Pipeline<'_> {
 struct Nothing;
 
 impl Handler for Nothing {
-    fn name(&self) -> &'static str {
-        "nothing"
+    fn parts(&self) -> &'static [Part] {
+        &[]
     }
 
-    fn on_batch(&mut self, _: &[&Slot], _: &mut At) -> Result<(), Problem> {
+    fn on_batch(&mut self, _: &[&Slot], _: &mut Pass) -> Result<(), Problem> {
         Ok(())
     }
 }
@@ -53,17 +49,17 @@ struct Failing<'r> {
 }
 
 impl Handler for Failing<'_> {
-    fn name(&self) -> &'static str {
-        self.inner.name()
+    fn parts(&self) -> &'static [Part] {
+        self.inner.parts()
     }
 
-    fn on_batch(&mut self, batch: &[&Slot], at: &mut At) -> Result<(), Problem> {
+    fn on_batch(&mut self, batch: &[&Slot], pass: &mut Pass) -> Result<(), Problem> {
         let FailPoint { part, seq } = self.point;
         let Some(place) = batch.iter().position(|slot| slot.seq() == seq) else {
-            return self.inner.on_batch(batch, at);
+            return self.inner.on_batch(batch, pass);
         };
-        self.inner.on_batch(&batch[..place], at)?;
-        *at = At { part, seq };
+        self.inner.on_batch(&batch[..place], pass)?;
+        pass.at = At { part, seq };
         panic!("fail point of {} at {seq}", part.name());
     }
 

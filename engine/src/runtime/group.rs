@@ -1,10 +1,13 @@
 //! A group: the handlers that share a thread, behind one poller of the ring.
 
 use crate::problem::Problem;
-use crate::runtime::handler::{At, Handler};
+use crate::runtime::handler::{At, Handler, Pass};
+use crate::runtime::latency::Stamps;
 use disruptor::{EventPoller, Polling, SingleConsumerBarrier, SingleProducerBarrier};
-use ringbuf_layout::{Part, RunEnd, Slot};
+use ringbuf_layout::{RunEnd, Slot};
 use std::mem::ManuallyDrop;
+use std::sync::Arc;
+use sync::Gauge;
 
 /// Slots that a group takes at once: 64 × 192 bytes stay in the first-level cache between handlers.
 pub const BATCH: usize = 64;
@@ -23,7 +26,8 @@ pub struct Group<'r> {
     handlers: Vec<Box<dyn Handler + 'r>>,
     blank: Box<Slot>,
     ended: bool,
-    at: At,
+    pass: Pass,
+    taken: Arc<Gauge>,
 }
 
 impl<'r> Group<'r> {
@@ -34,7 +38,8 @@ impl<'r> Group<'r> {
             handlers,
             blank: Box::default(),
             ended: false,
-            at: At { part: Part::Validate, seq: 0 },
+            pass: Pass::new(),
+            taken: Arc::default(),
         }
     }
 
@@ -54,24 +59,46 @@ impl<'r> Group<'r> {
                     Ok(guard) => {
                         let mut guard = ManuallyDrop::new(guard);
                         let batch =
-                            run(&mut *guard, &mut self.handlers, &self.blank, &mut self.at)?;
+                            run(&mut *guard, &mut self.handlers, &self.blank, &mut self.pass)?;
                         drop(ManuallyDrop::into_inner(guard));
                         self.ended |= batch.ended;
+                        self.taken.set(batch.next_seq);
                         Ok(batch.count)
                     }
                     Err(Polling::NoEvents | Polling::Shutdown) => Ok(0),
                 }
             };
         }
-        match &mut self.poller {
+        let stepped = match &mut self.poller {
             Poller::First(poller) => step!(poller),
             Poller::Later(poller) => step!(poller),
+        };
+        if let Some(stamps) = &mut self.pass.stamps {
+            stamps.hand_over();
         }
+        stepped
     }
 
     /// Where it is: after a panic, the part and the sequence that panicked.
     pub fn at(&self) -> At {
-        self.at
+        self.pass.at
+    }
+
+    /// Measures from now on.
+    pub fn stamp_with(&mut self, stamps: Stamps) {
+        self.pass.stamps = Some(stamps);
+    }
+
+    /// Its parts, and the first sequence that it has not taken.
+    pub fn gauge(&self) -> (String, Arc<Gauge>) {
+        let parts = self.handlers.iter().flat_map(|handler| handler.parts());
+        let parts: Vec<&str> = parts.map(|part| part.name()).collect();
+        (parts.join("+"), Arc::clone(&self.taken))
+    }
+
+    /// Its stamps, if it measures.
+    pub fn stamps(&self) -> Option<&Stamps> {
+        self.pass.stamps.as_ref()
     }
 
     /// The slots that were handed to it and not released by it, after a panic. Releases nothing.
@@ -121,6 +148,7 @@ impl<'r> Group<'r> {
 
 struct Batch {
     count: usize,
+    next_seq: u64,
     ended: bool,
 }
 
@@ -129,7 +157,7 @@ fn run<'g>(
     events: impl Iterator<Item = &'g Slot>,
     handlers: &mut [Box<dyn Handler + '_>],
     blank: &'g Slot,
-    at: &mut At,
+    pass: &mut Pass,
 ) -> Result<Batch, Problem> {
     let mut batch = [blank; BATCH];
     let mut count = 0;
@@ -137,16 +165,21 @@ fn run<'g>(
         batch[count] = slot;
         count += 1;
     }
+    pass.enter(&batch[..count]);
     for handler in handlers {
-        handler.on_batch(&batch[..count], at)?;
+        handler.on_batch(&batch[..count], pass)?;
     }
     let last = batch[..count].last();
-    Ok(Batch { count, ended: last.is_some_and(|slot| slot.input.is::<RunEnd>()) })
+    Ok(Batch {
+        count,
+        next_seq: last.map_or(0, |slot| slot.seq() + 1),
+        ended: last.is_some_and(|slot| slot.input.is::<RunEnd>()),
+    })
 }
 
 impl core::fmt::Debug for Group<'_> {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        f.debug_list().entries(self.handlers.iter().map(|h| h.name())).finish()
+        f.debug_list().entries(self.handlers.iter().map(|h| h.parts())).finish()
     }
 }
 

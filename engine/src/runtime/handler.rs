@@ -1,6 +1,7 @@
 //! Runs a stage over a batch of slots and leaves its digest at checkpoints.
 
 use crate::problem::Problem;
+use crate::runtime::latency::{Measure, Stamps, stamped};
 use crate::runtime::sink::Tally;
 use crate::stage::{CHECKPOINT_INPUTS, Digest, Emit, Stage};
 use crate::stages::marl::MarlStage;
@@ -14,14 +15,14 @@ use std::any::Any;
 
 /// What a group runs: a stage, the decide group, or a sink.
 pub trait Handler: Send {
-    /// Its name.
-    fn name(&self) -> &'static str;
+    /// The parts that it runs, in order: one, or the four of `decide`.
+    fn parts(&self) -> &'static [Part];
 
     /// Takes the next slots, in sequence.
     ///
     /// # Errors
     /// Only sinks fail (a full disk); the run then ends.
-    fn on_batch(&mut self, batch: &[&Slot], at: &mut At) -> Result<(), Problem>;
+    fn on_batch(&mut self, batch: &[&Slot], pass: &mut Pass) -> Result<(), Problem>;
 
     /// Records inputs that will never run through all stages, after a panic. Only the journal does.
     ///
@@ -65,6 +66,81 @@ pub struct At {
     pub part: Part,
     /// The sequence that it is at.
     pub seq: u64,
+}
+
+/// A group's way through a batch: where it is, and its stamps if it measures.
+#[derive(Debug)]
+pub struct Pass {
+    /// Where it is.
+    pub at: At,
+    /// Who measures; nobody in a replay.
+    pub stamps: Option<Stamps>,
+    /// Bit i: slot i of the batch is stamped at every part.
+    stamped: u64,
+}
+
+/// When a part took a slot that is stamped; 0 for any other.
+#[derive(Clone, Copy, Debug)]
+pub struct Taken(u64);
+
+impl Pass {
+    /// Before the first batch.
+    pub fn new() -> Self {
+        Self { at: At { part: Part::Validate, seq: 0 }, stamps: None, stamped: 0 }
+    }
+
+    /// Looks up which slots of a batch are stamped.
+    #[inline]
+    pub fn enter(&mut self, batch: &[&Slot]) {
+        if self.stamps.is_some() {
+            self.stamped = stamped(batch);
+        }
+    }
+
+    /// A part takes slot `i` of the batch.
+    #[inline]
+    pub fn take(&self, i: usize) -> Taken {
+        Taken(if self.stamped >> i & 1 == 0 { 0 } else { self.now() })
+    }
+
+    /// A part leaves the slot that it took, and the next part of the same thread takes it.
+    #[inline]
+    pub fn leave(&mut self, taken: &mut Taken, part: Part) {
+        if taken.0 != 0 {
+            let now = self.now();
+            if let Some(stamps) = &mut self.stamps {
+                stamps.record(Measure::Part(part), taken.0, now);
+            }
+            taken.0 = now;
+        }
+    }
+
+    #[cold]
+    fn now(&self) -> u64 {
+        self.stamps.as_ref().map_or(0, Stamps::now)
+    }
+
+    /// A batch has come through: records the way from due to here, of every input in a paced run, of the
+    /// stamped ones otherwise.
+    pub fn through(&mut self, batch: &[&Slot]) {
+        let Some(stamps) = &mut self.stamps else { return };
+        if self.stamped == 0 && !stamps.every() {
+            return;
+        }
+        let now = stamps.now();
+        for (i, slot) in batch.iter().enumerate() {
+            if stamps.every() || self.stamped >> i & 1 == 1 {
+                let due = stamps.due(slot.seq());
+                stamps.record(Measure::Journaled, due, now);
+            }
+        }
+    }
+}
+
+impl Default for Pass {
+    fn default() -> Self {
+        Self::new()
+    }
 }
 
 /// A panic of one part, caught at its thread.
@@ -136,17 +212,19 @@ impl ValidateHandler {
 }
 
 impl Handler for ValidateHandler {
-    fn name(&self) -> &'static str {
-        "validate"
+    fn parts(&self) -> &'static [Part] {
+        &[Part::Validate]
     }
 
-    fn on_batch(&mut self, batch: &[&Slot], at: &mut At) -> Result<(), Problem> {
+    fn on_batch(&mut self, batch: &[&Slot], pass: &mut Pass) -> Result<(), Problem> {
         let checkpoints = Checkpoints::of(batch);
-        at.part = Part::Validate;
-        for slot in batch {
-            at.seq = slot.seq();
+        pass.at.part = Part::Validate;
+        for (i, slot) in batch.iter().enumerate() {
+            pass.at.seq = slot.seq();
+            let mut taken = pass.take(i);
             let found = self.stage.judge(&slot.input);
             self.cells.write(slot, found);
+            pass.leave(&mut taken, Part::Validate);
             if checkpoints.has(slot.seq()) {
                 let mut digest = Digest::default();
                 self.stage.digest(&mut digest);
@@ -194,16 +272,18 @@ impl<S: Stage> Seat<S> {
 }
 
 impl<S: for<'a> Stage<Standing<'a> = ()>> Handler for Seat<S> {
-    fn name(&self) -> &'static str {
-        S::PART.name()
+    fn parts(&self) -> &'static [Part] {
+        const { std::slice::from_ref(&S::PART) }
     }
 
-    fn on_batch(&mut self, batch: &[&Slot], at: &mut At) -> Result<(), Problem> {
+    fn on_batch(&mut self, batch: &[&Slot], pass: &mut Pass) -> Result<(), Problem> {
         let checkpoints = Checkpoints::of(batch);
-        at.part = S::PART;
-        for slot in batch {
-            at.seq = slot.seq();
+        pass.at.part = S::PART;
+        for (i, slot) in batch.iter().enumerate() {
+            pass.at.seq = slot.seq();
+            let mut taken = pass.take(i);
             self.take(slot, ());
+            pass.leave(&mut taken, S::PART);
             if checkpoints.has(slot.seq()) {
                 self.checkpoint(slot.seq());
             }
@@ -227,21 +307,26 @@ pub struct DecideHandler {
 }
 
 impl Handler for DecideHandler {
-    fn name(&self) -> &'static str {
-        "decide"
+    fn parts(&self) -> &'static [Part] {
+        &[Part::Marl, Part::Risk, Part::Oms, Part::Portfolio]
     }
 
-    fn on_batch(&mut self, batch: &[&Slot], at: &mut At) -> Result<(), Problem> {
+    fn on_batch(&mut self, batch: &[&Slot], pass: &mut Pass) -> Result<(), Problem> {
         let checkpoints = Checkpoints::of(batch);
-        for slot in batch {
-            *at = At { part: Part::Marl, seq: slot.seq() };
+        for (i, slot) in batch.iter().enumerate() {
+            let mut taken = pass.take(i);
+            pass.at = At { part: Part::Marl, seq: slot.seq() };
             self.marl.take(slot, &self.portfolio.stage);
-            at.part = Part::Risk;
+            pass.leave(&mut taken, Part::Marl);
+            pass.at.part = Part::Risk;
             self.risk.take(slot, (&self.portfolio.stage, &self.oms.stage));
-            at.part = Part::Oms;
+            pass.leave(&mut taken, Part::Risk);
+            pass.at.part = Part::Oms;
             self.oms.take(slot, ());
-            at.part = Part::Portfolio;
+            pass.leave(&mut taken, Part::Oms);
+            pass.at.part = Part::Portfolio;
             self.portfolio.take(slot, ());
+            pass.leave(&mut taken, Part::Portfolio);
             if checkpoints.has(slot.seq()) {
                 self.marl.checkpoint(slot.seq());
                 self.risk.checkpoint(slot.seq());

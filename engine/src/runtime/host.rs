@@ -1,5 +1,7 @@
 //! What the runtime asks of the CPU and the operating system directly.
-#![allow(unsafe_code)] // A prefetch instruction.
+#![allow(unsafe_code)] // A prefetch instruction; the scheduler's system calls.
+
+use std::io;
 
 /// Asks for the cache line of `place`, without waiting for it.
 #[inline]
@@ -12,4 +14,27 @@ pub fn prefetch<T>(place: &T) {
     }
     #[cfg(not(target_arch = "x86_64"))]
     core::hint::black_box(place);
+}
+
+/// Puts the calling thread under `SCHED_FIFO` with this priority, and reads back that it is.
+///
+/// # Errors
+/// If the host does not allow it.
+pub fn set_fifo(priority: u8) -> io::Result<()> {
+    let wanted = libc::sched_param { sched_priority: i32::from(priority) };
+    let mut found = libc::sched_param { sched_priority: 0 };
+    // SAFETY: both structures live on this stack frame; 0 is the calling thread.
+    let policy = unsafe {
+        if libc::sched_setscheduler(0, libc::SCHED_FIFO, &raw const wanted) != 0
+            || libc::sched_getparam(0, &raw mut found) != 0
+        {
+            return Err(io::Error::last_os_error());
+        }
+        libc::sched_getscheduler(0)
+    };
+    if policy == libc::SCHED_FIFO && found.sched_priority == wanted.sched_priority {
+        Ok(())
+    } else {
+        Err(io::Error::other("another policy was given"))
+    }
 }

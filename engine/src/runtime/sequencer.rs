@@ -5,17 +5,21 @@
 //! before a record's engine time is published before the record.
 
 use crate::problem::Problem;
+use crate::runtime::clock::Clock;
+use crate::runtime::gateway::Settle;
+use crate::runtime::latency::DueWriter;
 use crate::runtime::merge::{Head, Merge};
 use crate::runtime::schedule::Schedule;
 use bytemuck::Zeroable;
 use ringbuf_layout::frame::NO_INSTRUMENT;
 use ringbuf_layout::names::{EndReason, SourceState};
 use ringbuf_layout::units::MILLISECOND;
-use ringbuf_layout::{Frame, InputCell, RunEnd, SourceStatus};
+use ringbuf_layout::{ExecutionReport, Frame, InputCell, Operator, RunEnd, SourceStatus};
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
+use sync::Gauge;
 
 /// What the producer finds when it asks for the next input.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -36,6 +40,8 @@ pub trait Inputs {
     fn write(&mut self, cell: &mut InputCell);
     /// The sequence of the next input.
     fn next_seq(&self) -> u64;
+    /// Called before each batch: a look at what changes rarely.
+    fn refresh(&mut self) {}
 }
 
 /// How fast a finite source runs.
@@ -45,6 +51,25 @@ pub enum Pace {
     Max,
     /// So many times the pace of event time; 1 is real time.
     Times(f64),
+    /// So many ticks a second, whatever their event times.
+    Rate(f64),
+}
+
+/// What reaches the sequencer from beside the spine, and what it leaves there. Empty in a stepped test.
+#[derive(Debug, Default)]
+pub struct Beside {
+    /// The run's clock: paces are kept and stamps are taken by it.
+    pub clock: Clock,
+    /// Stamps of the ring's slots, if anybody measures.
+    pub due: Option<DueWriter>,
+    /// Sequences below this are published.
+    pub published: Arc<Gauge>,
+    /// What operators command.
+    pub commands: Option<rtrb::Consumer<Operator>>,
+    /// What the gateway brings back.
+    pub reports: Option<rtrb::Consumer<ExecutionReport>>,
+    /// Whether every order has left or come back, before the run ends.
+    pub settle: Option<Settle>,
 }
 
 /// What a run's sequencer needs to know.
@@ -64,6 +89,10 @@ pub struct Plan {
     pub bar_close_delay_ms: i64,
     /// Set by SIGINT and SIGTERM.
     pub stop: Arc<AtomicBool>,
+    /// Instruments of the table: a command for all is expanded to one each.
+    pub instruments: u32,
+    /// The way in from beside the spine.
+    pub beside: Beside,
     /// A fail point: panics when this input is about to be written. For tests of what follows a panic.
     pub fail_at: Option<u64>,
 }
@@ -81,6 +110,8 @@ enum Phase {
     Running,
     /// Timers up to the next boundary follow the last record of finite sources.
     Boundaries,
+    /// Orders leave or come back.
+    Settling,
     RunEnd,
     Over,
 }
@@ -100,8 +131,14 @@ pub struct Sequencer {
     /// Event time and wall time of the latest record: a live market's clock runs on from here.
     anchor: Option<(i64, Instant)>,
     any_live: bool,
-    /// Event time and wall time of the first record, for a paced run.
-    origin: Option<(i64, Instant)>,
+    /// Event time of the first record and when it came, by the run's clock, for a paced run.
+    origin: Option<(i64, u64)>,
+    /// When the next input was due (paced), or this batch began.
+    stamp: u64,
+    /// A command for all instruments on its way: the next instrument.
+    expanding: Option<(Operator, u32)>,
+    /// True if the way in from beside had something when this batch began.
+    asked: bool,
 }
 
 impl Sequencer {
@@ -120,6 +157,9 @@ impl Sequencer {
             anchor: None,
             any_live: plan.merge.any_live(),
             origin: None,
+            stamp: plan.beside.clock.now(),
+            expanding: None,
+            asked: false,
             plan,
         }
     }
@@ -157,8 +197,11 @@ impl Sequencer {
     fn running(&mut self) -> Ready {
         if self.plan.stop.load(Ordering::Relaxed) {
             self.reason = EndReason::Interrupted;
-            self.phase = Phase::RunEnd;
+            self.phase = Phase::Settling;
             return self.poll();
+        }
+        if self.asked && self.from_beside() {
+            return Ready::Input;
         }
         match self.plan.merge.head() {
             Head::Record(inlet, ts) => self.record(inlet, ts),
@@ -177,27 +220,107 @@ impl Sequencer {
         let now = self.engine_time.max(ts);
         if self.origin.is_none() {
             self.plan.schedule.start(now);
-            self.origin = Some((now, Instant::now()));
+            self.origin = Some((now, self.plan.beside.clock.now()));
         }
-        let allowed = match self.plan.pace {
-            Pace::Max => now,
-            Pace::Times(times) => now.min(self.paced_time(times)),
+        match self.plan.pace {
+            Pace::Max => self.release(inlet, now, true),
+            Pace::Times(times) => self.paced(inlet, now, times),
+            Pace::Rate(rate) => {
+                let (_, began) = self.origin.unwrap_or_default();
+                let due = began + (self.ticks as f64 * 1e9 / rate) as u64;
+                if self.plan.beside.clock.now() < due {
+                    return Ready::Idle;
+                }
+                self.stamp = due;
+                self.release(inlet, now, true)
+            }
+        }
+    }
+
+    /// So many times real time: what is due by now goes, stamped with when that was.
+    fn paced(&mut self, inlet: usize, now: i64, times: f64) -> Ready {
+        let (event, began) = self.origin.unwrap_or_default();
+        let elapsed = self.plan.beside.clock.now().saturating_sub(began);
+        let reached = event.saturating_add((elapsed as f64 * times) as i64).min(now);
+        let ready = self.release(inlet, reached, reached == now);
+        let at = match &self.next {
+            Next::Staged => self.staged.head().ts_event,
+            Next::Data(_) | Next::Nothing => now,
         };
-        if self.plan.schedule.is_due(allowed)
-            && let Some(cell) = self.plan.schedule.pop(allowed)
+        self.stamp = began + (at.saturating_sub(event).max(0) as f64 / times) as u64;
+        ready
+    }
+
+    /// What is due up to `reached` in event time goes first, then the record if it is due as well.
+    #[inline]
+    fn release(&mut self, inlet: usize, reached: i64, record: bool) -> Ready {
+        if self.plan.schedule.is_due(reached)
+            && let Some(cell) = self.plan.schedule.pop(reached)
         {
             return self.stage(&cell);
         }
-        if allowed < now {
+        if !record {
             return Ready::Idle;
         }
         self.next = Next::Data(inlet);
         Ready::Input
     }
 
-    fn paced_time(&self, times: f64) -> i64 {
-        let Some((event, wall)) = self.origin else { return i64::MAX };
-        event.saturating_add((wall.elapsed().as_nanos() as f64 * times) as i64)
+    /// A command or a report, if one waits: true if it is staged. Both happen at engine time.
+    #[cold]
+    fn from_beside(&mut self) -> bool {
+        // Nothing of the market is under way: `next` is free.
+        let cell = match self.command() {
+            Some(operator) => InputCell::from(&operator),
+            None => {
+                match self.plan.beside.reports.as_mut().and_then(|reports| reports.pop().ok()) {
+                    Some(report) => InputCell::from(&report),
+                    None => {
+                        self.asked = false;
+                        return false;
+                    }
+                }
+            }
+        };
+        self.stage(&cell);
+        self.staged.head_mut().ts_event = self.engine_time;
+        true
+    }
+
+    /// The next command, a command for all expanded to one for each instrument.
+    fn command(&mut self) -> Option<Operator> {
+        let (mut operator, instrument) = match self.expanding.take() {
+            Some(expanding) => expanding,
+            None => {
+                let operator = self.plan.beside.commands.as_mut()?.pop().ok()?;
+                if operator.tail.instrument != NO_INSTRUMENT {
+                    return Some(operator);
+                }
+                (operator, 0)
+            }
+        };
+        if instrument + 1 < self.plan.instruments {
+            self.expanding = Some((operator, instrument + 1));
+        }
+        operator.tail.instrument = instrument;
+        Some(operator)
+    }
+
+    /// Before the run end, in broker mode: every order leaves or comes back, within a bound.
+    fn settling(&mut self) -> Ready {
+        if self.from_beside() {
+            return Ready::Input;
+        }
+        let next_seq = self.seq;
+        if self.plan.beside.settle.as_mut().is_none_or(|settle| settle.is_settled(next_seq)) {
+            // What came back while we looked still counts.
+            if self.from_beside() {
+                return Ready::Input;
+            }
+            self.phase = Phase::RunEnd;
+            return self.poll();
+        }
+        Ready::Idle
     }
 
     /// Nothing to publish. A live market's clock goes on: its boundaries are released after a delay.
@@ -221,7 +344,7 @@ impl Sequencer {
         if let Some(problem) = failure {
             self.failure = Some(problem);
             self.reason = EndReason::SourceFailed;
-            self.phase = Phase::RunEnd;
+            self.phase = Phase::Settling;
         }
         let mut down = SourceStatus {
             head: SourceStatus::header(self.engine_time, self.engine_time),
@@ -237,7 +360,7 @@ impl Sequencer {
         if let Some(cell) = self.plan.schedule.pop_at_end() {
             return self.stage(&cell);
         }
-        self.phase = Phase::RunEnd;
+        self.phase = Phase::Settling;
         self.poll()
     }
 
@@ -247,9 +370,9 @@ impl Sequencer {
         self.stage(&InputCell::from(&end))
     }
 
-    /// The run end of a run that panicked, numbered: the machine no longer takes it.
-    pub fn end_of_panic(&mut self) -> InputCell {
-        self.reason = EndReason::Panicked;
+    /// The run end of a run that stopped where it stood, numbered: the machine no longer takes it.
+    pub fn end_at_once(&mut self, reason: EndReason) -> InputCell {
+        self.reason = reason;
         self.phase = Phase::Over;
         let mut cell = InputCell::from(&self.end_record());
         cell.head_mut().seq = self.seq;
@@ -280,6 +403,7 @@ impl Inputs for Sequencer {
             Phase::Running => self.running(),
             Phase::Prologue => self.prologue(),
             Phase::Boundaries => self.boundaries(),
+            Phase::Settling => self.settling(),
             Phase::RunEnd => self.run_end(),
             Phase::Over => Ready::End,
         }
@@ -305,11 +429,25 @@ impl Inputs for Sequencer {
         assert!(Some(self.seq) != self.plan.fail_at, "fail point of sequencer at {}", self.seq);
         let head = cell.head_mut();
         head.seq = self.seq;
+        if let Some(due) = &mut self.plan.beside.due {
+            due.put(self.seq, self.stamp);
+        }
         self.seq += 1;
     }
 
     fn next_seq(&self) -> u64 {
         self.seq
+    }
+
+    fn refresh(&mut self) {
+        let beside = &mut self.plan.beside;
+        beside.published.set(self.seq);
+        if beside.due.is_some() && (self.plan.pace == Pace::Max || self.origin.is_none()) {
+            self.stamp = beside.clock.now();
+        }
+        let waits = |queue: &rtrb::Consumer<Operator>| !queue.is_empty();
+        let commanded = beside.commands.as_ref().is_some_and(waits) || self.expanding.is_some();
+        self.asked = commanded || beside.reports.as_ref().is_some_and(|queue| !queue.is_empty());
     }
 }
 

@@ -3,17 +3,18 @@
 
 use crate::earlier::{AfterPortfolio, Earlier};
 use crate::problem::Problem;
-use crate::runtime::handler::{At, Checkpoints, Fault, Handler};
+use crate::runtime::handler::{Checkpoints, Fault, Handler, Pass};
 use crate::stage::Digest;
 use bytemuck::{Zeroable, bytes_of};
 use ringbuf_layout::frame::LINE;
 use ringbuf_layout::lane::DigestReader;
+use ringbuf_layout::names::{OrderReason, OrderState};
 use ringbuf_layout::{
-    Frame, InputCell, Kind, LaneReader, Money, Part, Reasons, Slot, StateHash, Tail, Trade,
-    Unprocessed,
+    Frame, InputCell, Kind, LaneReader, Money, Order, Part, Portfolio, Reasons, Side, Slot,
+    StateHash, Tail, Trade, Unprocessed,
 };
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering::Relaxed};
 
 /// Where the frames of whole slots go.
 pub trait Recorder: Send {
@@ -71,6 +72,8 @@ pub struct Tally {
     pub outputs: [u64; 64],
     /// Parent orders.
     pub parents: u64,
+    /// Orders that were denied or came back, by [`OrderReason`].
+    pub denied: [u64; 16],
     /// Latest account record.
     pub account: Option<(Money, Money, Money)>,
     /// Latest state hash.
@@ -89,6 +92,7 @@ impl Default for Tally {
             rejected_records: 0,
             outputs: [0; 64],
             parents: 0,
+            denied: [0; 16],
             account: None,
             state_hash: None,
             seqs: None,
@@ -100,6 +104,23 @@ impl Tally {
     /// Outputs of a kind.
     pub fn of(&self, kind: Kind) -> u64 {
         self.outputs[kind as usize]
+    }
+
+    fn order(&mut self, order: &Order) {
+        let state = OrderState::from_byte(order.state);
+        self.parents += u64::from(order.parent_epoch == 0 && state == Some(OrderState::New));
+        if matches!(state, Some(OrderState::Denied | OrderState::Rejected)) {
+            self.denied[usize::from(order.reason & 15)] += 1;
+        }
+    }
+
+    /// Denied and rejected orders: reason and count.
+    pub fn denials(&self) -> impl Iterator<Item = (&'static str, u64)> {
+        let counted = (0_u8..).zip(self.denied).filter(|(_, count)| *count > 0);
+        counted.map(|(code, count)| {
+            let word = OrderReason::from_byte(code).map_or("other", OrderReason::name);
+            (if word.is_empty() { "venue" } else { word }, count)
+        })
     }
 
     fn verdict(&mut self, reasons: Reasons, rejected: bool) {
@@ -119,14 +140,64 @@ pub struct Progress {
     ticks: AtomicU64,
     bars: AtomicU64,
     rejected: AtomicU64,
+    orders: AtomicU64,
+    fills: AtomicU64,
+    /// Size of the new orders journaled so far, an instrument's buys and sells.
+    approved: Box<[[AtomicU64; 2]]>,
+    /// Signed position of an instrument as last journaled.
+    positions: Box<[AtomicI64]>,
+    /// Equity as last journaled, in 1e-6: an `i64` of those holds nine trillion.
+    equity: AtomicI64,
 }
 
 impl Progress {
+    /// Nothing so far, for so many instruments.
+    pub fn new(instruments: usize) -> Self {
+        Self {
+            approved: (0..instruments).map(|_| Default::default()).collect(),
+            positions: (0..instruments).map(|_| AtomicI64::default()).collect(),
+            ..Self::default()
+        }
+    }
+
+    /// Size of the new orders of an instrument and side (0 buy, 1 sell) that are journaled: who has seen the
+    /// watermark pass an order sees it counted here.
+    pub fn approved(&self, instrument: usize, side: usize) -> u64 {
+        self.approved.get(instrument).map_or(0, |sides| sides[side].load(Relaxed))
+    }
+
+    fn approve(&self, order: &Order) {
+        let side = usize::from(order.tail.side == Side::Sell as u8);
+        if let Some(sides) = self.approved.get(order.tail.instrument as usize) {
+            let total = sides[side].load(Relaxed).saturating_add(order.qty.0.unsigned_abs());
+            sides[side].store(total, Relaxed);
+        }
+    }
+
+    fn account(&self, account: &Portfolio) {
+        if let Some(position) = self.positions.get(account.tail.instrument as usize) {
+            position.store(account.position.0, Relaxed);
+        }
+        self.equity.store((account.equity.0 / 1_000) as i64, Relaxed);
+    }
+
+    /// Signed positions by instrument.
+    pub fn positions(&self) -> Vec<i64> {
+        self.positions.iter().map(|position| position.load(Relaxed)).collect()
+    }
+
+    /// Equity.
+    pub fn equity(&self) -> Money {
+        Money(i128::from(self.equity.load(Relaxed)) * 1_000)
+    }
+
     fn store(&self, tally: &Tally) {
         self.inputs.store(tally.inputs, Relaxed);
         self.ticks.store(tally.ticks, Relaxed);
         self.bars.store(tally.of(Kind::Bar), Relaxed);
         self.rejected.store(tally.rejected_records, Relaxed);
+        self.orders.store(tally.parents, Relaxed);
+        self.fills.store(tally.of(Kind::Fill), Relaxed);
     }
 
     /// The counts as a tally with nothing else in it.
@@ -135,9 +206,11 @@ impl Progress {
             inputs: self.inputs.load(Relaxed),
             ticks: self.ticks.load(Relaxed),
             rejected_records: self.rejected.load(Relaxed),
+            parents: self.orders.load(Relaxed),
             ..Tally::default()
         };
         tally.outputs[Kind::Bar as usize] = self.bars.load(Relaxed);
+        tally.outputs[Kind::Fill as usize] = self.fills.load(Relaxed);
         tally
     }
 }
@@ -215,13 +288,18 @@ impl<R: Recorder> Sink<R> {
         walk.lane(&self.lanes.decisions, seq)?;
         walk.lane(&self.lanes.risks, seq)?;
         for execution in self.lanes.orders.read(seq) {
-            let is_parent = execution.order().is_some_and(|o| o.parent_epoch == 0 && o.state == 0);
-            walk.tally.parents += u64::from(is_parent);
+            if let Some(order) = execution.order() {
+                walk.tally.order(&order);
+                if order.state == OrderState::New as u8 {
+                    self.progress.approve(&order);
+                }
+            }
             walk.frame(&execution)?;
         }
         for account in self.lanes.accounts.read(seq) {
             walk.tally.account =
                 Some((account.realized_pnl, account.unrealized_pnl, account.equity));
+            self.progress.account(&account);
             walk.frame(&account)?;
         }
         if checkpoint {
@@ -277,20 +355,23 @@ fn state_hash(slot: &Slot, index: u8, digests: &[DigestReader; 9]) -> StateHash 
 }
 
 impl<R: Recorder> Handler for Sink<R> {
-    fn name(&self) -> &'static str {
-        "journal"
+    fn parts(&self) -> &'static [Part] {
+        &[Part::Journal]
     }
 
-    fn on_batch(&mut self, batch: &[&Slot], at: &mut At) -> Result<(), Problem> {
+    fn on_batch(&mut self, batch: &[&Slot], pass: &mut Pass) -> Result<(), Problem> {
         let checkpoints = Checkpoints::of(batch);
-        at.part = Part::Journal;
-        for slot in batch {
+        pass.at.part = Part::Journal;
+        for (i, slot) in batch.iter().enumerate() {
             let seq = slot.seq();
-            at.seq = seq;
+            pass.at.seq = seq;
+            let mut taken = pass.take(i);
             self.slot(slot, checkpoints.has(seq))?;
             self.count(seq);
+            pass.leave(&mut taken, Part::Journal);
         }
         self.recorder.publish();
+        pass.through(batch);
         self.progress.store(&self.tally);
         Ok(())
     }
@@ -345,39 +426,5 @@ impl<R: Recorder> Handler for Sink<R> {
 
     fn tally(&self) -> Option<&Tally> {
         Some(&self.tally)
-    }
-}
-
-/// egress: counts orders. In paper mode that is all it does; the bounded list, release by watermark and
-/// the broker come with the threads issue.
-#[derive(Debug)]
-pub struct Egress {
-    lanes: AfterPortfolio,
-    orders: u64,
-}
-
-impl Egress {
-    /// An egress that reads the order lane.
-    pub fn new(lanes: AfterPortfolio) -> Self {
-        Self { lanes, orders: 0 }
-    }
-}
-
-impl Handler for Egress {
-    fn name(&self) -> &'static str {
-        "egress"
-    }
-
-    fn on_batch(&mut self, batch: &[&Slot], at: &mut At) -> Result<(), Problem> {
-        at.part = Part::Egress;
-        for slot in batch {
-            at.seq = slot.seq();
-            self.orders += u64::from(self.lanes.orders.count(slot.seq()));
-        }
-        Ok(())
-    }
-
-    fn orders_out(&self) -> u64 {
-        self.orders
     }
 }

@@ -8,15 +8,16 @@ use crate::pipeline::{Pipeline, Producer};
 use crate::problem::Problem;
 use crate::runtime::group::{BATCH, Group};
 use crate::runtime::handler::{At, Fault};
+use crate::runtime::host;
 use crate::runtime::sequencer::{Inputs, Ready};
 use crate::runtime::sink::{Progress, Tally};
 use disruptor::Producer as _;
 use ringbuf_layout::{InputCell, Part, Slot};
 use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread::Scope;
 use std::time::{Duration, Instant};
+use sync::{StartGate, Stop};
 
 /// Empty rounds that spin, then that yield, before a yielding thread sleeps.
 const SPINS: u32 = 64;
@@ -39,41 +40,24 @@ impl Wait {
     }
 }
 
-/// One word that every wait looks at.
-#[derive(Debug, Default)]
-struct Halt(AtomicBool);
-
-impl Halt {
-    fn set(&self) {
-        self.0.store(true, Ordering::Release);
-    }
-
-    fn is_set(&self) -> bool {
-        self.0.load(Ordering::Acquire)
-    }
+/// Who looks at a running machine from the calling thread, every 20 ms.
+pub trait Watch {
+    /// A look; false ends the run at once, without draining.
+    fn look(&mut self, progress: &Progress) -> bool;
 }
 
-/// Where the threads meet before the clock starts.
-#[derive(Debug)]
-struct Start {
-    missing: AtomicUsize,
-}
-
-impl Start {
-    /// Waits for the others, or for a halt: one of them could not be started.
-    fn wait(&self, halt: &Halt) {
-        self.missing.fetch_sub(1, Ordering::AcqRel);
-        while self.missing.load(Ordering::Acquire) > 0 && !halt.is_set() {
-            std::thread::yield_now();
-        }
+impl<F: FnMut(&Tally)> Watch for F {
+    fn look(&mut self, progress: &Progress) -> bool {
+        self(&progress.tally());
+        true
     }
 }
 
 /// What a thread needs to run its part.
 struct Seat<'s> {
     plan: ThreadPlan,
-    halt: &'s Halt,
-    start: &'s Start,
+    halt: &'s Stop,
+    start: &'s StartGate,
 }
 
 /// What a drive came to.
@@ -83,10 +67,20 @@ pub struct Driven {
     pub seconds: f64,
     /// The panic that ended it, if one did.
     pub fault: Option<Fault>,
+    /// True if the watcher ended it without draining.
+    pub aborted: bool,
+}
+
+impl Driven {
+    /// True if it ended with its inputs.
+    pub fn is_clean(&self) -> bool {
+        self.fault.is_none() && !self.aborted
+    }
 }
 
 /// Runs the machine on the layout's threads until the inputs end and the ring is drained, or a part
-/// panics: then the parts behind it still take what it had handed on.
+/// panics: then the parts behind it still take what it had handed on. `halt` is the word that every wait
+/// looks at; it is set when a thread fails.
 ///
 /// # Errors
 /// The first failure of a thread: a sink's, or a core that cannot be had.
@@ -94,10 +88,10 @@ pub fn drive(
     inputs: &mut (impl Inputs + Send),
     machine: &mut Pipeline<'_>,
     layout: &Layout,
-    watch: &mut impl FnMut(&Tally),
+    halt: &Stop,
+    watch: &mut impl Watch,
 ) -> Result<Driven, Problem> {
-    let halt = Halt::default();
-    let start = Start { missing: AtomicUsize::new(layout.threads.len()) };
+    let start = StartGate::new(layout.threads.len());
     let Pipeline { producer, groups, progress } = machine;
     let mut groups = groups.iter_mut();
     std::thread::scope(|scope| {
@@ -105,7 +99,7 @@ pub fn drive(
         let mut first = Some((inputs, producer));
         for plan in &layout.threads {
             let group = if plan.handlers.is_empty() { None } else { groups.next() };
-            let seat = Seat { plan: plan.clone(), halt: &halt, start: &start };
+            let seat = Seat { plan: plan.clone(), halt, start: &start };
             let spawned = match first.take() {
                 Some((inputs, producer)) => {
                     spawn(scope, plan, move || seat.lead(inputs, producer, group))
@@ -114,12 +108,15 @@ pub fn drive(
             };
             threads.push(spawned.inspect_err(|_| halt.set())?);
         }
+        let mut driven = Driven::default();
         while threads.iter().any(|thread| !thread.is_finished()) {
             std::thread::park_timeout(LOOK_EVERY);
-            look(progress, watch);
+            if !watch.look(progress) {
+                driven.aborted = true;
+                halt.set();
+            }
         }
         let mut span: Option<(Instant, Instant)> = None;
-        let mut driven = Driven::default();
         let mut failure = Ok(());
         for thread in threads {
             match thread.join().map_err(|payload| Fault::caught(UNKNOWN, payload.as_ref())) {
@@ -165,10 +162,6 @@ fn spawn<'scope>(
     })
 }
 
-fn look(progress: &Progress, watch: &mut impl FnMut(&Tally)) {
-    watch(&progress.tally());
-}
-
 /// Why a thread's loop ended.
 enum Left {
     /// The run end has gone through it, or another thread halted.
@@ -187,11 +180,12 @@ fn step(group: &mut Group<'_>) -> Result<Result<usize, Problem>, Fault> {
 impl Seat<'_> {
     /// Pins the thread, waits for the others, runs `body`, and halts everyone if it fails.
     fn run(&self, body: impl FnOnce() -> Result<Left, Problem>) -> Ran {
-        let pinned = self.plan.core.map_or(Ok(()), pin);
+        let pinned =
+            self.plan.core.map_or(Ok(()), pin).and_then(|()| prioritise(self.plan.priority));
         if pinned.is_err() {
             self.halt.set();
         }
-        self.start.wait(self.halt);
+        self.start.arrive_and_wait(self.halt, std::thread::yield_now);
         pinned?;
         let from = Instant::now();
         let left = body();
@@ -291,6 +285,7 @@ pub fn record_unprocessed(groups: &mut [Group<'_>], fault: &Fault) -> Result<(),
 #[inline]
 pub fn publish(inputs: &mut impl Inputs, producer: &mut Producer) -> (usize, bool) {
     let mut moved = 0;
+    inputs.refresh();
     while moved < BATCH {
         match inputs.poll() {
             Ready::Input => {
@@ -304,6 +299,20 @@ pub fn publish(inputs: &mut impl Inputs, producer: &mut Producer) -> (usize, boo
         }
     }
     (moved, false)
+}
+
+/// Puts the calling thread under `SCHED_FIFO` and reads it back; 0 leaves it where it is.
+fn prioritise(priority: u8) -> Result<(), Problem> {
+    if priority == 0 {
+        return Ok(());
+    }
+    host::set_fifo(priority).map_err(|error| {
+        Problem::new(
+            format!("cannot run a thread under SCHED_FIFO {priority}: {error}"),
+            "host.fifo_priority",
+            "allow it (ulimit -r, CAP_SYS_NICE), or set 0",
+        )
+    })
 }
 
 /// Pins the calling thread to a core and reads it back.
@@ -327,15 +336,16 @@ fn pin(core: usize) -> Result<(), Problem> {
 }
 
 /// Keeps the threads that this one starts from now on off `cores`, where others are left: helper
-/// threads inherit it.
-pub fn keep_helpers_off(cores: &[usize]) {
-    if let Ok(mut allowed) = sched_getaffinity(None) {
-        for core in cores {
-            allowed.unset(*core);
-        }
-        if allowed.count() > 0 {
-            // Where the host refuses, helpers run where they may.
-            let _ = sched_setaffinity(None, &allowed);
-        }
+/// threads inherit it. Returns the cores that they have, as read back.
+pub fn keep_helpers_off(cores: &[usize]) -> Vec<usize> {
+    let Ok(mut allowed) = sched_getaffinity(None) else { return Vec::new() };
+    for core in cores {
+        allowed.unset(*core);
     }
+    if allowed.count() > 0 {
+        // Where the host refuses, helpers run where they may: that is what the table then shows.
+        let _ = sched_setaffinity(None, &allowed);
+    }
+    let found = sched_getaffinity(None).unwrap_or(allowed);
+    (0..CpuSet::MAX_CPU).filter(|core| found.is_set(*core)).collect()
 }

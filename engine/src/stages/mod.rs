@@ -1,6 +1,7 @@
 //! The nine pure stages, a file each, in the order in which they run.
 
 pub mod bar;
+pub mod drill;
 pub mod grid;
 pub mod indicator;
 pub mod marl;

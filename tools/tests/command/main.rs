@@ -3,6 +3,7 @@
 mod bad_input;
 mod exports;
 mod interruption;
+mod latency;
 mod layouts;
 mod proof;
 mod support;

@@ -1,6 +1,6 @@
-//! `journaled`: how far the journal reaches, shared with whoever must not run ahead of it.
+//! How far the journal reaches, shared with whoever must not run ahead of it.
 
-use core::sync::atomic::{AtomicU64, Ordering};
+use crate::shim::{AtomicU64, Site, ordering};
 
 /// The next sequence to be journaled: every slot below it lies whole in the mapped file, so 0 means
 /// nothing yet. It moves by whole slots and never falls.
@@ -11,7 +11,8 @@ use core::sync::atomic::{AtomicU64, Ordering};
 pub struct Watermark(AtomicU64);
 
 impl Watermark {
-    pub(crate) fn new(next_seq: u64) -> Self {
+    /// A watermark of a journal whose next slot is `next_seq`.
+    pub fn new(next_seq: u64) -> Self {
         Self(AtomicU64::new(next_seq))
     }
 
@@ -19,7 +20,7 @@ impl Watermark {
     /// bytes of every slot below `n` in a map of the same files.
     #[inline]
     pub fn next_seq(&self) -> u64 {
-        self.0.load(Ordering::Acquire)
+        self.0.load(ordering(Site::WatermarkLoad))
     }
 
     /// True if the slot of this sequence is journaled.
@@ -28,9 +29,10 @@ impl Watermark {
         seq < self.next_seq()
     }
 
-    /// Release: the frames before it are stored before it, for the compiler and for the CPU.
+    /// Moves it; the journal's writer alone does. Release: the frames before it are stored before it,
+    /// for the compiler and for the CPU.
     #[inline]
-    pub(crate) fn store(&self, next_seq: u64) {
-        self.0.store(next_seq, Ordering::Release);
+    pub fn store(&self, next_seq: u64) {
+        self.0.store(next_seq, ordering(Site::WatermarkStore));
     }
 }

@@ -1,0 +1,209 @@
+//! The engine's end of `ctl`: a socket in the journal's directory, 0600, one line of JSON each way.
+//!
+//! A command sets the kill word before its answer is written: who reads "halted" knows that no order leaves
+//! any more.
+
+use engine::Problem;
+use engine::runtime::controls::{Controls, Gauges};
+use ringbuf_layout::names::Command;
+use ringbuf_layout::{Kind, Size};
+use rustix::net::sockopt::socket_peercred;
+use serde_json::{Map, Value, json};
+use std::fs::Permissions;
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::os::fd::AsRawFd as _;
+use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+/// The socket's name in the journal's directory.
+pub const SOCKET: &str = "control.sock";
+/// Longest request: a command and a symbol.
+const REQUEST_MAX: u64 = 4_096;
+/// Clients served at once; a further one is turned away.
+const CLIENTS: usize = 16;
+/// How long a client may take over its line.
+const PATIENCE: Duration = Duration::from_secs(2);
+/// Stretch over which `status` measures rates.
+const RATE_OVER: Duration = Duration::from_millis(100);
+
+/// The socket; gone from the directory when dropped.
+#[derive(Debug)]
+pub struct Server {
+    path: PathBuf,
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        drop(std::fs::remove_file(&self.path));
+    }
+}
+
+impl Server {
+    /// Opens the socket in `dir` and serves it from helper threads until the process ends.
+    pub fn open(dir: &Path, controls: Arc<Controls>) -> Result<Self, Problem> {
+        let path = dir.join(SOCKET);
+        let listener = bind(dir, &path).map_err(|error| {
+            let fix = "use a directory on a local file system that allows sockets";
+            Problem::new(
+                format!("cannot open the control socket: {error}"),
+                path.display().to_string(),
+                fix,
+            )
+        })?;
+        let serve = move || serve(&listener, &controls);
+        std::thread::Builder::new().name("gm-control".into()).spawn(serve).map_err(|error| {
+            Problem::new(format!("cannot start a thread: {error}"), "gm-control", "check ulimit -u")
+        })?;
+        Ok(Self { path })
+    }
+}
+
+/// Binds inside a fresh directory that only we can enter, and moves the socket to its place once its mode is
+/// 0600: nobody else can connect at any moment. The path goes by the directory's descriptor, since the
+/// kernel takes only 107 bytes.
+fn bind(dir: &Path, path: &Path) -> std::io::Result<UnixListener> {
+    let private = dir.join(format!(".control-{}", std::process::id()));
+    std::fs::create_dir(&private)?;
+    std::fs::set_permissions(&private, Permissions::from_mode(0o700))?;
+    let bound = (|| {
+        let handle = std::fs::File::open(&private)?;
+        let short = PathBuf::from(format!("/proc/self/fd/{}/s", handle.as_raw_fd()));
+        let listener = UnixListener::bind(short)?;
+        let made = private.join("s");
+        std::fs::set_permissions(&made, Permissions::from_mode(0o600))?;
+        std::fs::rename(made, path)?;
+        Ok(listener)
+    })();
+    drop(std::fs::remove_dir_all(&private));
+    bound
+}
+
+/// Connects to the engine that runs in `dir`.
+pub fn connect(dir: &Path) -> std::io::Result<UnixStream> {
+    let handle = std::fs::File::open(dir)?;
+    UnixStream::connect(format!("/proc/self/fd/{}/{SOCKET}", handle.as_raw_fd()))
+}
+
+fn serve(listener: &UnixListener, controls: &Arc<Controls>) {
+    let clients = Arc::new(AtomicUsize::new(0));
+    for stream in listener.incoming().flatten() {
+        if clients.fetch_add(1, Ordering::Relaxed) >= CLIENTS {
+            clients.fetch_sub(1, Ordering::Relaxed);
+            continue;
+        }
+        let (controls, clients) = (Arc::clone(controls), Arc::clone(&clients));
+        let client = move || {
+            answer(stream, &controls);
+            clients.fetch_sub(1, Ordering::Relaxed);
+        };
+        // Where no thread can be had the client sees its connection closed.
+        drop(std::thread::Builder::new().name("gm-client".into()).spawn(client));
+    }
+}
+
+/// One request, one answer.
+fn answer(stream: UnixStream, controls: &Controls) {
+    let limits =
+        stream.set_read_timeout(Some(PATIENCE)).and(stream.set_write_timeout(Some(PATIENCE)));
+    let mut line = String::new();
+    let read =
+        limits.and_then(|()| BufReader::new((&stream).take(REQUEST_MAX)).read_line(&mut line));
+    let (uid, pid) = socket_peercred(&stream)
+        .map_or((u32::MAX, 0), |peer| (peer.uid.as_raw(), peer.pid.as_raw_nonzero().get() as u32));
+    let reply = match read {
+        Ok(_) => request(&line, controls, (uid, pid))
+            .unwrap_or_else(|problem| Value::Object(crate::say::error_object(&problem))),
+        Err(_) => return,
+    };
+    drop((&stream).write_all(format!("{reply}\n").as_bytes()));
+}
+
+fn request(line: &str, controls: &Controls, by: (u32, u32)) -> Result<Value, Problem> {
+    let malformed =
+        || Problem::new("the request is not understood", line.trim(), "use `grandmodel ctl`");
+    let request: Value = serde_json::from_str(line).map_err(|_| malformed())?;
+    let word = request["command"].as_str().ok_or_else(malformed)?;
+    if word == "status" {
+        return Ok(Value::Object(status(controls)));
+    }
+    let all =
+        [Command::Halt, Command::Reduce, Command::Resume, Command::Flatten, Command::CancelAll];
+    let command = all.into_iter().find(|command| command.name() == word).ok_or_else(malformed)?;
+    let instrument = match request["symbol"].as_str() {
+        None => None,
+        Some(symbol) => Some(controls.instrument(symbol).ok_or_else(|| {
+            let fix = "see the symbols in `grandmodel ctl DIR status`";
+            Problem::new(format!("{symbol} is not traded by this run"), "--symbol", fix)
+        })?),
+    };
+    let global = matches!(command, Command::Halt | Command::Reduce | Command::Resume);
+    if global && instrument.is_some() {
+        let fix = "leave --symbol out";
+        return Err(Problem::new(format!("{word} is for the whole engine"), "--symbol", fix));
+    }
+    let done = controls.command(command, instrument, by)?;
+    let published = controls.gauges().map_or(0, |gauges| gauges.published.get());
+    Ok(json!({
+        "command": word, "state": done.state.name(), "orders_left": done.sent, "published": published,
+    }))
+}
+
+/// What `status` says: the same words as a run's summary where both speak of the same.
+fn status(controls: &Controls) -> Map<String, Value> {
+    let mut map = Map::new();
+    let mut put = |key: &str, value: Value| drop(map.insert(key.to_string(), value));
+    put("state", json!(controls.kill.state().name()));
+    put("state_reason", json!(controls.halt_reason()));
+    put("last_error", json!(controls.last_error()));
+    let Some(gauges) = controls.gauges() else {
+        put("phase", json!("starting"));
+        return map;
+    };
+    let before = (Instant::now(), gauges.progress.tally());
+    std::thread::sleep(RATE_OVER);
+    let tally = gauges.progress.tally();
+    let seconds = before.0.elapsed().as_secs_f64();
+    let per_second = |now: u64, then: u64| ((now - then) as f64 / seconds).round();
+    put("phase", json!(if controls.stop.load(Ordering::Relaxed) { "draining" } else { "running" }));
+    put("uptime_s", json!(gauges.began.elapsed().as_secs_f64()));
+    put("inputs", json!(tally.inputs));
+    put("ticks", json!(tally.ticks));
+    put("rejected", json!(tally.rejected_records));
+    put("bars", json!(tally.of(Kind::Bar)));
+    put("orders", json!(tally.parents));
+    put("fills", json!(tally.of(Kind::Fill)));
+    put("inputs_per_s", json!(per_second(tally.inputs, before.1.inputs)));
+    put("ticks_per_s", json!(per_second(tally.ticks, before.1.ticks)));
+    machine(gauges, &mut put);
+    let positions = gauges.progress.positions();
+    let position = |((symbol, precision), lots): (&(String, u8), i64)| {
+        (symbol.clone(), json!(Size(lots).decimal(*precision).to_string()))
+    };
+    let positions = gauges.instruments.iter().zip(positions).map(position);
+    put("positions", Value::Object(positions.collect()));
+    put("equity", json!(gauges.progress.equity().to_string()));
+    map
+}
+
+/// Threads, watermarks and lags.
+fn machine(gauges: &Gauges, put: &mut impl FnMut(&str, Value)) {
+    // Downstream first, so that no lag comes out below zero.
+    let journaled = gauges.journaled.next_seq();
+    let taken: Vec<u64> = gauges.groups.iter().rev().map(|(_, gauge)| gauge.get()).collect();
+    let published = gauges.published.get();
+    put("layout", engine::summary::layout(&gauges.layout));
+    let lag =
+        |(parts, taken): (&String, u64)| (parts.clone(), json!(published.saturating_sub(taken)));
+    let groups = gauges.groups.iter().map(|(parts, _)| parts).zip(taken.into_iter().rev());
+    put("lag", Value::Object(groups.map(lag).collect()));
+    // `durable` comes with the syncer.
+    put("watermarks", json!({ "published": published, "journaled": journaled, "durable": null }));
+    let exit = gauges.exit.as_ref().map(|exit| {
+        json!({ "waiting": exit.list.occupancy(), "sent": exit.sent.get(), "held": exit.held.get() })
+    });
+    put("exit", json!(exit));
+}
