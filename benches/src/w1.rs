@@ -43,7 +43,7 @@ fn main() -> Result<()> {
     let ticks: usize = arguments.next().map_or(Ok(20_000_000), |text| text.parse())?;
     let memory = Path::new("/dev/shm");
     let parent = if memory.is_dir() { memory.to_path_buf() } else { std::env::temp_dir() };
-    println!("machine  {}", machine());
+    println!("machine  {}", engine::runtime::host::machine());
     println!("load     {}", read("/proc/loadavg"));
     println!("W1       {ticks} ticks, {rounds} rounds, journal in {}", parent.display());
     let mut figures = Figures::default();
@@ -83,18 +83,6 @@ fn median(values: &[f64]) -> f64 {
     let mut sorted = values.to_vec();
     sorted.sort_by(f64::total_cmp);
     sorted.get(sorted.len() / 2).copied().unwrap_or(f64::NAN)
-}
-
-fn read(path: &str) -> String {
-    std::fs::read_to_string(path).unwrap_or_default().trim().to_string()
-}
-
-fn machine() -> String {
-    let cpus = read("/proc/cpuinfo");
-    let model = cpus.lines().find_map(|line| line.strip_prefix("model name"));
-    let model = model.map_or("unknown", |text| text.trim_start_matches([' ', '\t', ':']));
-    let cores = std::thread::available_parallelism().map_or(0, usize::from);
-    format!("{model}, {cores} cores, Linux {}", read("/proc/sys/kernel/osrelease"))
 }
 
 fn open(ticks: usize) -> Result<Source> {

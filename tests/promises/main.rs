@@ -2,6 +2,7 @@
 
 mod bars;
 mod code;
+mod exit;
 mod order;
 mod panics;
 mod real_data;

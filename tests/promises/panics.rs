@@ -3,6 +3,7 @@
 
 use engine::run::{Order, run};
 use engine::runtime::fail_point::FailPoint;
+use gateways::recording::{Habits, Record, RecordingBroker};
 use ringbuf_layout::names::EndReason;
 use ringbuf_layout::{Kind, Panic, Part, RunEnd, Unprocessed};
 use std::time::{Duration, Instant};
@@ -17,13 +18,20 @@ const LAYOUTS: [&str; 3] = [
 ];
 const SYMBOLS: [&str; 2] = ["SPY", "SYN1"];
 
-/// A run of a few hundred inputs on a ring of 64 slots, with a fail point.
-fn order_with(dir: &std::path::Path, layout: &str, point: FailPoint) -> Order {
+/// A run of a few hundred inputs on a ring of 64 slots, with a fail point, an order every three inputs and a
+/// broker that takes them.
+fn order_with(dir: &std::path::Path, layout: &str, point: FailPoint) -> (Order, Record) {
     let instruments: Vec<_> = SYMBOLS.map(|symbol| listed(symbol, false)).into();
     let prints = steady_prints(&instruments, 600, ns("2013-10-07T13:00:00Z"), 700_000_000);
-    let host = format!("[host]\nlayout = \"{layout}\"\nring_slots = 64\nsegment_mib = 1\n");
+    let host = format!(
+        "[semantic.venue]\nmode = \"broker\"\n[semantic.drill]\norder_every = 3\n\
+         [host]\nlayout = \"{layout}\"\nring_slots = 64\nsegment_mib = 1\n"
+    );
     let source = memory_source("prints", &SYMBOLS, prints);
-    Order { fault: Some(point), ..order(dir, &host, vec![source]) }
+    let record = Record::default();
+    let broker = RecordingBroker::new(record.clone(), Habits::default());
+    let order = order(dir, &host, vec![source]);
+    (Order { fault: Some(point), broker: Some(Box::new(broker)), ..order }, record)
 }
 
 /// Runs with a fail point and checks everything that must hold whatever part it is in.
@@ -31,7 +39,12 @@ fn check(layout: &str, point: FailPoint) {
     let what = format!("{} at {} in {layout}", point.part.name(), point.seq);
     let dir = tempfile::tempdir().unwrap();
     let clock = Instant::now();
-    let outcome = run(order_with(dir.path(), layout, point), |_| {}, |_| {}).unwrap();
+    let (order, record) = order_with(dir.path(), layout, point);
+    let outcome = run(order, |_| {}, |_| {}).unwrap();
+    let sent = record.read();
+    let last = sent.orders.last().map_or(0, |order| order.head.seq);
+    assert!(last < point.seq, "{what}: an order of {last} left");
+    assert_eq!(sent.cancels, 1, "{what}: what works is cancelled once");
     assert!(clock.elapsed() < Duration::from_secs(5), "{what}: it hung");
     let failure = outcome.failure.expect("a panic is a failure").to_string();
     assert!(

@@ -265,9 +265,33 @@ pub struct Latency {
     pub command: LatencyCommand,
 }
 
+/// `latency run`
+#[derive(Args, Debug)]
+pub struct LatencyRun {
+    /// Config file; the embedded default if not given. Its sources are not used
+    #[arg(short, long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// Ticks a second
+    #[arg(long, value_name = "N", default_value_t = 1_000_000,
+          value_parser = clap::value_parser!(u64).range(1..=100_000_000))]
+    pub rate: u64,
+    /// How long
+    #[arg(long, value_name = "S", default_value_t = 10,
+          value_parser = clap::value_parser!(u64).range(1..=3_600))]
+    pub seconds: u64,
+    /// Thread layout, as in `run`
+    #[arg(long, value_name = "NAME")]
+    pub layout: Option<String>,
+    /// Journal directory; the next free ./journal/<n> if not given
+    #[arg(long, value_name = "DIR")]
+    pub journal: Option<PathBuf>,
+}
+
 /// The commands about latency.
 #[derive(Debug, Subcommand)]
 pub enum LatencyCommand {
+    /// Run the engine under a steady load and measure every input from the moment it was due
+    Run(LatencyRun),
     /// Percentiles of every tag; of several logs also of all together
     Report {
         /// Journal directories, or .hlog files of other tools such as jHiccup

@@ -38,7 +38,7 @@ pub fn main() -> ExitCode {
         Err(error) => return say::usage(&error),
     };
     let say = Say { json: cli.json };
-    let result = signals::install(matches!(cli.command, Command::Run(_)))
+    let result = signals::install(drains(&cli.command))
         .map_or_else(Err, |controls| caught(|| command(&cli, say, controls)));
     let code = match result {
         Ok(Exit::Done) => 0,
@@ -51,6 +51,12 @@ pub fn main() -> ExitCode {
     ExitCode::from(if code == 0 && say::stdout_is_broken() { 1 } else { code })
 }
 
+/// True for a command that runs the engine: a signal drains it.
+fn drains(command: &Command) -> bool {
+    let load = |latency: &cli::Latency| matches!(latency.command, cli::LatencyCommand::Run(_));
+    matches!(command, Command::Run(_)) || matches!(command, Command::Latency(l) if load(l))
+}
+
 fn command(cli: &Cli, say: Say, controls: Arc<Controls>) -> Result<Exit, Problem> {
     match &cli.command {
         Command::Run(arguments) => run::run(arguments, say, controls),
@@ -58,7 +64,7 @@ fn command(cli: &Cli, say: Say, controls: Arc<Controls>) -> Result<Exit, Problem
         Command::Journal(arguments) => journal_command::journal(arguments, say),
         Command::Ctl(arguments) => ctl::ctl(arguments, say),
         Command::Config(arguments) => config::config(arguments, say),
-        Command::Latency(arguments) => latency::latency(arguments, say),
+        Command::Latency(arguments) => latency::latency(arguments, say, &controls),
     }
 }
 

@@ -29,7 +29,9 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, SystemTime};
 use sync::Trading;
 
-const BUILD: &str = concat!(env!("CARGO_PKG_VERSION"), " ", env!("GRANDMODEL_BUILD"), " x86-64");
+/// Build identity.
+pub const BUILD: &str =
+    concat!(env!("CARGO_PKG_VERSION"), " ", env!("GRANDMODEL_BUILD"), " x86-64");
 
 /// What the recording broker writes in the journal's directory.
 const BROKER_FILE: &str = "broker.csv";
@@ -119,15 +121,17 @@ fn broker(config: &Config, dir: &Path) -> Option<Box<dyn Broker>> {
 /// What runs beside the engine: the log, the control socket, the latency log. None of them keeps a run from
 /// starting; what cannot be had is said.
 #[derive(Default)]
-struct Beside {
+pub struct Beside {
     log: Option<Log>,
     server: Option<Server>,
-    latency: Rc<RefCell<Option<LatencyLog>>>,
+    /// The latency log, once it is open.
+    pub latency: Rc<RefCell<Option<LatencyLog>>>,
     dir: PathBuf,
 }
 
 impl Beside {
-    fn start(&mut self, dir: &Path, controls: &Arc<Controls>) {
+    /// The journal directory is ours: opens them in it.
+    pub fn start(&mut self, dir: &Path, controls: &Arc<Controls>) {
         self.dir = dir.to_owned();
         self.log = Log::start(dir);
         tracing::info!(build = BUILD, journal = %dir.display(), "run starts");
@@ -137,7 +141,7 @@ impl Beside {
     }
 
     /// The whole distributions, and what was lost on the way.
-    fn finish(self, summary: &Summary) {
+    pub fn finish(self, summary: &Summary) {
         // The ways through the machine; the parts are in the log.
         let ways = [Measure::Journaled.name(), Measure::Order.name()];
         for (name, histogram) in summary.latency.iter().filter(|(n, _)| ways.contains(&n.as_str()))
@@ -157,7 +161,7 @@ fn said<T>(made: Result<T, Problem>) -> Option<T> {
 }
 
 /// Writes each second's histograms, until that fails once.
-fn latency_log(log: &Rc<RefCell<Option<LatencyLog>>>) -> engine::run::LatencyLog {
+pub fn latency_log(log: &Rc<RefCell<Option<LatencyLog>>>) -> engine::run::LatencyLog {
     let log = Rc::clone(log);
     Box::new(move |interval, to| {
         let from = Duration::from_nanos(interval.from);
@@ -241,7 +245,7 @@ fn time(flag: &str, text: &str) -> Result<i64, Problem> {
 
 /// `parent/1`, `parent/2`, …: the first that is not there. It is made here, so that two commands that start
 /// together never get the same.
-fn next_free(parent: &Path) -> Result<PathBuf, Problem> {
+pub fn next_free(parent: &Path) -> Result<PathBuf, Problem> {
     let failed = |error: std::io::Error| {
         let fix = "choose a directory with --journal";
         Problem::new(format!("cannot make a directory: {error}"), parent.display().to_string(), fix)

@@ -38,3 +38,13 @@ pub fn set_fifo(priority: u8) -> io::Result<()> {
         Err(io::Error::other("another policy was given"))
     }
 }
+
+/// The machine in a line: CPU, cores that this process may use, kernel. Stands with every figure.
+pub fn machine() -> String {
+    let read = |path: &str| std::fs::read_to_string(path).unwrap_or_default();
+    let cpus = read("/proc/cpuinfo");
+    let model = cpus.lines().find_map(|line| line.strip_prefix("model name"));
+    let model = model.map_or("unknown CPU", |text| text.trim_start_matches([' ', '\t', ':']));
+    let cores = std::thread::available_parallelism().map_or(0, usize::from);
+    format!("{model}, {cores} cores, Linux {}", read("/proc/sys/kernel/osrelease").trim())
+}

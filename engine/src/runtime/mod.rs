@@ -5,6 +5,7 @@ pub mod controls;
 pub mod egress;
 pub mod fail_point;
 pub mod feed;
+pub mod floor;
 pub mod gateway;
 pub mod group;
 pub mod handler;

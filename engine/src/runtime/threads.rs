@@ -316,7 +316,10 @@ fn prioritise(priority: u8) -> Result<(), Problem> {
 }
 
 /// Pins the calling thread to a core and reads it back.
-fn pin(core: usize) -> Result<(), Problem> {
+///
+/// # Errors
+/// If the core cannot be had.
+pub fn pin(core: usize) -> Result<(), Problem> {
     let mut wanted = CpuSet::new();
     wanted.set(core);
     let set = sched_setaffinity(None, &wanted).and_then(|()| sched_getaffinity(None));

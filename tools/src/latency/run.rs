@@ -1,0 +1,131 @@
+//! `latency run`: the engine under a steady load, each input measured from the moment it was due, with the floors
+//! of the same minute beside it.
+
+use super::{percentiles, table};
+use crate::cli;
+use crate::config;
+use crate::run::{BUILD, Beside, grouped, latency_log, next_free};
+use crate::say::{Exit, Say, aside};
+use engine::Problem;
+use engine::config::Config;
+use engine::layout::{Layout, Wait};
+use engine::run::Order;
+use engine::runtime::clock::Clock;
+use engine::runtime::controls::Controls;
+use engine::runtime::floor::{hiccups, raw_hop};
+use engine::runtime::host::machine;
+use engine::runtime::latency::Measure;
+use engine::runtime::sequencer::Pace;
+use engine::source::SourceConfig;
+use engine::summary::Summary;
+use hdrhistogram::Histogram;
+use serde_json::{Map, Value, json};
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Length of each floor.
+const FLOOR: Duration = Duration::from_secs(2);
+
+/// What was measured beside the engine.
+struct Floors {
+    clock_ns: f64,
+    hop: Histogram<u64>,
+    hiccups: Histogram<u64>,
+}
+
+/// `latency run …`
+pub fn run(
+    arguments: &cli::LatencyRun,
+    say: Say,
+    controls: &Arc<Controls>,
+) -> Result<Exit, Problem> {
+    let mut config = config::load(arguments.config.as_deref())?;
+    if let Some(layout) = &arguments.layout {
+        config.host.layout.clone_from(layout);
+    }
+    let layout = Layout::of(&config.host)?;
+    let rate = arguments.rate as f64;
+    aside(&format!("machine  {}", machine()));
+    aside(&layout.table());
+    let floors = floors(rate, &config, &layout)?;
+    let spec = format!("synthetic:bench,ticks={}", arguments.rate * arguments.seconds);
+    let source = SourceConfig { name: spec.clone(), spec, csv: None };
+    let source = gateways::open(&source, &config.catalog())?;
+    let dir = match arguments.journal.clone() {
+        Some(dir) => dir,
+        None => next_free(Path::new("journal"))?,
+    };
+    let mut beside = Beside::default();
+    let order = Order {
+        pace: Pace::Rate(rate),
+        controls: Arc::clone(controls),
+        latency_log: Some(latency_log(&beside.latency)),
+        build: BUILD.to_string(),
+        ..Order::new(config, layout, vec![source], dir)
+    };
+    let outcome = engine::run::run(order, |dir| beside.start(dir, controls), |_| ())?;
+    beside.finish(&outcome.summary);
+    if let Some(problem) = outcome.failure {
+        return Err(Problem { damage: true, ..problem });
+    }
+    let summary = outcome.summary;
+    say.text(&people(arguments, &floors, &summary));
+    say.answer(answer(arguments, &floors, &summary));
+    Ok(Exit::Done)
+}
+
+fn floors(rate: f64, config: &Config, layout: &Layout) -> Result<Floors, Problem> {
+    let core = |i: usize| layout.threads.get(i).and_then(|thread| thread.core);
+    let wait = layout.threads.first().map_or(Wait::Yield, |thread| thread.wait);
+    Ok(Floors {
+        clock_ns: Clock::default().cost_ns(),
+        hop: raw_hop(rate, FLOOR, config.host.ring_slots, [core(0), core(1)], wait)?,
+        hiccups: hiccups(FLOOR),
+    })
+}
+
+/// The way from due to journaled, in raw hops.
+fn hops(floors: &Floors, summary: &Summary) -> Option<f64> {
+    let journaled = summary.latency.iter().find(|(name, _)| name == Measure::Journaled.name());
+    let hop = floors.hop.value_at_quantile(0.5);
+    let (_, journaled) = journaled?;
+    (hop > 0).then(|| journaled.value_at_quantile(0.5) as f64 / hop as f64)
+}
+
+fn people(arguments: &cli::LatencyRun, floors: &Floors, summary: &Summary) -> String {
+    let rate = grouped(arguments.rate);
+    let clock = floors.clock_ns;
+    let beside = [
+        ("raw hop".to_string(), floors.hop.clone()),
+        ("hiccups".to_string(), floors.hiccups.clone()),
+    ];
+    let hops = hops(floors, summary).map_or("none".to_string(), |hops| format!("{hops:.1}"));
+    let seconds = FLOOR.as_secs();
+    format!(
+        "{rate} ticks/s for {} s; a look at the clock costs {clock:.1} ns\n\n{}\n\n\
+         floors of the same run, {seconds} s each: a bare ring's hop at the same rate; gaps of 1 µs and \
+         more in an idle loop\n{}\n\ndue to journaled, p50: {hops} raw hops\njournal {}",
+        arguments.seconds,
+        table(&summary.latency),
+        table(&beside),
+        summary.dir,
+    )
+}
+
+fn answer(arguments: &cli::LatencyRun, floors: &Floors, summary: &Summary) -> Map<String, Value> {
+    let latency = summary.latency.iter().map(|(name, h)| (name.clone(), percentiles(h)));
+    let floors_json = json!({
+        "clock_ns": floors.clock_ns,
+        "raw_hop": percentiles(&floors.hop),
+        "hiccups": percentiles(&floors.hiccups),
+    });
+    let mut map = summary.json();
+    map.insert("machine".into(), json!(machine()));
+    map.insert("rate".into(), json!(arguments.rate));
+    map.insert("seconds".into(), json!(arguments.seconds));
+    map.insert("latency_ns".into(), latency.collect());
+    map.insert("floors_ns".into(), floors_json);
+    map.insert("journaled_p50_hops".into(), json!(hops(floors, summary)));
+    map
+}
