@@ -78,6 +78,8 @@ impl ThreadPlan {
 pub struct Layout {
     /// The threads.
     pub threads: Vec<ThreadPlan>,
+    /// Cores of the helper threads: those that the spine leaves, or all where it leaves none.
+    pub helpers: Vec<usize>,
 }
 
 /// The cores that a run may use.
@@ -127,7 +129,15 @@ impl Layout {
             wait: wait.unwrap_or(usual),
             priority: 0,
         };
-        Self { threads: threads.map(plan).collect() }
+        Self::with_helpers(threads.map(plan).collect(), cores)
+    }
+
+    fn with_helpers(threads: Vec<ThreadPlan>, cores: &Cores) -> Self {
+        let spine: Vec<usize> = threads.iter().filter_map(|thread| thread.core).collect();
+        let left = cores.allowed.iter().copied().filter(|core| !spine.contains(core));
+        let left: Vec<usize> = left.collect();
+        let helpers = if left.is_empty() { cores.allowed.clone() } else { left };
+        Self { threads, helpers }
     }
 
     fn place(
@@ -157,7 +167,7 @@ impl Layout {
             wait,
             priority: 0,
         };
-        Ok(Self { threads: threads.map(plan).collect() })
+        Ok(Self::with_helpers(threads.map(plan).collect(), cores))
     }
 
     /// Where the row of handlers is cut: the first handler of every group but the first.
@@ -204,7 +214,13 @@ impl Layout {
             };
             table += &format!("\n{name:<16}{core:<6}{policy:<8}{wait:<11}{parts}");
         }
+        let helpers: Vec<String> = self.helpers.iter().map(ToString::to_string).collect();
+        let helpers = helpers.join(",");
         table
+            + &format!(
+                "\n{:<16}{helpers:<6}{:<8}{:<11}everything else",
+                "helpers", "other", "sleep"
+            )
     }
 }
 

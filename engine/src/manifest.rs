@@ -19,6 +19,13 @@ pub struct Listed {
     pub bars_from_mid: bool,
 }
 
+impl Listed {
+    /// Symbol and decimal digits of a size: what shows it to people.
+    pub fn shown(&self) -> (String, u8) {
+        (self.def.symbol.clone(), self.def.size_precision)
+    }
+}
+
 /// Writes all objects and returns the hash of the manifest.
 ///
 /// # Errors

@@ -100,7 +100,7 @@ pub fn replay(
     let closed = if panicked.is_none() { close(&mut machine).err() } else { None };
     let tally = tally(&machine);
     drop(machine);
-    let mut summary = Summary::new(tally, &config, elapsed_s, dir.display().to_string());
+    let mut summary = Summary::new(tally, &config, elapsed_s, dir);
     summary.bytes = inputs.bytes;
     summary.ended = end_of(inputs.frames.end(), until.is_some());
     let divergence = comparison.divergence;
@@ -440,7 +440,7 @@ fn stage_of_field(kind: Kind, field: &Field, theirs: &[u8], ours: &[u8]) -> Stri
             let range = digests.offset..digests.offset + digests.size;
             let pairs = theirs[range.clone()].chunks(8).zip(ours[range].chunks(8));
             if let Some(at) = pairs.into_iter().position(|(a, b)| a != b) {
-                return crate::stages::NAMES[at].to_string();
+                return Part::ALL[at + 1].name().to_string();
             }
         }
     }

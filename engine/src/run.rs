@@ -1,7 +1,9 @@
 //! A run: sources in, a sealed journal and a summary out.
 
+use crate::calendar::Calendar;
 use crate::config::Config;
 use crate::layout::{Layout, Wait};
+use crate::manifest::Listed;
 use crate::pipeline::{self, Pipeline};
 use crate::problem::Problem;
 use crate::runtime::clock::Clock;
@@ -24,7 +26,7 @@ use crate::summary::Summary;
 use journal::{Stats, Watermark, Writer};
 use ringbuf_layout::frame::LINE;
 use ringbuf_layout::names::EndReason;
-use ringbuf_layout::{ExecutionReport, Part};
+use ringbuf_layout::{ExecutionReport, InputCell, Part};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -108,124 +110,143 @@ pub struct Outcome {
 /// # Errors
 /// What keeps the run from starting; the journal directory is then not a journal.
 pub fn run(
-    order: Order,
+    mut order: Order,
     started: impl FnOnce(&Path),
     mut watch: impl FnMut(&Tally),
 ) -> Result<Outcome, Problem> {
-    let Order { config, layout, sources, dir, pace, filter, controls, broker, .. } = order;
-    start::refuse_twins(&sources)?;
-    refuse_exit(&config, broker.is_some())?;
-    let table = start::instrument_table(&config, &sources, &filter)?;
-    let calendars = start::calendars(&table)?;
-    let host = &config.host;
-    let spine: Vec<usize> = layout.threads.iter().filter_map(|thread| thread.core).collect();
-    threads::keep_helpers_off(&spine);
-    let writer = start::create_writer(&dir, &config)?;
-    started(&dir);
-    let prologue = match start::prologue(&dir, &config, &table, &calendars, &sources, &order.build)
-    {
-        Ok(prologue) => prologue,
-        Err(problem) => {
-            // Nothing was journaled: the directory shall not look like a journal.
-            writer.abandon().map_err(|e| Problem::from_journal(&e))?;
-            return Err(problem);
-        }
-    };
+    let begun = begin(&order, started)?;
+    let (slots, controls) = (order.config.host.ring_slots, Arc::clone(&order.controls));
     let clock = Clock::default();
-    let (mut collector, due) = Collector::new(&clock, host.ring_slots, pace != Pace::Max);
-    let (outlet, list) = broker.as_ref().map(|_| exit_of(&config, &controls)).unzip();
-    let journaled = writer.watermark();
-    let mut writer = JournalRecorder::new(writer);
-    let (instruments, cuts) = (table.len(), layout.cuts());
-    let mut machine =
-        pipeline::build(&config.semantic, instruments, host.ring_slots, &cuts, &mut writer, outlet);
+    let (mut collector, due) = Collector::new(&clock, slots, order.pace != Pace::Max);
+    let (outlet, list) = order.broker.as_ref().map(|_| exit_of(&order)).unzip();
+    let journaled = begun.writer.watermark();
+    let mut writer = JournalRecorder::new(begun.writer);
+    let (semantic, instruments) = (&order.config.semantic, begun.table.len());
+    let cuts = order.layout.cuts();
+    let mut machine = pipeline::build(semantic, instruments, slots, &cuts, &mut writer, outlet);
     collector.attach(&mut machine.groups);
     if let Some(fault) = order.fault {
         machine.inject(fault);
     }
     let halt = Arc::new(Stop::new());
-    let mut beside = Beside {
-        clock: clock.clone(),
-        due: Some(due),
-        commands: controls.commands(),
-        ..Beside::default()
-    };
-    let exit = broker.zip(list).map(|(broker, list)| {
-        let gateway = Gate { config: &config, clock: &clock, journaled: &journaled, halt: &halt };
-        gateway.open(
-            broker,
-            list,
-            &controls,
-            &machine,
-            &mut beside,
-            collector.stamps(&[Measure::Order]),
-        )
-    });
-    let exit = exit.transpose()?;
+    let mut beside =
+        Beside { clock, due: Some(due), commands: controls.commands(), ..Beside::default() };
+    let mut exit = None;
+    if let Some((broker, list)) = order.broker.take().zip(list) {
+        let gate = Gate { order: &order, journaled: &journaled, halt: &halt };
+        let stamps = collector.stamps(&[Measure::Order]);
+        exit = Some(gate.open(broker, list, &machine, &mut beside, stamps)?);
+    }
+    let gauges = exit.as_ref().map(|exit| exit.gauges.clone());
     controls.show(Gauges {
         published: Arc::clone(&beside.published),
         groups: machine.groups.iter().map(Group::gauge).collect(),
         journaled,
         progress: Arc::clone(&machine.progress),
-        exit: exit.as_ref().map(|exit| exit.gauges.clone()),
-        instruments: table
-            .iter()
-            .map(|listed| (listed.def.symbol.clone(), listed.def.size_precision))
-            .collect(),
-        layout: layout.threads.clone(),
+        exit: gauges,
+        instruments: begun.table.iter().map(Listed::shown).collect(),
+        layout: order.layout.threads.clone(),
         began: Instant::now(),
     });
-    let inlets = start::inlets(sources, &table, &filter, config.semantic.validate.reorder_ms)?;
-    let mut sequencer = Sequencer::new(Plan {
-        base_seq: 0,
-        prologue,
-        merge: Merge::new(inlets),
-        schedule: Schedule::new(
-            &config.semantic.bars.timeframes_s,
-            config.semantic.clock.heartbeat_ms,
-            calendars,
-        ),
-        pace,
-        bar_close_delay_ms: config.semantic.clock.bar_close_delay_ms,
-        stop: Arc::clone(&controls.stop),
-        instruments: instruments as u32,
-        beside,
-        fail_at: order.fault.filter(|point| point.part == Part::Sequencer).map(|point| point.seq),
-    });
+    let plan = plan(&mut order, &begun.table, begun.calendars, begun.prologue, beside)?;
+    let mut sequencer = Sequencer::new(plan);
     let mut watcher = Watcher {
         controls: &controls,
         collector,
         log: order.latency_log.unwrap_or_else(|| Box::new(|_, _| ())),
-        halt_file: dir.join(HALT_FILE),
+        halt_file: order.dir.join(HALT_FILE),
         interrupted: false,
         watch: &mut watch,
     };
-    let driven = threads::drive(&mut sequencer, &mut machine, &layout, &halt, &mut watcher);
+    let driven = threads::drive(&mut sequencer, &mut machine, &order.layout, &halt, &mut watcher);
     let sent = exit.map(|exit| exit.close(driven.as_ref().is_ok_and(Driven::is_clean)));
     let latency = watcher.finish(&machine, sent.as_ref());
     let elapsed_s = driven.as_ref().map_or(0.0, |driven| driven.seconds);
     let driven = driven.and_then(|driven| at_once(&driven, &mut sequencer, &mut machine));
-    let closed = close(&mut machine);
-    let tally = tally(&machine);
-    let handlers = machine.groups.iter().flat_map(Group::handlers);
-    let egress_orders = handlers.map(|handler| handler.orders_out()).sum();
+    let driven = driven.and(close(&mut machine));
+    let (tally, orders) = (tally(&machine), egress_orders(&machine));
     drop(machine);
-    let mut summary = Summary::new(tally, &config, elapsed_s, dir.display().to_string());
-    summary.layout = layout.threads;
-    summary.egress_orders = egress_orders;
-    summary.bytes = writer.stats.bytes;
-    summary.segment_waits = writer.stats.segment_waits;
-    summary.latency = latency;
-    summary.state = controls.kill.state();
-    summary.state_reason = controls.halt_reason();
-    summary.ended = match (&driven, sequencer.reason()) {
+    let mut summary = Summary::new(tally, &order.config, elapsed_s, &order.dir);
+    (summary.layout, summary.egress_orders, summary.latency) =
+        (order.layout.threads, orders, latency);
+    (summary.bytes, summary.segment_waits) = (writer.stats.bytes, writer.stats.segment_waits);
+    (summary.state, summary.state_reason) = (controls.kill.state(), controls.halt_reason());
+    Ok(outcome(summary, driven, &sequencer))
+}
+
+/// What a run has before its machine.
+struct Begun {
+    table: Vec<Listed>,
+    calendars: Vec<Arc<Calendar>>,
+    writer: Writer,
+    prologue: Vec<InputCell>,
+}
+
+/// Checks what was ordered, makes the journal, and writes what the run start names.
+fn begin(order: &Order, started: impl FnOnce(&Path)) -> Result<Begun, Problem> {
+    let Order { config, layout, sources, dir, filter, controls, .. } = order;
+    start::refuse_twins(sources)?;
+    refuse_exit(config, order.broker.is_some())?;
+    let table = start::instrument_table(config, sources, filter)?;
+    let calendars = start::calendars(&table)?;
+    let apart = threads::keep_helpers_on(&layout.helpers);
+    let writer = start::create_writer(dir, config)?;
+    started(dir);
+    if let Err(problem) = apart {
+        tracing::warn!("{problem}");
+        controls.note_error(problem.to_string());
+    }
+    match start::prologue(dir, config, &table, &calendars, sources, &order.build) {
+        Ok(prologue) => Ok(Begun { table, calendars, writer, prologue }),
+        Err(problem) => {
+            // Nothing was journaled: the directory shall not look like a journal.
+            writer.abandon().map_err(|e| Problem::from_journal(&e))?;
+            Err(problem)
+        }
+    }
+}
+
+/// Starts the sources and plans the sequencer.
+fn plan(
+    order: &mut Order,
+    table: &[Listed],
+    calendars: Vec<Arc<Calendar>>,
+    prologue: Vec<InputCell>,
+    beside: Beside,
+) -> Result<Plan, Problem> {
+    let semantic = &order.config.semantic;
+    let clock = &semantic.clock;
+    let sources = std::mem::take(&mut order.sources);
+    let inlets = start::inlets(sources, table, &order.filter, semantic.validate.reorder_ms)?;
+    let fault = order.fault.filter(|point| point.part == Part::Sequencer);
+    Ok(Plan {
+        base_seq: 0,
+        prologue,
+        merge: Merge::new(inlets),
+        schedule: Schedule::new(&semantic.bars.timeframes_s, clock.heartbeat_ms, calendars),
+        pace: order.pace,
+        bar_close_delay_ms: clock.bar_close_delay_ms,
+        stop: Arc::clone(&order.controls.stop),
+        instruments: table.len() as u32,
+        beside,
+        fail_at: fault.map(|point| point.seq),
+    })
+}
+
+fn egress_orders(machine: &Pipeline<'_>) -> u64 {
+    let handlers = machine.groups.iter().flat_map(Group::handlers);
+    handlers.map(|handler| handler.orders_out()).sum()
+}
+
+/// How it ended, in words, and what went wrong.
+fn outcome(mut summary: Summary, driven: Result<(), Problem>, sequencer: &Sequencer) -> Outcome {
+    let reason = sequencer.reason();
+    summary.ended = match (&driven, reason) {
         (Err(_), EndReason::SourceEnded) => "sink_failed".to_string(),
         (_, reason) => reason.name().to_string(),
     };
-    let failed_source =
-        sequencer.failure().cloned().filter(|_| sequencer.reason() == EndReason::SourceFailed);
-    let failure = driven.and(closed).err().or(failed_source);
-    Ok(Outcome { summary, failure })
+    let failed_source = sequencer.failure().filter(|_| reason == EndReason::SourceFailed);
+    Outcome { summary, failure: driven.err().or(failed_source.cloned()) }
 }
 
 /// A file of this name in the journal's directory halts trading.
@@ -249,14 +270,13 @@ fn refuse_exit(config: &Config, broker: bool) -> Result<(), Problem> {
     }
 }
 
-fn exit_of(config: &Config, controls: &Arc<Controls>) -> (Outlet, ListReader<ENTRY_WORDS>) {
-    Outlet::new(config.host.egress_orders, Arc::clone(controls))
+fn exit_of(order: &Order) -> (Outlet, ListReader<ENTRY_WORDS>) {
+    Outlet::new(order.config.host.egress_orders, Arc::clone(&order.controls))
 }
 
 /// What a gateway shares with its run.
 struct Gate<'a> {
-    config: &'a Config,
-    clock: &'a Clock,
+    order: &'a Order,
     journaled: &'a Arc<Watermark>,
     halt: &'a Arc<Stop>,
 }
@@ -275,12 +295,11 @@ impl Gate<'_> {
         self,
         broker: Box<dyn Broker>,
         list: ListReader<ENTRY_WORDS>,
-        controls: &Arc<Controls>,
         machine: &Pipeline<'_>,
         beside: &mut Beside,
         stamps: Stamps,
     ) -> Result<Exit, Problem> {
-        let host = &self.config.host;
+        let host = &self.order.config.host;
         let (reports, way_back) = rtrb::RingBuffer::<ExecutionReport>::new(REPORTS);
         let idle = Arc::new(AtomicBool::new(true));
         let finish = Arc::<AtomicBool>::default();
@@ -301,14 +320,14 @@ impl Gate<'_> {
             broker,
             list,
             journaled: Arc::clone(self.journaled),
-            controls: Arc::clone(controls),
+            controls: Arc::clone(&self.order.controls),
             stop: Arc::clone(self.halt),
             finish: Arc::clone(&finish),
             idle,
             reports,
             comparator: Comparator::new(Arc::clone(&machine.progress), instruments),
             max_age: Duration::from_millis(host.order_max_age_ms),
-            clock: self.clock.clone(),
+            clock: beside.clock.clone(),
             stamps,
             sent,
             held,

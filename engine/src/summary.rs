@@ -6,6 +6,7 @@ use crate::run::Latency;
 use crate::runtime::sink::Tally;
 use ringbuf_layout::{Kind, Reasons};
 use serde_json::{Map, Value, json};
+use std::path::Path;
 use sync::Trading;
 
 /// What a run did.
@@ -46,11 +47,11 @@ impl Summary {
     }
 
     /// A summary of what a tally counted under a config.
-    pub fn new(tally: Tally, config: &Config, elapsed_s: f64, dir: String) -> Self {
+    pub fn new(tally: Tally, config: &Config, elapsed_s: f64, dir: &Path) -> Self {
         Self {
             tally,
             elapsed_s,
-            dir,
+            dir: dir.display().to_string(),
             bytes: 0,
             segment_waits: 0,
             egress_orders: 0,

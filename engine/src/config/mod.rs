@@ -161,7 +161,7 @@ pub struct Host {
     pub egress_orders: usize,
     /// How long a run that ends waits for orders to leave or come back.
     pub drain_ms: u64,
-    /// SCHED_FIFO priority of the spine's threads; 0 leaves them to the usual scheduler.
+    /// `SCHED_FIFO` priority of the spine's threads; 0 leaves them to the usual scheduler.
     pub fifo_priority: u8,
     /// Longest time between two syncs.
     pub sync_interval_ms: i64,

@@ -64,7 +64,8 @@ impl Outlet {
         (Self { list, limit, controls }, reader)
     }
 
-    fn push(&mut self, order: &Order, due: u64) {
+    /// Takes an order; never waits.
+    pub fn push(&mut self, order: &Order, due: u64) {
         let full = self.list.len() >= self.limit;
         if !self.list.push(&Entry { order: *order, due, full }.words()) {
             self.controls.kill.latch(Latch::EgressOverflow as u32);

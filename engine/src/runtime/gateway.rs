@@ -304,3 +304,93 @@ impl Settle {
         quiet || since.elapsed() >= self.bound
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::runtime::egress::Outlet;
+    use crate::runtime::latency::Collector;
+    use ringbuf_layout::names::OrderReason;
+
+    struct Counting(Arc<Gauge>);
+
+    impl Broker for Counting {
+        fn send(&mut self, _: &Order) -> Result<(), String> {
+            self.0.set(self.0.get() + 1);
+            Ok(())
+        }
+
+        fn cancel_all(&mut self) {}
+
+        fn report(&mut self) -> Option<ExecutionReport> {
+            None
+        }
+    }
+
+    fn order(seq: u64, qty: i64) -> Order {
+        let mut order = Order { qty: Size(qty), order_seq: seq, ..Order::zeroed() };
+        (order.head.seq, order.tail.side) = (seq, Side::Buy as u8);
+        order
+    }
+
+    /// A gateway whose list holds these orders, of which the first `approved` were journaled as approved; returns
+    /// what left, what came back, and the handle.
+    fn let_out(orders: &[Order], approved: usize) -> (u64, Vec<ExecutionReport>, Arc<Controls>) {
+        let controls = Arc::<Controls>::default();
+        let (mut outlet, list) = Outlet::new(16, Arc::clone(&controls));
+        let progress = Arc::new(Progress::new(1));
+        orders[..approved].iter().for_each(|order| progress.approve(order));
+        for order in orders {
+            outlet.push(order, 1);
+        }
+        let clock = Clock::default();
+        let (mut collector, _) = Collector::new(&clock, 16, true);
+        let (reports, mut way_back) = rtrb::RingBuffer::new(16);
+        let sent = Arc::<Gauge>::default();
+        let gateway = Gateway {
+            broker: Box::new(Counting(Arc::clone(&sent))),
+            list,
+            journaled: Arc::new(Watermark::new(100)),
+            controls: Arc::clone(&controls),
+            stop: Arc::default(),
+            finish: Arc::new(AtomicBool::new(true)),
+            idle: Arc::default(),
+            reports,
+            comparator: Comparator::new(progress, 1),
+            max_age: Duration::from_hours(1),
+            clock,
+            stamps: collector.stamps(&[Measure::Order]),
+            sent: Arc::default(),
+            held: Arc::default(),
+        };
+        gateway.run();
+        let back = std::iter::from_fn(|| way_back.pop().ok()).collect();
+        (sent.get(), back, controls)
+    }
+
+    #[test]
+    fn what_was_approved_leaves() {
+        let (sent, back, controls) = let_out(&[order(1, 5), order(2, 7)], 2);
+        assert_eq!((sent, back.len(), controls.latch_reason()), (2, 0, None));
+    }
+
+    #[test]
+    fn an_order_that_is_on_the_list_twice_leaves_once_and_halts() {
+        let (sent, back, controls) = let_out(&[order(1, 5), order(1, 5), order(2, 7)], 1);
+        assert_eq!((sent, controls.latch_reason()), (1, Some(Latch::Comparator)));
+        let reasons: Vec<u16> = back.iter().map(|report| report.reason).collect();
+        assert_eq!(reasons, [OrderReason::Comparator as u16, OrderReason::Halted as u16]);
+        assert!(controls.last_error().is_some_and(|error| error.contains("comparator")));
+    }
+
+    #[test]
+    fn an_order_that_grew_on_its_way_stays() {
+        let mut grown = order(1, 5);
+        let progress = Arc::new(Progress::new(1));
+        progress.approve(&grown);
+        grown.qty = Size(6);
+        assert!(!Comparator::new(Arc::clone(&progress), 1).admits(&grown));
+        grown.tail.instrument = 9;
+        assert!(!Comparator::new(progress, 1).admits(&grown), "an instrument that is not ours");
+    }
+}

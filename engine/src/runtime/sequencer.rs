@@ -200,7 +200,7 @@ impl Sequencer {
             self.phase = Phase::Settling;
             return self.poll();
         }
-        if self.asked && self.from_beside() {
+        if self.asked && self.stage_from_beside() {
             return Ready::Input;
         }
         match self.plan.merge.head() {
@@ -268,19 +268,16 @@ impl Sequencer {
 
     /// A command or a report, if one waits: true if it is staged. Both happen at engine time.
     #[cold]
-    fn from_beside(&mut self) -> bool {
+    fn stage_from_beside(&mut self) -> bool {
         // Nothing of the market is under way: `next` is free.
-        let cell = match self.command() {
-            Some(operator) => InputCell::from(&operator),
-            None => {
-                match self.plan.beside.reports.as_mut().and_then(|reports| reports.pop().ok()) {
-                    Some(report) => InputCell::from(&report),
-                    None => {
-                        self.asked = false;
-                        return false;
-                    }
-                }
-            }
+        let report = |beside: &mut Beside| beside.reports.as_mut()?.pop().ok();
+        let cell = if let Some(operator) = self.command() {
+            InputCell::from(&operator)
+        } else if let Some(report) = report(&mut self.plan.beside) {
+            InputCell::from(&report)
+        } else {
+            self.asked = false;
+            return false;
         };
         self.stage(&cell);
         self.staged.head_mut().ts_event = self.engine_time;
@@ -289,15 +286,14 @@ impl Sequencer {
 
     /// The next command, a command for all expanded to one for each instrument.
     fn command(&mut self) -> Option<Operator> {
-        let (mut operator, instrument) = match self.expanding.take() {
-            Some(expanding) => expanding,
-            None => {
-                let operator = self.plan.beside.commands.as_mut()?.pop().ok()?;
-                if operator.tail.instrument != NO_INSTRUMENT {
-                    return Some(operator);
-                }
-                (operator, 0)
+        let (mut operator, instrument) = if let Some(expanding) = self.expanding.take() {
+            expanding
+        } else {
+            let operator = self.plan.beside.commands.as_mut()?.pop().ok()?;
+            if operator.tail.instrument != NO_INSTRUMENT {
+                return Some(operator);
             }
+            (operator, 0)
         };
         if instrument + 1 < self.plan.instruments {
             self.expanding = Some((operator, instrument + 1));
@@ -308,13 +304,13 @@ impl Sequencer {
 
     /// Before the run end, in broker mode: every order leaves or comes back, within a bound.
     fn settling(&mut self) -> Ready {
-        if self.from_beside() {
+        if self.stage_from_beside() {
             return Ready::Input;
         }
         let next_seq = self.seq;
         if self.plan.beside.settle.as_mut().is_none_or(|settle| settle.is_settled(next_seq)) {
             // What came back while we looked still counts.
-            if self.from_beside() {
+            if self.stage_from_beside() {
                 return Ready::Input;
             }
             self.phase = Phase::RunEnd;

@@ -166,7 +166,7 @@ impl Progress {
         self.approved.get(instrument).map_or(0, |sides| sides[side].load(Relaxed))
     }
 
-    fn approve(&self, order: &Order) {
+    pub(crate) fn approve(&self, order: &Order) {
         let side = usize::from(order.tail.side == Side::Sell as u8);
         if let Some(sides) = self.approved.get(order.tail.instrument as usize) {
             let total = sides[side].load(Relaxed).saturating_add(order.qty.0.unsigned_abs());

@@ -338,17 +338,22 @@ pub fn pin(core: usize) -> Result<(), Problem> {
     }
 }
 
-/// Keeps the threads that this one starts from now on off `cores`, where others are left: helper
-/// threads inherit it. Returns the cores that they have, as read back.
-pub fn keep_helpers_off(cores: &[usize]) -> Vec<usize> {
-    let Ok(mut allowed) = sched_getaffinity(None) else { return Vec::new() };
+/// Puts this thread, and those it starts from now on, on the helpers' cores, and reads back where they are.
+///
+/// # Errors
+/// Where they are instead: the run goes on, but its latencies will show it.
+pub fn keep_helpers_on(cores: &[usize]) -> Result<(), Problem> {
+    let mut wanted = CpuSet::new();
     for core in cores {
-        allowed.unset(*core);
+        wanted.set(*core);
     }
-    if allowed.count() > 0 {
-        // Where the host refuses, helpers run where they may: that is what the table then shows.
-        let _ = sched_setaffinity(None, &allowed);
+    let found = sched_setaffinity(None, &wanted).and_then(|()| sched_getaffinity(None));
+    if found.is_ok_and(|found| found == wanted) {
+        return Ok(());
     }
-    let found = sched_getaffinity(None).unwrap_or(allowed);
-    (0..CpuSet::MAX_CPU).filter(|core| found.is_set(*core)).collect()
+    Err(Problem::new(
+        "helper threads share the spine's cores",
+        format!("cores {cores:?} were asked for"),
+        "check cgroups and cpusets of this host",
+    ))
 }

@@ -11,7 +11,3 @@ pub mod portfolio;
 pub mod risk;
 pub mod synergy;
 pub mod validate;
-
-/// Their names, in order: code, threads, metrics and docs use the same words.
-pub const NAMES: [&str; 9] =
-    ["validate", "bar", "indicator", "matrix", "synergy", "marl", "risk", "oms", "portfolio"];

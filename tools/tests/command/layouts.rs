@@ -23,6 +23,12 @@ fn on_cores(place: &Place, cores: &str, arguments: &str) -> Option<Said> {
     Some(Said::of(&output))
 }
 
+/// Fifty rounds of the threaded layouts:
+/// `GRANDMODEL_ROUNDS=50 cargo test --release -p tools --test command layouts -- --nocapture`.
+fn rounds() -> usize {
+    std::env::var("GRANDMODEL_ROUNDS").ok().and_then(|text| text.parse().ok()).unwrap_or(1)
+}
+
 /// One hash from every layout, from one core and two, and from replay.
 fn one_hash(source: &str, config: &str) -> u64 {
     let place = Place::new();
@@ -32,11 +38,15 @@ fn one_hash(source: &str, config: &str) -> u64 {
     };
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     let mut hashes: Vec<(String, Value)> = Vec::new();
-    for (i, layout) in LAYOUTS.iter().enumerate() {
+    for (i, layout) in LAYOUTS.iter().cycle().take(LAYOUTS.len() * rounds()).enumerate() {
         if layout.ends_with("spin-hint") && cores < 2 {
             continue;
         }
         let run = place.json(&arguments(layout, i));
+        assert!(run["orders"].as_u64() > Some(100), "{layout}: the drill orders");
+        if i >= LAYOUTS.len() {
+            std::fs::remove_dir_all(place.path(&format!("J{i}"))).expect("our own folder");
+        }
         let threads = run["layout"].as_array().map_or(0, Vec::len);
         let is_one = ["auto", "fused"].contains(layout);
         assert!(is_one || threads > 1, "{layout}: {threads} threads");
@@ -47,7 +57,7 @@ fn one_hash(source: &str, config: &str) -> u64 {
             .iter()
             .enumerate()
     {
-        let line = format!("{} --json", arguments(layout, 100 + i));
+        let line = format!("{} --json", arguments(layout, 1_000 + i));
         match on_cores(&place, cores, &line) {
             Some(said) if said.code == Some(0) => {
                 hashes.push((format!("{layout} on {cores}"), said.json()["state_hash"].clone()));
@@ -68,7 +78,9 @@ fn one_hash(source: &str, config: &str) -> u64 {
     hashes.len() as u64
 }
 
-const SMALL: &str = "[host]\nsegment_mib = 4\nring_slots = 64\n";
+/// With a drill, so that orders are in the hash.
+const SMALL: &str =
+    "[semantic.drill]\norder_every = 50\n[host]\nsegment_mib = 4\nring_slots = 64\n";
 
 #[test]
 fn every_layout_gives_one_hash_for_eight_synthetic_instruments() {
