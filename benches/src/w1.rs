@@ -44,7 +44,7 @@ fn main() -> Result<()> {
     let memory = Path::new("/dev/shm");
     let parent = if memory.is_dir() { memory.to_path_buf() } else { std::env::temp_dir() };
     println!("machine  {}", engine::runtime::host::machine());
-    println!("load     {}", read("/proc/loadavg"));
+    println!("load     {}", std::fs::read_to_string("/proc/loadavg").unwrap_or_default().trim());
     println!("W1       {ticks} ticks, {rounds} rounds, journal in {}", parent.display());
     let mut figures = Figures::default();
     let trades = trades(ticks)?;

@@ -206,7 +206,8 @@ fn a_state_hash_that_differs_names_the_first_stage_that_does() {
     let dir = recorded();
     let place = places(dir.path(), Kind::StateHash).swap_remove(0);
     let hash: StateHash = bytemuck::pod_read_unaligned(&place.bytes);
-    let names = Part::ALL.iter().filter(|part| part.is_stage()).map(|part| part.name());
+    let names =
+        ringbuf_layout::Part::ALL.iter().filter(|part| part.is_stage()).map(|part| part.name());
     for (stage, name) in names.enumerate() {
         rewrite(&place, |frame| {
             frame[32] ^= 1;

@@ -97,7 +97,7 @@ fn serve(listener: &UnixListener, controls: &Arc<Controls>) {
         }
         let (controls, clients) = (Arc::clone(controls), Arc::clone(&clients));
         let client = move || {
-            answer(stream, &controls);
+            answer(&stream, &controls);
             clients.fetch_sub(1, Ordering::Relaxed);
         };
         // Where no thread can be had the client sees its connection closed.
@@ -106,20 +106,20 @@ fn serve(listener: &UnixListener, controls: &Arc<Controls>) {
 }
 
 /// One request, one answer.
-fn answer(stream: UnixStream, controls: &Controls) {
+fn answer(stream: &UnixStream, controls: &Controls) {
     let limits =
         stream.set_read_timeout(Some(PATIENCE)).and(stream.set_write_timeout(Some(PATIENCE)));
     let mut line = String::new();
-    let read =
-        limits.and_then(|()| BufReader::new((&stream).take(REQUEST_MAX)).read_line(&mut line));
-    let (uid, pid) = socket_peercred(&stream)
+    let read = limits.and_then(|()| BufReader::new(stream.take(REQUEST_MAX)).read_line(&mut line));
+    let (uid, pid) = socket_peercred(stream)
         .map_or((u32::MAX, 0), |peer| (peer.uid.as_raw(), peer.pid.as_raw_nonzero().get() as u32));
     let reply = match read {
         Ok(_) => request(&line, controls, (uid, pid))
             .unwrap_or_else(|problem| Value::Object(crate::say::error_object(&problem))),
         Err(_) => return,
     };
-    drop((&stream).write_all(format!("{reply}\n").as_bytes()));
+    let mut stream = stream;
+    drop(stream.write_all(format!("{reply}\n").as_bytes()));
 }
 
 fn request(line: &str, controls: &Controls, by: (u32, u32)) -> Result<Value, Problem> {

@@ -39,7 +39,7 @@ pub fn main() -> ExitCode {
     };
     let say = Say { json: cli.json };
     let result = signals::install(drains(&cli.command))
-        .map_or_else(Err, |controls| caught(|| command(&cli, say, controls)));
+        .map_or_else(Err, |controls| caught(|| command(&cli, say, &controls)));
     let code = match result {
         Ok(Exit::Done) => 0,
         Ok(Exit::Findings) => 1,
@@ -57,14 +57,14 @@ fn drains(command: &Command) -> bool {
     matches!(command, Command::Run(_)) || matches!(command, Command::Latency(l) if load(l))
 }
 
-fn command(cli: &Cli, say: Say, controls: Arc<Controls>) -> Result<Exit, Problem> {
+fn command(cli: &Cli, say: Say, controls: &Arc<Controls>) -> Result<Exit, Problem> {
     match &cli.command {
         Command::Run(arguments) => run::run(arguments, say, controls),
         Command::Replay(arguments) => replay::replay(arguments, say),
         Command::Journal(arguments) => journal_command::journal(arguments, say),
         Command::Ctl(arguments) => ctl::ctl(arguments, say),
         Command::Config(arguments) => config::config(arguments, say),
-        Command::Latency(arguments) => latency::latency(arguments, say, &controls),
+        Command::Latency(arguments) => latency::latency(arguments, say, controls),
     }
 }
 

@@ -39,7 +39,7 @@ const BROKER_FILE: &str = "broker.csv";
 const NS_PER_US: f64 = 1e3;
 
 /// `run …`
-pub fn run(arguments: &cli::Run, say: Say, controls: Arc<Controls>) -> Result<Exit, Problem> {
+pub fn run(arguments: &cli::Run, say: Say, controls: &Arc<Controls>) -> Result<Exit, Problem> {
     let config = resolve(arguments)?;
     let layout = Layout::of(&config.host)?;
     let pace = pace(&arguments.pace)?;
@@ -68,13 +68,13 @@ pub fn run(arguments: &cli::Run, say: Say, controls: Arc<Controls>) -> Result<Ex
     let order = Order {
         pace,
         filter,
-        controls: Arc::clone(&controls),
+        controls: Arc::clone(controls),
         broker: broker(&config, &dir),
         latency_log: Some(latency_log(&beside.latency)),
         build: BUILD.to_string(),
         ..Order::new(config, layout, sources, dir)
     };
-    let started = |dir: &Path| beside.start(dir, &controls);
+    let started = |dir: &Path| beside.start(dir, controls);
     let outcome = engine::run::run(order, started, |tally| progress.look(tally));
     progress.finish();
     if outcome.is_err() && made {
@@ -132,7 +132,7 @@ pub struct Beside {
 impl Beside {
     /// The journal directory is ours: opens them in it.
     pub fn start(&mut self, dir: &Path, controls: &Arc<Controls>) {
-        self.dir = dir.to_owned();
+        dir.clone_into(&mut self.dir);
         self.log = Log::start(dir);
         tracing::info!(build = BUILD, journal = %dir.display(), "run starts");
         self.server = said(Server::open(dir, Arc::clone(controls)));

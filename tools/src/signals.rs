@@ -21,15 +21,15 @@ pub fn install(drains: bool) -> Result<Arc<Controls>, Problem> {
         register_conditional_shutdown(signal, 1, Arc::clone(&controls.abort))
             .and_then(|_| on(signal, &controls.stop))
             .and_then(|_| on(signal, &controls.interrupt))
-            .map_err(refused)?;
+            .map_err(|error| refused(&error))?;
     }
     if drains {
         let word = controls.kill.operator_word();
-        register_usize(SIGUSR1, word, Trading::Halted as usize).map_err(refused)?;
+        register_usize(SIGUSR1, word, Trading::Halted as usize).map_err(|error| refused(&error))?;
     }
     Ok(controls)
 }
 
-fn refused(error: std::io::Error) -> Problem {
+fn refused(error: &std::io::Error) -> Problem {
     Problem::new(format!("cannot handle signals: {error}"), "the process", "")
 }
