@@ -34,8 +34,9 @@ fn order_with(dir: &std::path::Path, layout: &str, point: FailPoint) -> (Order, 
     (Order { fault: Some(point), broker: Some(Box::new(broker)), ..order }, record)
 }
 
-/// Runs with a fail point and checks everything that must hold whatever part it is in.
-fn check(layout: &str, point: FailPoint) {
+/// Runs with a fail point and checks everything that must hold whatever part it is in. Returns how long the
+/// run took, its start (which syncs segments) included.
+fn check(layout: &str, point: FailPoint) -> Duration {
     let what = format!("{} at {} in {layout}", point.part.name(), point.seq);
     let dir = tempfile::tempdir().unwrap();
     let clock = Instant::now();
@@ -45,7 +46,8 @@ fn check(layout: &str, point: FailPoint) {
     let last = sent.orders.last().map_or(0, |order| order.head.seq);
     assert!(last < point.seq, "{what}: an order of {last} left");
     assert_eq!(sent.cancels, 1, "{what}: what works is cancelled once");
-    assert!(clock.elapsed() < Duration::from_secs(5), "{what}: it hung");
+    let took = clock.elapsed();
+    assert!(took < Duration::from_secs(5), "{what}: it hung");
     let failure = outcome.failure.expect("a panic is a failure").to_string();
     assert!(
         failure.contains("fail point") && failure.contains("are journaled"),
@@ -90,6 +92,7 @@ fn check(layout: &str, point: FailPoint) {
         let elsewhere = FailPoint { seq: point.seq - 1, ..point };
         assert!(!replay(Some(elsewhere)).panic.unwrap().reproduced, "{what}: another place");
     }
+    took
 }
 
 /// 1,188 runs: `GRANDMODEL_PANICS=33 cargo test -p tests --test promises panics -- --nocapture`.
@@ -102,21 +105,21 @@ fn a_panic_in_any_part_on_any_lap_in_any_layout_ends_by_name_and_is_reproduced()
     let quiet = std::panic::take_hook();
     std::panic::set_hook(Box::new(|_| {}));
     let caught = std::panic::catch_unwind(|| {
-        let mut runs = 0;
+        let (mut runs, mut worst) = (0, Duration::ZERO);
         for part in Part::ALL {
             for layout in LAYOUTS {
                 // From the second lap of the ring on, at ever other places of a batch.
                 for seq in (0..rounds()).map(|round| 70 + round * 61 % 480) {
-                    check(layout, FailPoint { part, seq });
+                    worst = worst.max(check(layout, FailPoint { part, seq }));
                     runs += 1;
                 }
             }
         }
-        runs
+        (runs, worst)
     });
     std::panic::set_hook(quiet);
     match caught {
-        Ok(runs) => println!("{runs} panics, all by name"),
+        Ok((runs, worst)) => println!("{runs} panics, all by name; the longest run took {worst:?}"),
         Err(payload) => std::panic::resume_unwind(payload),
     }
 }

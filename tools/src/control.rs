@@ -10,7 +10,7 @@ use ringbuf_layout::{Kind, Size};
 use rustix::net::sockopt::socket_peercred;
 use serde_json::{Map, Value, json};
 use std::fs::Permissions;
-use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::io::{ErrorKind, Read as _, Write as _};
 use std::os::fd::AsRawFd as _;
 use std::os::unix::fs::PermissionsExt as _;
 use std::os::unix::net::{UnixListener, UnixStream};
@@ -22,10 +22,12 @@ use std::time::{Duration, Instant};
 /// The socket's name in the journal's directory.
 pub const SOCKET: &str = "control.sock";
 /// Longest request: a command and a symbol.
-const REQUEST_MAX: u64 = 4_096;
-/// Clients served at once; a further one is turned away.
+const REQUEST_MAX: usize = 4_096;
+/// Clients served at once; a further one waits until one of them is done or has run out of patience.
 const CLIENTS: usize = 16;
-/// How long a client may take over its line.
+/// How often a client that waits is looked at.
+const LOOK_EVERY: Duration = Duration::from_millis(5);
+/// How long a client may take over its line, and over our answer.
 const PATIENCE: Duration = Duration::from_secs(2);
 /// Stretch over which `status` measures rates.
 const RATE_OVER: Duration = Duration::from_millis(100);
@@ -91,35 +93,50 @@ pub fn connect(dir: &Path) -> std::io::Result<UnixStream> {
 fn serve(listener: &UnixListener, controls: &Arc<Controls>) {
     let clients = Arc::new(AtomicUsize::new(0));
     for stream in listener.incoming().flatten() {
-        if clients.fetch_add(1, Ordering::Relaxed) >= CLIENTS {
-            clients.fetch_sub(1, Ordering::Relaxed);
-            continue;
+        while clients.load(Ordering::Relaxed) >= CLIENTS {
+            std::thread::sleep(LOOK_EVERY);
         }
-        let (controls, clients) = (Arc::clone(controls), Arc::clone(&clients));
+        clients.fetch_add(1, Ordering::Relaxed);
+        let (controls, served) = (Arc::clone(controls), Arc::clone(&clients));
         let client = move || {
             answer(&stream, &controls);
-            clients.fetch_sub(1, Ordering::Relaxed);
+            served.fetch_sub(1, Ordering::Relaxed);
         };
         // Where no thread can be had the client sees its connection closed.
-        drop(std::thread::Builder::new().name("gm-client".into()).spawn(client));
+        if std::thread::Builder::new().name("gm-client".into()).spawn(client).is_err() {
+            clients.fetch_sub(1, Ordering::Relaxed);
+        }
     }
 }
 
 /// One request, one answer.
-fn answer(stream: &UnixStream, controls: &Controls) {
-    let limits =
-        stream.set_read_timeout(Some(PATIENCE)).and(stream.set_write_timeout(Some(PATIENCE)));
-    let mut line = String::new();
-    let read = limits.and_then(|()| BufReader::new(stream.take(REQUEST_MAX)).read_line(&mut line));
+fn answer(mut stream: &UnixStream, controls: &Controls) {
+    let Ok(line) = line_of(stream) else { return };
     let (uid, pid) = socket_peercred(stream)
         .map_or((u32::MAX, 0), |peer| (peer.uid.as_raw(), peer.pid.as_raw_nonzero().get() as u32));
-    let reply = match read {
-        Ok(_) => request(&line, controls, (uid, pid))
-            .unwrap_or_else(|problem| Value::Object(crate::say::error_object(&problem))),
-        Err(_) => return,
-    };
-    let mut stream = stream;
+    let reply = request(&line, controls, (uid, pid))
+        .unwrap_or_else(|problem| Value::Object(crate::say::error_object(&problem)));
     drop(stream.write_all(format!("{reply}\n").as_bytes()));
+}
+
+/// A client's line, or what it wrote of it before it stopped: all of it within our patience, so that a
+/// client that sends a byte now and then keeps nobody waiting.
+fn line_of(mut stream: &UnixStream) -> std::io::Result<String> {
+    stream.set_write_timeout(Some(PATIENCE))?;
+    let began = Instant::now();
+    let (mut line, mut chunk) = (Vec::new(), [0; 512]);
+    while !line.contains(&b'\n') && line.len() < REQUEST_MAX {
+        let left = PATIENCE.saturating_sub(began.elapsed());
+        if left.is_zero() {
+            return Err(ErrorKind::TimedOut.into());
+        }
+        stream.set_read_timeout(Some(left))?;
+        match stream.read(&mut chunk)? {
+            0 => break,
+            read => line.extend_from_slice(&chunk[..read]),
+        }
+    }
+    Ok(String::from_utf8_lossy(&line).into_owned())
 }
 
 fn request(line: &str, controls: &Controls, by: (u32, u32)) -> Result<Value, Problem> {

@@ -2,7 +2,7 @@
 
 use crate::cli;
 use crate::control::{SOCKET, connect};
-use crate::say::{Exit, Lines, Say};
+use crate::say::{Exit, Say};
 use engine::Problem;
 use serde_json::{Map, Value, json};
 use std::io::{BufRead as _, BufReader, ErrorKind, Write as _};
@@ -57,23 +57,24 @@ fn ask(dir: &Path, request: &Value) -> Result<Map<String, Value>, Problem> {
 
 /// The answer for people: a line a key, nested ones joined.
 fn people(answer: &Map<String, Value>) -> String {
-    let mut lines = Lines::default();
+    let mut lines: Vec<(String, String)> = Vec::new();
     for (key, value) in answer {
+        let name = key.replace('_', " ");
         match value {
             Value::Null => {}
             Value::Object(inner) => {
                 let pairs = inner.iter().map(|(name, value)| format!("{name} {}", plain(value)));
-                lines.put(&key.replace('_', " "), pairs.collect::<Vec<_>>().join(", "));
+                lines.push((name, pairs.collect::<Vec<_>>().join(", ")));
             }
             Value::Array(threads) => {
-                for thread in threads {
-                    lines.put("thread", thread_line(thread));
-                }
+                lines.extend(threads.iter().map(|thread| ("thread".into(), thread_line(thread))));
             }
-            other => lines.put(&key.replace('_', " "), plain(other)),
+            other => lines.push((name, plain(other))),
         }
     }
-    lines.0.trim_end().to_string()
+    let width = lines.iter().map(|(name, _)| name.len()).max().unwrap_or(0);
+    let lines = lines.iter().map(|(name, value)| format!("{name:<width$} {value}"));
+    lines.collect::<Vec<_>>().join("\n")
 }
 
 fn thread_line(thread: &Value) -> String {

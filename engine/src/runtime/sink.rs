@@ -8,9 +8,9 @@ use crate::stage::Digest;
 use bytemuck::{Zeroable, bytes_of};
 use ringbuf_layout::frame::LINE;
 use ringbuf_layout::lane::DigestReader;
-use ringbuf_layout::names::{OrderReason, OrderState};
+use ringbuf_layout::names::{OrderReason, OrderState, RiskReasons};
 use ringbuf_layout::{
-    Frame, InputCell, Kind, LaneReader, Money, Order, Part, Portfolio, Reasons, Side, Slot,
+    Frame, InputCell, Kind, LaneReader, Money, Order, Part, Portfolio, Reasons, Risk, Side, Slot,
     StateHash, Tail, Trade, Unprocessed,
 };
 use std::sync::Arc;
@@ -73,7 +73,9 @@ pub struct Tally {
     /// Parent orders.
     pub parents: u64,
     /// Orders that were denied or came back, by [`OrderReason`].
-    pub denied: [u64; 16],
+    pub denied: [u64; 32],
+    /// Decisions that `risk` denied, by reason: bit i of [`RiskReasons`].
+    pub risk_denied: [u64; 32],
     /// Latest account record.
     pub account: Option<(Money, Money, Money)>,
     /// Latest state hash.
@@ -92,7 +94,8 @@ impl Default for Tally {
             rejected_records: 0,
             outputs: [0; 64],
             parents: 0,
-            denied: [0; 16],
+            denied: [0; 32],
+            risk_denied: [0; 32],
             account: None,
             state_hash: None,
             seqs: None,
@@ -110,17 +113,28 @@ impl Tally {
         let state = OrderState::from_byte(order.state);
         self.parents += u64::from(order.parent_epoch == 0 && state == Some(OrderState::New));
         if matches!(state, Some(OrderState::Denied | OrderState::Rejected)) {
-            self.denied[usize::from(order.reason & 15)] += 1;
+            self.denied[usize::from(order.reason & 31)] += 1;
         }
     }
 
-    /// Denied and rejected orders: reason and count.
+    fn risk(&mut self, risk: &Risk) {
+        if risk.approved == 0 {
+            for (bit, count) in self.risk_denied.iter_mut().enumerate() {
+                *count += u64::from(risk.reason >> bit & 1);
+            }
+        }
+    }
+
+    /// Denied decisions, denied and rejected orders: reason and count.
     pub fn denials(&self) -> impl Iterator<Item = (&'static str, u64)> {
         let counted = (0_u8..).zip(self.denied).filter(|(_, count)| *count > 0);
-        counted.map(|(code, count)| {
+        let orders = counted.map(|(code, count)| {
             let word = OrderReason::from_byte(code).map_or("other", OrderReason::name);
             (if word.is_empty() { "venue" } else { word }, count)
-        })
+        });
+        let of = |reason: RiskReasons| self.risk_denied[reason.0.trailing_zeros() as usize];
+        let decisions = RiskReasons::WORDS.iter().map(move |(reason, word)| (*word, of(*reason)));
+        decisions.filter(|(_, count)| *count > 0).chain(orders)
     }
 
     fn verdict(&mut self, reasons: Reasons, rejected: bool) {
@@ -286,7 +300,10 @@ impl<R: Recorder> Sink<R> {
         walk.lane(&self.lanes.matrices, seq)?;
         walk.lane(&self.lanes.synergies, seq)?;
         walk.lane(&self.lanes.decisions, seq)?;
-        walk.lane(&self.lanes.risks, seq)?;
+        for risk in self.lanes.risks.read(seq) {
+            walk.tally.risk(&risk);
+            walk.frame(&risk)?;
+        }
         for execution in self.lanes.orders.read(seq) {
             if let Some(order) = execution.order() {
                 walk.tally.order(&order);
