@@ -223,8 +223,21 @@ struct Halts {
     after: u64,
 }
 
+/// How a halt is commanded: as an operator does, or by a seeded defect that only says so.
+type Halt = fn(&Controls) -> Option<u64>;
+
+fn halt(controls: &Controls) -> Option<u64> {
+    controls.command(Command::Halt, None, (0, 0)).ok().map(|done| done.sent)
+}
+
 /// Halts and resumes at random moments while the machine runs as fast as it can.
-fn halt_often(controls: &Controls, record: &Record, over: &AtomicBool, random: &mut u64) -> Halts {
+fn halt_often(
+    controls: &Controls,
+    record: &Record,
+    over: &AtomicBool,
+    random: &mut u64,
+    halt: Halt,
+) -> Halts {
     let mut seen = Halts::default();
     while record.count() == 0 && !over.load(Ordering::Acquire) {
         std::thread::yield_now();
@@ -235,12 +248,12 @@ fn halt_often(controls: &Controls, record: &Record, over: &AtomicBool, random: &
         *random ^= *random << 17;
         std::thread::sleep(Duration::from_micros(*random % 400));
         let (before, clock) = (record.count(), Instant::now());
-        let Ok(done) = controls.command(Command::Halt, None, (0, 0)) else { continue };
+        let Some(sent) = halt(controls) else { continue };
         seen.took.push(clock.elapsed().as_nanos() as u64);
         std::thread::sleep(Duration::from_micros(300));
         let left = record.count();
-        seen.meanwhile += done.sent.saturating_sub(before);
-        seen.after += left.saturating_sub(done.sent);
+        seen.meanwhile += sent.saturating_sub(before);
+        seen.after += left.saturating_sub(sent);
         // The sequencer must have room for the next commands.
         while controls.command(Command::Resume, None, (0, 0)).is_err()
             && !over.load(Ordering::Acquire)
@@ -251,9 +264,8 @@ fn halt_often(controls: &Controls, record: &Record, over: &AtomicBool, random: &
     seen
 }
 
-#[test]
-fn no_order_leaves_once_a_halt_has_returned_however_full_the_load() {
-    let wanted = halts_wanted();
+/// Runs drills at full load until so many halts were commanded.
+fn halts(wanted: usize, halt: Halt) -> (Halts, u64) {
     let mut random = 0xD1B5_4A32_D192_ED03_u64;
     let (mut all, mut orders) = (Halts::default(), 0);
     for layout in LAYOUTS.iter().cycle() {
@@ -267,7 +279,7 @@ fn no_order_leaves_once_a_halt_has_returned_however_full_the_load() {
         let controls = Arc::clone(&order.controls);
         let over = AtomicBool::new(false);
         let seen = std::thread::scope(|scope| {
-            let halting = scope.spawn(|| halt_often(&controls, &record, &over, &mut random));
+            let halting = scope.spawn(|| halt_often(&controls, &record, &over, &mut random, halt));
             let outcome = ended(order);
             over.store(true, Ordering::Release);
             assert_eq!((outcome.failure, controls.latch_reason()), (None, None));
@@ -278,6 +290,12 @@ fn no_order_leaves_once_a_halt_has_returned_however_full_the_load() {
         all.meanwhile += seen.meanwhile;
         all.after += seen.after;
     }
+    (all, orders)
+}
+
+#[test]
+fn no_order_leaves_once_a_halt_has_returned_however_full_the_load() {
+    let (mut all, orders) = halts(halts_wanted(), halt);
     all.took.sort_unstable();
     let at = |quantile: f64| all.took[(all.took.len() as f64 * quantile) as usize];
     println!(
@@ -291,4 +309,7 @@ fn no_order_leaves_once_a_halt_has_returned_however_full_the_load() {
         all.after
     );
     assert_eq!(all.after, 0, "an order left after the halt had returned");
+    // The seeded defect: a halt that only says so is caught.
+    let (defective, _) = halts(5, |controls| Some(controls.kill.announced()));
+    assert!(defective.after > 0, "the campaign would not notice");
 }

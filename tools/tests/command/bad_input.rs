@@ -141,7 +141,7 @@ fn a_journal_that_is_being_written_is_refused_by_the_name_of_its_writer() {
         .stdout(std::process::Stdio::null())
         .spawn()
         .expect("the command starts");
-    crate::interruption::until(|| place.segment("J", 0).exists());
+    crate::support::until(|| place.segment("J", 0).exists());
     let owner = format!("pid {}", writer.id());
     check(&place, &format!("run --source {SMALL} --journal J"), 2, &["being written", &owner]);
     writer.kill().expect("our own process");

@@ -1,49 +1,29 @@
 //! Signals: SIGINT and SIGTERM drain, `kill -9` leaves a readable prefix, a reader that goes away is no
 //! error.
 
-use crate::support::{Place, Said};
-use std::process::{Child, Stdio};
+use crate::support::{Place, Running, Said, drill, until};
+use std::process::Stdio;
 use std::time::{Duration, Instant};
 
-/// Waits until something holds, at most a minute: a start syncs its segments, and a busy disk takes its time.
-pub fn until(mut holds: impl FnMut() -> bool) {
-    let start = Instant::now();
-    while !holds() {
-        assert!(start.elapsed() < Duration::from_mins(1), "it never came to hold");
-        std::thread::sleep(Duration::from_millis(5));
-    }
-}
-
-fn signal(child: &Child, signal: &str) {
-    let pid = child.id().to_string();
-    let sent = std::process::Command::new("kill").args([signal, &pid]).status();
-    assert!(sent.is_ok_and(|status| status.success()));
-}
-
 /// A paced run that has journaled something.
-fn started(place: &Place) -> Child {
-    let child = place
-        .command("run -c small.toml --pace 2000 --journal J --json")
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .expect("the command starts");
+fn started(place: &Place) -> Running {
+    let run = place.start("run -c small.toml --pace 2000 --journal J --json");
     // The first frame begins behind the header page.
     let journaled = || {
         std::fs::read(place.segment("J", 0)).is_ok_and(|s| s.get(4_096).is_some_and(|b| *b != 0))
     };
     until(journaled);
-    child
+    run
 }
 
 #[test]
 fn sigint_and_sigterm_drain_and_exit_with_0() {
     for name in ["-INT", "-TERM"] {
         let place = Place::new().with_small_config();
-        let child = started(&place);
+        let mut run = started(&place);
         std::thread::sleep(Duration::from_millis(120));
-        signal(&child, name);
-        let said = Said::of(&child.wait_with_output().expect("it ends"));
+        run.signal(name);
+        let said = run.end();
         assert_eq!(said.code, Some(0), "{}", said.err);
         let json = said.json();
         assert_eq!(json["ended"], "interrupted");
@@ -59,17 +39,13 @@ fn sigint_and_sigterm_drain_and_exit_with_0() {
 #[test]
 fn sigint_drains_every_thread_of_a_threaded_run() {
     let place = Place::new().with_small_config();
-    let child = place
-        .command("run -c small.toml --pace 2000 --layout per-stage:yield --journal J --json")
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .expect("the command starts");
+    let mut run =
+        place.start("run -c small.toml --pace 2000 --layout per-stage:yield --journal J --json");
     until(|| place.path("J/log").exists());
     std::thread::sleep(Duration::from_millis(150));
     let start = Instant::now();
-    signal(&child, "-INT");
-    let said = Said::of(&child.wait_with_output().expect("it ends"));
+    run.signal("-INT");
+    let said = run.end();
     assert!(start.elapsed() < Duration::from_secs(5), "the drain is bounded");
     assert_eq!(said.code, Some(0), "{}", said.err);
     let proof = place.json("replay J");
@@ -81,10 +57,10 @@ fn sigint_drains_every_thread_of_a_threaded_run() {
 fn kill_9_leaves_a_prefix_that_verifies_and_replays() {
     for round in 0..5_u64 {
         let place = Place::new().with_small_config();
-        let mut child = started(&place);
+        let mut run = started(&place);
         std::thread::sleep(Duration::from_millis(20 + 37 * round));
-        child.kill().expect("our own process");
-        child.wait().expect("our own process");
+        run.signal("-KILL");
+        assert_eq!(run.end().code, None);
         let said = place.run("journal verify J");
         assert_eq!(said.code, Some(0), "{}{}", said.out, said.err);
         assert!(said.out.contains("open at") || said.out.contains("torn tail"), "{}", said.out);

@@ -114,7 +114,7 @@ fn spine_threads_are_named_and_pinned_and_helpers_kept_off_their_cores() {
         .stderr(std::process::Stdio::null())
         .spawn()
         .expect("the command starts");
-    crate::interruption::until(|| is_pinned(child.id(), "gm-fused"));
+    crate::support::until(|| is_pinned(child.id(), "gm-fused"));
     let table = threads(child.id());
     child.kill().expect("our own process");
     child.wait().expect("our own process");

@@ -2,7 +2,8 @@
 
 use serde_json::Value;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output, Stdio};
+use std::process::{Child, Command, Output, Stdio};
+use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
 /// A folder of its own, with the command run inside it.
@@ -44,6 +45,13 @@ impl Place {
         Said::of(&self.command(arguments).output().expect("the command starts"))
     }
 
+    /// Starts a command that the test talks to while it runs.
+    pub fn start(&self, arguments: &str) -> Running {
+        let mut command = self.command(arguments);
+        command.stdout(Stdio::piped()).stderr(Stdio::piped());
+        Running(Some(command.spawn().expect("the command starts")))
+    }
+
     /// Runs a command that must succeed, with `--json`.
     pub fn json(&self, arguments: &str) -> Value {
         let said = self.run(&format!("{arguments} --json"));
@@ -67,8 +75,78 @@ impl Place {
     }
 }
 
+/// A process of the command; killed if the test fails before it ends.
+pub struct Running(Option<Child>);
+
+impl Running {
+    fn child(&mut self) -> &mut Child {
+        self.0.as_mut().expect("it is waited for once")
+    }
+
+    pub fn pid(&mut self) -> u32 {
+        self.child().id()
+    }
+
+    /// Sends it a signal such as `-INT`. It is our child and not yet waited for, so its number is its own.
+    pub fn signal(&mut self, signal: &str) {
+        let pid = self.pid().to_string();
+        let sent = Command::new("kill").args([signal, &pid]).status();
+        assert!(sent.is_ok_and(|status| status.success()));
+    }
+
+    pub fn has_ended(&mut self) -> bool {
+        self.child().try_wait().expect("our own process").is_some()
+    }
+
+    /// Waits for its end.
+    pub fn end(mut self) -> Said {
+        let child = self.0.take().expect("it is waited for once");
+        Said::of(&child.wait_with_output().expect("our own process"))
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        if let Some(mut child) = self.0.take() {
+            drop(child.kill().and_then(|()| child.wait()));
+        }
+    }
+}
+
+/// Waits until something holds, at most a minute: a start syncs its segments, and a busy disk takes its time.
+pub fn until(mut holds: impl FnMut() -> bool) {
+    let start = Instant::now();
+    while !holds() {
+        assert!(start.elapsed() < Duration::from_mins(1), "it never came to hold");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
 /// A day that runs in a moment.
 pub const SMALL: &str = "synthetic:days=1,ticks=20000";
+
+/// A config of a drill: an order every so many inputs, to a broker that records them in its file.
+pub fn drill(order_every: u32, host: &str) -> String {
+    format!(
+        "[semantic.venue]\nmode = \"broker\"\n[semantic.drill]\norder_every = {order_every}\n\
+         [host]\nbroker = \"recording\"\nsegment_mib = 1\n{host}"
+    )
+}
+
+impl Place {
+    /// The frames of a kind in a journal, field by field.
+    pub fn frames(&self, journal: &str, kind: &str) -> Vec<Value> {
+        let said = self.run(&format!("journal dump {journal} --json --kind {kind}"));
+        assert_eq!(said.code, Some(0), "{}", said.err);
+        said.out.lines().map(|line| serde_json::from_str(line).expect("an object")).collect()
+    }
+
+    /// The orders that the broker recorded, without the header.
+    pub fn recorded(&self, journal: &str) -> Vec<String> {
+        let text = std::fs::read_to_string(self.path(&format!("{journal}/broker.csv")));
+        text.unwrap_or_default().lines().skip(1).map(str::to_string).collect()
+    }
+}
 
 impl Said {
     pub fn of(output: &Output) -> Self {
