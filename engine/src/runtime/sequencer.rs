@@ -51,8 +51,13 @@ pub enum Pace {
     Max,
     /// So many times the pace of event time; 1 is real time.
     Times(f64),
-    /// So many ticks a second, whatever their event times.
-    Rate(f64),
+    /// So many ticks a second, whatever their event times, `burst` of them due at once.
+    Rate {
+        /// Mean ticks a second.
+        per_second: f64,
+        /// Ticks that are due at the same moment; 1 spreads them evenly.
+        burst: u64,
+    },
 }
 
 /// What reaches the sequencer from beside the spine, and what it leaves there. Empty in a stepped test.
@@ -225,9 +230,10 @@ impl Sequencer {
         match self.plan.pace {
             Pace::Max => self.release(inlet, now, true),
             Pace::Times(times) => self.paced(inlet, now, times),
-            Pace::Rate(rate) => {
+            Pace::Rate { per_second, burst } => {
                 let (_, began) = self.origin.unwrap_or_default();
-                let due = began + (self.ticks as f64 * 1e9 / rate) as u64;
+                let before = self.ticks - self.ticks % burst;
+                let due = began + (before as f64 * 1e9 / per_second) as u64;
                 if self.plan.beside.clock.now() < due {
                     return Ready::Idle;
                 }

@@ -58,7 +58,7 @@ pub fn run(
     };
     let mut beside = Beside::default();
     let order = Order {
-        pace: Pace::Rate(rate),
+        pace: Pace::Rate { per_second: rate, burst: arguments.burst },
         controls: Arc::clone(controls),
         latency_log: Some(latency_log(&beside.latency)),
         build: BUILD.to_string(),
@@ -102,8 +102,9 @@ fn people(arguments: &cli::LatencyRun, floors: &Floors, summary: &Summary) -> St
     ];
     let hops = hops(floors, summary).map_or("none".to_string(), |hops| format!("{hops:.1}"));
     let seconds = FLOOR.as_secs();
+    let burst = arguments.burst;
     format!(
-        "{rate} ticks/s for {} s; a look at the clock costs {clock:.1} ns\n\n{}\n\n\
+        "{rate} ticks/s in bursts of {burst} for {} s; a look at the clock costs {clock:.1} ns\n\n{}\n\n\
          floors of the same run, {seconds} s each: a bare ring's hop at the same rate; gaps of 1 µs and \
          more in an idle loop\n{}\n\ndue to journaled, p50: {hops} raw hops\njournal {}",
         arguments.seconds,
@@ -123,6 +124,7 @@ fn answer(arguments: &cli::LatencyRun, floors: &Floors, summary: &Summary) -> Ma
     let mut map = summary.json();
     map.insert("machine".into(), json!(machine()));
     map.insert("rate".into(), json!(arguments.rate));
+    map.insert("burst".into(), json!(arguments.burst));
     map.insert("seconds".into(), json!(arguments.seconds));
     map.insert("latency_ns".into(), latency.collect());
     map.insert("floors_ns".into(), floors_json);

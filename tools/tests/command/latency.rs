@@ -482,3 +482,24 @@ fn no_changed_byte_breaks_the_reader() {
         }
     }
 }
+
+#[test]
+fn a_run_under_load_measures_every_input_from_its_due_time_and_prints_its_floors() {
+    let place = Place::new().with_small_config();
+    let run = "latency run -c small.toml --rate 50000 --seconds 1 --burst 5 --layout fused:yield";
+    let json = place.json(&format!("{run} --journal J"));
+    assert_eq!((json["rate"].as_u64(), json["burst"].as_u64()), (Some(50_000), Some(5)));
+    assert!(json["machine"].as_str().is_some_and(|machine| machine.contains("cores")));
+    let inputs = json["inputs"].as_u64();
+    assert_eq!(json["latency_ns"]["journaled"]["count"].as_u64(), inputs, "every input");
+    assert!(json["floors_ns"]["raw_hop"]["p50"].as_u64() > Some(0));
+    assert!(json["floors_ns"]["raw_hop"]["count"].as_u64() == Some(100_000));
+    assert!(json["journaled_p50_hops"].as_f64() > Some(0.0));
+    // What it wrote is what it said.
+    let log = place.json("latency report J");
+    assert_eq!(log["latency_ns"]["journaled"], json["latency_ns"]["journaled"]);
+    assert!(place.path("J/latency-journaled.hgrm").exists());
+    assert_eq!(place.json("replay J")["state_hash"], json["state_hash"]);
+    let odd = place.run("latency run --rate 0");
+    assert_eq!(odd.code, Some(2), "{}", odd.err);
+}

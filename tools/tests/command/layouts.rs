@@ -1,6 +1,6 @@
 //! Every layout gives the same bytes: one state hash from all of them, on any number of cores.
 
-use crate::support::{Place, Said};
+use crate::support::{Place, SMALL as SYNTHETIC, Said, drill, until};
 use serde_json::Value;
 use std::process::Command;
 
@@ -114,7 +114,7 @@ fn spine_threads_are_named_and_pinned_and_helpers_kept_off_their_cores() {
         .stderr(std::process::Stdio::null())
         .spawn()
         .expect("the command starts");
-    crate::support::until(|| is_pinned(child.id(), "gm-fused"));
+    until(|| is_pinned(child.id(), "gm-fused"));
     let table = threads(child.id());
     child.kill().expect("our own process");
     child.wait().expect("our own process");
@@ -142,4 +142,121 @@ fn threads(pid: u32) -> Vec<(String, String)> {
     };
     let read = tasks.flatten().filter_map(status);
     read.map(|text| (field(&text, "Name:"), field(&text, "Cpus_allowed_list:"))).collect()
+}
+
+/// The start-up table: its rows, by their words.
+fn table(said: &Said) -> Vec<Vec<String>> {
+    let lines = said.err.lines().skip_while(|line| !line.starts_with("thread "));
+    let words = |line: &str| line.split_whitespace().map(str::to_string).collect();
+    lines.take_while(|line| line.contains(' ')).map(words).collect()
+}
+
+#[test]
+fn the_start_up_table_lists_thread_core_policy_and_wait() {
+    let place = Place::new().with_small_config();
+    let run = |layout: &str| {
+        let source = "--source synthetic:days=1,ticks=100";
+        let said = place.run(&format!("run -c small.toml {source} --layout {layout}"));
+        assert_eq!(said.code, Some(0), "{}", said.err);
+        table(&said)
+    };
+    let rows = run("fused:yield");
+    assert_eq!(rows[0], ["thread", "core", "policy", "wait", "parts"]);
+    assert_eq!(rows[1][0], "gm-fused");
+    assert_eq!(rows[1][2..4], ["other", "yield"]);
+    assert_eq!(rows[1][4].split('+').count(), 9);
+    let rows = run("per-stage:sleep");
+    let names: Vec<&str> = rows[1..].iter().map(|row| row[0].as_str()).collect();
+    let parts = ["sequencer", "validate", "bar", "indicator", "matrix", "synergy", "decide"];
+    for (name, part) in names.iter().zip(parts) {
+        assert_eq!(*name, format!("gm-{part}"));
+    }
+    for row in &rows[1..10] {
+        let core = row[1] == "any" || row[1].parse::<usize>().is_ok();
+        assert!(core && row[2..4] == ["other", "sleep"], "{row:?}");
+    }
+}
+
+/// Name, policy and real-time priority of every thread of a process.
+fn policies(pid: u32) -> Vec<(String, u32, u32)> {
+    let Ok(tasks) = std::fs::read_dir(format!("/proc/{pid}/task")) else { return Vec::new() };
+    let stat = |task: std::fs::DirEntry| std::fs::read_to_string(task.path().join("stat")).ok();
+    let policy = |stat: String| {
+        let (start, rest) = stat.rsplit_once(')')?;
+        let (_, name) = start.split_once('(')?;
+        // Behind the name stands field 3; the priority is field 40 and the policy field 41.
+        let field = |n: usize| rest.split_whitespace().nth(n - 3)?.parse().ok();
+        Some((name.to_string(), field(41)?, field(40)?))
+    };
+    tasks.flatten().filter_map(stat).filter_map(policy).collect()
+}
+
+const FIFO: u32 = 1;
+
+#[test]
+fn a_fifo_priority_is_given_to_the_spine_and_to_nobody_else() {
+    let place = Place::new();
+    place.write("fifo.toml", &drill(100, "fifo_priority = 5\n"));
+    let mut run = place.start("run -c fifo.toml --pace 2000 --layout fused:yield --journal J");
+    let mut spine = None;
+    until(|| {
+        let found = policies(run.pid()).into_iter().find(|(name, ..)| name == "gm-fused");
+        spine = found.filter(|(_, policy, _)| *policy == FIFO);
+        spine.is_some() || run.has_ended()
+    });
+    let Some((_, _, priority)) = spine else {
+        let said = run.end();
+        assert!(said.err.contains("SCHED_FIFO"), "{}", said.err);
+        assert!(matches!(said.code, Some(1 | 2)), "{:?}", said.code);
+        println!("skipped a_fifo_priority_…: this host does not allow it");
+        return;
+    };
+    assert_eq!(priority, 5);
+    until(|| place.recorded("J").len() > 2);
+    let threads = policies(run.pid());
+    println!("{threads:?}");
+    for helper in ["gm-control", "gm-segments", "gm-gateway", "gm-log", "gm-source-1", "grandmodel"]
+    {
+        let found = threads.iter().find(|(name, ..)| name == helper).expect(helper);
+        assert_eq!((found.1, found.2), (0, 0), "{helper}");
+    }
+    assert_eq!(threads.iter().filter(|(_, policy, _)| *policy == FIFO).count(), 1);
+    run.signal("-INT");
+    let said = run.end();
+    assert_eq!(said.code, Some(0), "{}", said.err);
+    let row = &table(&said)[1];
+    assert_eq!(
+        (row[0].as_str(), &row[2..5]),
+        ("gm-fused", &["fifo", "5", "yield"].map(String::from)[..])
+    );
+    assert_eq!(place.json("replay J")["verified"], true);
+}
+
+#[test]
+fn as_many_spinning_fifo_threads_as_cores_are_refused() {
+    let place = Place::new();
+    place.write("fifo.toml", "[host]\nsegment_mib = 1\nfifo_priority = 5\n");
+    let allowed = threads(std::process::id());
+    let first = allowed[0].1.split([',', '-']).next().expect("a core");
+    let line = format!(
+        "run -c fifo.toml --source {SYNTHETIC} --layout fused:busy-spin --journal J --json"
+    );
+    match on_cores(&place, first, &line) {
+        Some(said) => {
+            assert_eq!(said.code, Some(2), "{}", said.err);
+            let error = &said.json()["error"];
+            let what = "1 spinning threads under SCHED_FIFO would leave no core to the host";
+            assert_eq!(error["what"], what);
+            assert_eq!(error["where"], "host.fifo_priority; 1 cores are allowed");
+            assert!(!place.path("J").exists());
+        }
+        None => println!("skipped as_many_spinning_…: no taskset here"),
+    }
+    let said = place.run("config check fifo.toml");
+    assert_eq!(
+        said.code,
+        Some(0),
+        "how many cores there are is not the file's to say: {}",
+        said.err
+    );
 }
