@@ -11,7 +11,7 @@ use crate::runtime::controls::{Controls, ExitGauges, Gauges};
 use crate::runtime::egress::{ENTRY_WORDS, Outlet};
 use crate::runtime::fail_point::FailPoint;
 use crate::runtime::feed::Filter;
-use crate::runtime::gateway::{Broker, Comparator, Gateway, Settle};
+use crate::runtime::gateway::{Broker, Closing, Comparator, Gateway, Settle};
 use crate::runtime::group::Group;
 use crate::runtime::handler::Fault;
 use crate::runtime::latency::{Collector, Interval, Measure, Stamps};
@@ -29,10 +29,10 @@ use ringbuf_layout::names::EndReason;
 use ringbuf_layout::{ExecutionReport, InputCell, Part};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::Ordering;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
-use sync::{Gauge, ListReader, Stop, Trading};
+use sync::{Gauge, ListReader, Stop};
 
 /// Empty rounds after which the watcher is called every time: the loop sleeps by then.
 const IDLE_BEFORE_LOOKS: u32 = 256;
@@ -41,8 +41,8 @@ const ROUNDS_BETWEEN_LOOKS: u32 = 1_024;
 /// Reports that can wait for the sequencer; the gateway keeps the rest.
 const REPORTS: usize = 1_024;
 
-/// Takes each second's histograms, with the moment they ended by the run's clock.
-pub type LatencyLog = Box<dyn FnMut(&Interval, u64)>;
+/// Takes each second's histograms.
+pub type LatencyLog = Box<dyn FnMut(&Interval)>;
 
 /// What to run.
 pub struct Order {
@@ -119,6 +119,7 @@ pub fn run(
     let clock = Clock::default();
     let (mut collector, due) = Collector::new(&clock, slots, order.pace != Pace::Max);
     let (outlet, list) = order.broker.as_ref().map(|_| exit_of(&order)).unzip();
+    let pushed = outlet.as_ref().map(Outlet::pushed).unwrap_or_default();
     let journaled = begun.writer.watermark();
     let mut writer = JournalRecorder::new(begun.writer);
     let (semantic, instruments) = (&order.config.semantic, begun.table.len());
@@ -129,11 +130,17 @@ pub fn run(
         machine.inject(fault);
     }
     let halt = Arc::new(Stop::new());
-    let mut beside =
-        Beside { clock, due: Some(due), commands: controls.commands(), ..Beside::default() };
+    controls.watch_file(order.dir.join(HALT_FILE));
+    let mut beside = Beside {
+        clock,
+        due: Some(due),
+        commands: controls.commands(),
+        controls: Some(Arc::clone(&controls)),
+        ..Beside::default()
+    };
     let mut exit = None;
     if let Some((broker, list)) = order.broker.take().zip(list) {
-        let gate = Gate { order: &order, journaled: &journaled, halt: &halt };
+        let gate = Gate { order: &order, journaled: &journaled, halt: &halt, pushed: &pushed };
         let stamps = collector.stamps(&[Measure::Order]);
         exit = Some(gate.open(broker, list, &machine, &mut beside, stamps)?);
     }
@@ -153,17 +160,16 @@ pub fn run(
     let mut watcher = Watcher {
         controls: &controls,
         collector,
-        log: order.latency_log.unwrap_or_else(|| Box::new(|_, _| ())),
-        halt_file: order.dir.join(HALT_FILE),
-        interrupted: false,
+        log: order.latency_log.unwrap_or_else(|| Box::new(|_| ())),
         watch: &mut watch,
     };
     let driven = threads::drive(&mut sequencer, &mut machine, &order.layout, &halt, &mut watcher);
-    let sent = exit.map(|exit| exit.close(driven.as_ref().is_ok_and(Driven::is_clean)));
-    let latency = watcher.finish(&machine, sent.as_ref());
+    let clean = driven.as_ref().is_ok_and(Driven::is_clean);
+    let (stamps, left) = exit.map(|exit| exit.close(clean, pushed.get())).unwrap_or_default();
+    let latency = watcher.finish(&mut machine, stamps);
     let elapsed_s = driven.as_ref().map_or(0.0, |driven| driven.seconds);
     let driven = driven.and_then(|driven| at_once(&driven, &mut sequencer, &mut machine));
-    let driven = driven.and(close(&mut machine));
+    let driven = driven.and(close(&mut machine)).and(left.map_or(Ok(()), Err));
     let (tally, orders) = (tally(&machine), egress_orders(&machine));
     drop(machine);
     let mut summary = Summary::new(tally, &order.config, elapsed_s, &order.dir);
@@ -279,14 +285,16 @@ struct Gate<'a> {
     order: &'a Order,
     journaled: &'a Arc<Watermark>,
     halt: &'a Arc<Stop>,
+    pushed: &'a Arc<Gauge>,
 }
 
 /// The gateway's thread, and what ends it.
 struct Exit {
     thread: JoinHandle<Stamps>,
-    finish: Arc<AtomicBool>,
+    closing: Arc<Closing>,
     halt: Arc<Stop>,
     gauges: ExitGauges,
+    bound: Duration,
 }
 
 impl Gate<'_> {
@@ -301,18 +309,18 @@ impl Gate<'_> {
     ) -> Result<Exit, Problem> {
         let host = &self.order.config.host;
         let (reports, way_back) = rtrb::RingBuffer::<ExecutionReport>::new(REPORTS);
-        let idle = Arc::new(AtomicBool::new(true));
-        let finish = Arc::<AtomicBool>::default();
+        let closing = Arc::<Closing>::default();
+        let bound = Duration::from_millis(host.drain_ms);
         let (sent, held) = (Arc::<Gauge>::default(), Arc::<Gauge>::default());
         let gauges =
             ExitGauges { list: list.gauge(), sent: Arc::clone(&sent), held: Arc::clone(&held) };
-        let egress = machine.groups.last().map(Group::gauge).unwrap_or_default().1;
+        let taken = machine.groups.last().map(Group::gauge).unwrap_or_default().1;
         beside.reports = Some(way_back);
         beside.settle = Some(Settle {
-            egress,
-            list: list.gauge(),
-            idle: Arc::clone(&idle),
-            bound: Duration::from_millis(host.drain_ms),
+            taken,
+            pushed: Arc::clone(self.pushed),
+            closing: Arc::clone(&closing),
+            bound,
             since: None,
         });
         let instruments = machine.progress.positions().len();
@@ -322,8 +330,7 @@ impl Gate<'_> {
             journaled: Arc::clone(self.journaled),
             controls: Arc::clone(&self.order.controls),
             stop: Arc::clone(self.halt),
-            finish: Arc::clone(&finish),
-            idle,
+            closing: Arc::clone(&closing),
             reports,
             comparator: Comparator::new(Arc::clone(&machine.progress), instruments),
             max_age: Duration::from_millis(host.order_max_age_ms),
@@ -336,54 +343,68 @@ impl Gate<'_> {
         let thread = thread.spawn(move || gateway.run()).map_err(|error| {
             Problem::new(format!("cannot start a thread: {error}"), "gm-gateway", "check ulimit -u")
         })?;
-        Ok(Exit { thread, finish, halt: Arc::clone(self.halt), gauges })
+        Ok(Exit { thread, closing, halt: Arc::clone(self.halt), gauges, bound })
     }
 }
 
 impl Exit {
-    /// Ends the gateway: when its list is empty, or at once where the spine failed. Returns its stamps.
-    fn close(self, clean: bool) -> Option<Stamps> {
+    /// Ends the gateway, at once where the spine failed, and returns its stamps and what is left undone: orders
+    /// that neither left nor came back, or a broker that does not return from a call within the bound. It is
+    /// then left behind: nothing leaves after this.
+    fn close(self, clean: bool, pushed: u64) -> (Option<Stamps>, Option<Problem>) {
         if !clean {
             self.halt.set();
         }
-        self.finish.store(true, Ordering::Release);
-        self.thread.join().ok()
+        self.closing.closed.set();
+        self.closing.finished.set();
+        let began = Instant::now();
+        while !self.thread.is_finished() && began.elapsed() < self.bound.max(LEAST_PATIENCE) {
+            std::thread::sleep(Duration::from_micros(100));
+        }
+        let problem = |what: String| {
+            let fix = "ask the broker what became of them; a longer host.drain_ms waits longer";
+            Some(Problem::new(what, "the exit", fix))
+        };
+        if !self.thread.is_finished() {
+            return (None, problem("the broker does not return from a call".to_string()));
+        }
+        let undone = pushed.saturating_sub(self.gauges.sent.get() + self.gauges.held.get());
+        let left = if clean && undone > 0 {
+            problem(format!("{undone} orders neither left nor came back"))
+        } else {
+            None
+        };
+        (self.thread.join().ok(), left)
     }
 }
 
-/// Looks at the machine from the calling thread: intervals, interrupts, the halt file, progress.
+/// How long a gateway may take to end even where nothing shall be waited for.
+const LEAST_PATIENCE: Duration = Duration::from_millis(200);
+
+/// Looks at the machine from the calling thread: the halt file, intervals, progress, interrupts.
 struct Watcher<'a, W> {
     controls: &'a Controls,
     collector: Collector,
     log: LatencyLog,
-    halt_file: PathBuf,
-    interrupted: bool,
     watch: &'a mut W,
 }
 
 impl<W: FnMut(&Tally)> Watch for Watcher<'_, W> {
     fn look(&mut self, progress: &Progress) -> bool {
-        (self.watch)(&progress.tally());
-        self.collector.look(&mut self.log);
-        if self.controls.kill.state() != Trading::Halted && self.halt_file.exists() {
-            self.controls.kill.set(Trading::Halted);
-        }
+        self.controls.look_at_file();
         self.controls.record_halts();
-        // A flag of its own for each look: the second interrupt ends what the first one lets drain.
-        if self.controls.interrupt.swap(false, Ordering::Relaxed) {
-            self.controls.abort.fetch_or(self.interrupted, Ordering::Relaxed);
-            self.interrupted = true;
-        }
+        self.collector.look(&mut self.log);
+        (self.watch)(&progress.tally());
         !self.controls.abort.load(Ordering::Relaxed)
     }
 }
 
 impl<W> Watcher<'_, W> {
     /// The sums of the whole run, once every thread has ended.
-    fn finish(mut self, machine: &Pipeline<'_>, exit: Option<&Option<Stamps>>) -> Latency {
+    fn finish(mut self, machine: &mut Pipeline<'_>, exit: Option<Stamps>) -> Latency {
         self.collector.look(&mut self.log);
-        let groups = machine.groups.iter().filter_map(Group::stamps);
-        for stamps in groups.chain(exit.and_then(Option::as_ref)) {
+        let groups = machine.groups.iter_mut().filter_map(Group::take_stamps);
+        for stamps in groups.chain(exit) {
             self.collector.finish(stamps, &mut self.log);
         }
         let sum = self.collector.sum();

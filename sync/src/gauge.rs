@@ -1,10 +1,10 @@
-//! A figure for status, which orders nothing.
+//! A figure of one thread that others look at: how far it has come.
 
 use crate::line::Line;
-use crate::shim::{AtomicU64, Ordering::Relaxed};
+use crate::shim::{AtomicU64, Site, ordering};
 
-/// A figure of one thread, on a cache line of its own. Anyone may read it; two that are read one after the
-/// other need not belong together.
+/// A figure of one thread, on a cache line of its own. Who reads a value sees what its writer did before it set
+/// it. Two gauges that are read one after the other need not belong together.
 #[derive(Debug)]
 pub struct Gauge(Line<AtomicU64>);
 
@@ -15,16 +15,16 @@ impl Default for Gauge {
 }
 
 impl Gauge {
-    /// Sets it; its one writer alone does.
+    /// Sets it; its one writer alone does. Release: a plain move on x86-64.
     #[inline]
     pub fn set(&self, value: u64) {
-        self.0.0.store(value, Relaxed);
+        self.0.0.store(value, ordering(Site::GaugeSet));
     }
 
     /// What it was set to last, as far as this thread has heard.
     #[inline]
     pub fn get(&self) -> u64 {
-        self.0.0.load(Relaxed)
+        self.0.0.load(ordering(Site::GaugeGet))
     }
 }
 

@@ -92,6 +92,11 @@ impl KillWord {
         self.latched.load(Relaxed)
     }
 
+    /// What the operators want, faults aside.
+    pub fn operator_state(&self) -> Trading {
+        Trading::of(self.word.load(Relaxed))
+    }
+
     /// The operators' word itself, for a signal handler: 2 halts. Who stores it there is told no
     /// count; the next order that has not yet looked at it stays.
     #[cfg(not(loom))]
@@ -99,18 +104,18 @@ impl KillWord {
         Arc::clone(&self.word)
     }
 
-    /// An operator's command. Returns the number of orders announced so far: after `set(Halted)`
-    /// returned `n`, no order with a number above `n` leaves until a later command lets it. Order `n`
-    /// itself may still be on its way out, or have stayed.
+    /// An operator's reduction or halt. Returns the number of orders announced so far: after
+    /// `tighten(Halted)` returned `n`, no order with a number above `n` leaves until a resume lets it. Order
+    /// `n` itself may still be on its way out, or have stayed.
     ///
-    /// The last of two commands wins; a latched fault stays, whatever is commanded.
-    pub fn set(&self, trading: Trading) -> u64 {
-        self.word.store(trading as usize, Relaxed);
+    /// It only tightens: a reduction does not lift a halt, and a latched fault stays whatever is commanded.
+    pub fn tighten(&self, trading: Trading) -> u64 {
+        self.word.fetch_max(trading as usize, Relaxed);
         self.count()
     }
 
     /// Halts for a fault until the process ends; the first code wins. Returns the same count as
-    /// [`set`](Self::set), to the first fault and to every later one.
+    /// [`tighten`](Self::tighten), to the first fault and to every later one.
     pub fn latch(&self, code: u32) -> u64 {
         // 0 means no fault, and a fault without a code is one nevertheless.
         let code = code.max(1);
@@ -121,7 +126,7 @@ impl KillWord {
 
     /// Lifts an operator's halt or reduction. False, and nothing is changed, if a fault has latched or
     /// the word changed while this looked at it. A halt upon a halt changes nothing and is lifted
-    /// with it, so commands go through one thread; a signal that must not be lifted is sent again.
+    /// with it, so whoever commands does it under one lock; a signal that must not be lifted is sent again.
     pub fn resume(&self) -> bool {
         let seen = self.word.load(Relaxed);
         let active = Trading::Active as usize;
@@ -170,11 +175,11 @@ mod tests {
     fn a_halted_order_stays_and_gives_its_number_back() {
         let kill = KillWord::new();
         assert_eq!(kill.pass(), Ok(1));
-        assert_eq!(kill.set(Trading::Halted), 1);
+        assert_eq!(kill.tighten(Trading::Halted), 1);
         assert_eq!(kill.pass(), Err(Trading::Halted));
         assert_eq!((kill.announced(), kill.state()), (1, Trading::Halted));
         assert!(kill.resume());
-        assert_eq!(kill.set(Trading::Reducing), 1);
+        assert_eq!(kill.tighten(Trading::Reducing), 1);
         assert_eq!((kill.pass(), kill.state().name()), (Ok(2), "reducing"));
     }
 
@@ -183,7 +188,7 @@ mod tests {
         let kill = KillWord::new();
         assert_eq!((kill.latch(7), kill.latch(8)), (0, 0));
         assert!(!kill.resume());
-        kill.set(Trading::Active);
+        kill.tighten(Trading::Active);
         assert_eq!((kill.state(), kill.latched()), (Trading::Halted, 7));
         assert_eq!(kill.pass(), Err(Trading::Halted));
     }
@@ -219,7 +224,7 @@ mod tests {
                 }
             });
             for _ in 0..1_000 {
-                let halted_at = kill.set(Trading::Halted);
+                let halted_at = kill.tighten(Trading::Halted);
                 std::thread::yield_now();
                 let seen = sent.load(Relaxed);
                 assert!(seen <= halted_at, "{seen} left after a halt at {halted_at}");

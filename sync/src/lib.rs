@@ -7,7 +7,7 @@
 //! 2. [`list`]: orders on their way from egress to the gateway, one writer, one reader.
 //! 3. [`kill`]: the word that the gateway looks at before every order leaves.
 //! 4. [`stop`]: the end of a run, and the gate at its start.
-//! 5. [`gauge`]: counters for status, which order nothing.
+//! 5. [`gauge`]: how far a thread has come.
 //! 6. [`shim`]: the one place that names the atomics, and the site of every ordering that matters.
 //!
 //! `tests/models.rs` explores the interleavings with loom, and checks that it would notice if any one of

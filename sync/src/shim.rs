@@ -36,6 +36,10 @@ pub enum Site {
     PassFence,
     /// Between storing the kill word and counting the announced orders.
     HaltFence,
+    /// What was done before a gauge was set is visible to who reads it.
+    GaugeSet,
+    /// The other side of it.
+    GaugeGet,
     /// What was written before a stop is visible to who sees the stop.
     StopSet,
     /// The other side of it.
@@ -56,7 +60,9 @@ pub enum Site {
 
 impl Site {
     /// Every site, for the models.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 14] = [
+        Self::GaugeSet,
+        Self::GaugeGet,
         Self::WatermarkStore,
         Self::WatermarkLoad,
         Self::PassFence,
@@ -76,11 +82,13 @@ impl Site {
         match self {
             Self::PassFence | Self::HaltFence => Ordering::SeqCst,
             Self::WatermarkStore
+            | Self::GaugeSet
             | Self::StopSet
             | Self::GateArrive
             | Self::PushTail
             | Self::DropHead => Ordering::Release,
             Self::WatermarkLoad
+            | Self::GaugeGet
             | Self::StopRead
             | Self::GateWait
             | Self::PeekTail

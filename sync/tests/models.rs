@@ -15,7 +15,7 @@ use std::sync::atomic::{AtomicUsize as Count, Ordering::Relaxed};
 use std::sync::{Arc as StdArc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 use sync::shim::{Arc, AtomicU64, Site, select_mutant, thread};
-use sync::{KillWord, StartGate, Stop, Trading, Watermark, order_list};
+use sync::{Gauge, KillWord, StartGate, Stop, Trading, Watermark, order_list};
 
 /// A model, and how many preemptions of a thread it explores; `None`: all interleavings.
 struct Model {
@@ -28,7 +28,7 @@ const fn model(name: &'static str, preemptions: Option<usize>, run: fn()) -> Mod
     Model { name, preemptions, run }
 }
 
-static MODELS: [Model; 13] = [
+static MODELS: [Model; 14] = [
     model("watermark publishes frames", None, watermark_publishes_frames),
     model("halt counts what leaves", None, halt_counts_what_leaves),
     model("fault counts what leaves", None, fault_counts_what_leaves),
@@ -40,6 +40,7 @@ static MODELS: [Model; 13] = [
     model("list full", None, list_gives_places_back),
     model("list gauge", None, list_gauge_stays_in_bounds),
     model("release by watermark", None, orders_leave_below_the_watermark),
+    model("all has left or come back", None, what_is_done_is_visible),
     model("stop", None, stop_shows_why),
     model("start gate", Some(3), start_gate_shows_what_came_before),
 ];
@@ -172,7 +173,7 @@ fn gateway(kill: &Arc<KillWord>, sent: &Arc<AtomicU64>, tries: usize) -> thread:
 fn halt_counts_what_leaves() {
     let (kill, sent) = (Arc::new(KillWord::new()), word());
     let gateway = gateway(&kill, &sent, 3);
-    let halted_at = kill.set(Trading::Halted);
+    let halted_at = kill.tighten(Trading::Halted);
     let left = gateway.join().unwrap();
     promised(left <= halted_at, "no order above the count leaves after a halt");
     promised(halted_at <= left + 1, "a count is at most one too high");
@@ -192,10 +193,10 @@ fn fault_counts_what_leaves() {
 fn halts_around_a_resume() {
     let (kill, sent) = (Arc::new(KillWord::new()), word());
     let gateway = gateway(&kill, &sent, 3);
-    let first = kill.set(Trading::Halted);
+    let first = kill.tighten(Trading::Halted);
     promised(sent.load(Relaxed) <= first, "no order above the count leaves until resumed");
     promised(kill.resume(), "an operator's halt is lifted");
-    let second = kill.set(Trading::Halted);
+    let second = kill.tighten(Trading::Halted);
     let left = gateway.join().unwrap();
     promised(left <= second, "no order above the count leaves after a second halt");
     promised(kill.resume() && kill.pass() == Ok(left + 1), "orders leave again");
@@ -221,7 +222,7 @@ fn latch_wins_over_resume() {
         let (kill, sent) = (Arc::clone(&kill), Arc::clone(&sent));
         thread::spawn(move || sent.store(kill.latch(7), Relaxed))
     };
-    kill.set(Trading::Halted);
+    kill.tighten(Trading::Halted);
     kill.resume();
     let passed = kill.pass();
     fault.join().unwrap();
@@ -233,10 +234,10 @@ fn latch_wins_over_resume() {
 
 fn resume_lifts_only_what_it_saw() {
     let kill = Arc::new(KillWord::new());
-    kill.set(Trading::Reducing);
+    kill.tighten(Trading::Reducing);
     let other = {
         let kill = Arc::clone(&kill);
-        thread::spawn(move || kill.set(Trading::Halted))
+        thread::spawn(move || kill.tighten(Trading::Halted))
     };
     let lifted = kill.resume();
     other.join().unwrap();
@@ -357,6 +358,37 @@ fn orders_leave_below_the_watermark() {
 }
 
 // (e) The stop word and the gate at the start.
+
+/// Egress pushes an order and says how many it pushed, and then that it took the input; the gateway handles the
+/// order, brings something back, and says that it is done. Who finds all taken and as many done as pushed sees
+/// what came back.
+fn what_is_done_is_visible() {
+    let (mut writer, mut reader) = order_list::<1>(2);
+    let back = Arc::new(AtomicU64::new(0));
+    let [pushed, taken, done] = [(); 3].map(|()| Arc::new(Gauge::default()));
+    let egress = {
+        let (pushed, taken) = (Arc::clone(&pushed), Arc::clone(&taken));
+        thread::spawn(move || {
+            promised(writer.push(&[7]), "an empty list takes one");
+            pushed.set(1);
+            taken.set(1);
+        })
+    };
+    let gateway = {
+        let (back, done) = (Arc::clone(&back), Arc::clone(&done));
+        thread::spawn(move || {
+            if reader.pop().is_some() {
+                back.store(7, Relaxed);
+                done.set(1);
+            }
+        })
+    };
+    if taken.get() == 1 && done.get() == pushed.get() {
+        promised(back.load(Relaxed) == 7, "what came back is there");
+    }
+    egress.join().unwrap();
+    gateway.join().unwrap();
+}
 
 fn stop_shows_why() {
     let (stop, why) = (Arc::new(Stop::new()), word());

@@ -3,6 +3,7 @@
 
 use engine::run::{Order, Outcome, run};
 use engine::runtime::controls::Controls;
+use engine::runtime::sequencer::Pace;
 use gateways::recording::{Habits, Record, Recorded, RecordingBroker};
 use ringbuf_layout::names::{Command, Exec, OrderReason, OrderState};
 use ringbuf_layout::{ExecutionReport, Operator, Price};
@@ -312,4 +313,140 @@ fn no_order_leaves_once_a_halt_has_returned_however_full_the_load() {
     // The seeded defect: a halt that only says so is caught.
     let (defective, _) = halts(5, |controls| Some(controls.kill.announced()));
     assert!(defective.after > 0, "the campaign would not notice");
+}
+
+#[test]
+fn what_does_not_come_from_the_market_is_due_when_it_comes_so_no_order_of_it_is_too_old() {
+    let dir = tempfile::tempdir().unwrap();
+    let (order, record) =
+        drill(dir.path(), 2_000, 1, "order_max_age_ms = 200\n", Habits::default());
+    // Every report makes an order; between two ticks there are reports alone.
+    let order = Order { pace: Pace::Rate { per_second: 4_000.0, burst: 1_000 }, ..order };
+    let controls = Arc::clone(&order.controls);
+    let outcome = std::thread::scope(|scope| {
+        scope.spawn(|| {
+            while record.count() < 3_000 {
+                std::thread::sleep(Duration::from_millis(1));
+            }
+            controls.command(Command::Halt, None, (0, 0)).unwrap();
+        });
+        ended(order)
+    });
+    let denied: BTreeMap<_, _> = outcome.summary.tally.denials().collect();
+    assert!(!denied.contains_key("too_old"), "{denied:?}");
+}
+
+#[test]
+fn a_reduction_does_not_lift_a_halt_and_only_a_resume_does() {
+    let controls = Controls::default();
+    controls.command(Command::Halt, None, (0, 0)).unwrap();
+    let reduced = controls.command(Command::Reduce, None, (0, 0)).unwrap();
+    assert_eq!(reduced.state, Trading::Halted);
+    assert_eq!(controls.command(Command::Resume, None, (0, 0)).unwrap().state, Trading::Active);
+    let reduced = controls.command(Command::Reduce, None, (0, 0)).unwrap();
+    assert_eq!(reduced.state, Trading::Reducing);
+}
+
+#[test]
+fn a_halt_file_that_is_there_from_the_start_lets_nothing_out_and_is_on_record() {
+    let dir = tempfile::tempdir().unwrap();
+    // A link that leads nowhere is there as well.
+    std::os::unix::fs::symlink("nowhere", dir.path().join(engine::run::HALT_FILE)).unwrap();
+    let (order, record) = drill(dir.path(), 5_000, 10, "", Habits::default());
+    let controls = Arc::clone(&order.controls);
+    let outcome = ended(order);
+    assert_eq!((record.count(), outcome.summary.state), (0, Trading::Halted));
+    let refused = controls.command(Command::Resume, None, (0, 0)).unwrap_err().to_string();
+    assert!(refused.contains("halt is there"), "{refused}");
+    let (recording, _) = Recording::read(dir.path()).unwrap();
+    assert_eq!(recording.all::<Operator>().len(), 2, "one for each instrument");
+    assert!(replay_of(dir.path()).verified());
+}
+
+#[test]
+fn a_halt_by_a_signal_is_on_record_even_at_the_very_end_and_later_commands_are_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    let (order, _) = drill(dir.path(), 500, 10, "", Habits::default());
+    let controls = Arc::clone(&order.controls);
+    controls.stop.store(true, Ordering::SeqCst);
+    controls.kill.operator_word().store(Trading::Halted as usize, Ordering::SeqCst);
+    let outcome = ended(order);
+    assert_eq!(outcome.summary.ended, "interrupted");
+    let (recording, _) = Recording::read(dir.path()).unwrap();
+    assert_eq!(recording.all::<Operator>().len(), 2);
+    let refused = controls.command(Command::Flatten, None, (0, 0)).unwrap_err().to_string();
+    assert!(refused.contains("the run has ended"), "{refused}");
+}
+
+#[test]
+fn at_the_end_working_orders_are_cancelled_and_the_journal_says_so() {
+    let dir = tempfile::tempdir().unwrap();
+    let (order, record) = drill(dir.path(), 5_000, 10, "", Habits::default());
+    assert_eq!(ended(order).failure, None);
+    let (_, reports) = journaled(dir.path());
+    let cancelled = reports.iter().filter(|report| report.exec == Exec::Cancelled as u8).count();
+    assert_eq!(cancelled as u64, record.count());
+    assert!(cancelled > 400);
+    // The reports are inputs, and the drill orders at every tenth: those come back.
+    let reasons = accounted(dir.path(), &record.read());
+    assert!(reasons.keys().all(|reason| *reason == "closing"), "{reasons:?}");
+}
+
+#[test]
+fn what_cannot_leave_within_the_bound_comes_back_and_the_run_ends_in_time() {
+    let dir = tempfile::tempdir().unwrap();
+    let habits = Habits { delay: Duration::from_millis(10), ..Habits::default() };
+    let host = "egress_orders = 1024\norder_max_age_ms = 60000\ndrain_ms = 100\n";
+    let (order, record) = drill(dir.path(), 4_000, 5, host, habits);
+    let clock = Instant::now();
+    let outcome = ended(order);
+    assert_eq!(outcome.failure, None);
+    assert!(clock.elapsed() < Duration::from_secs(5), "{:?}", clock.elapsed());
+    let reasons = accounted(dir.path(), &record.read());
+    assert!(reasons["closing"] > 500, "{reasons:?}");
+}
+
+#[test]
+fn a_broker_that_never_returns_is_left_behind_with_the_journal_sealed() {
+    let dir = tempfile::tempdir().unwrap();
+    let habits = Habits { delay: Duration::from_secs(30), ..Habits::default() };
+    let (order, _) = drill(dir.path(), 1_000, 50, "drain_ms = 100\n", habits);
+    let clock = Instant::now();
+    let outcome = ended(order);
+    assert!(clock.elapsed() < Duration::from_secs(10), "{:?}", clock.elapsed());
+    let failure = outcome.failure.expect("it is said").to_string();
+    assert!(failure.contains("does not return"), "{failure}");
+    let report = journal::verify(dir.path(), &mut |_| {}).unwrap();
+    assert!(report.is_sealed() && report.findings.is_empty());
+    assert!(replay_of(dir.path()).verified());
+}
+
+#[test]
+fn a_run_that_is_aborted_keeps_its_inputs_seals_its_journal_and_replays_without_a_panic() {
+    for layout in LAYOUTS {
+        let dir = tempfile::tempdir().unwrap();
+        let host = format!("layout = \"{layout}\"\n");
+        let (order, _) = drill(dir.path(), 400_000, 100, &host, Habits::default());
+        let controls = Arc::clone(&order.controls);
+        let outcome = std::thread::scope(|scope| {
+            scope.spawn(|| {
+                while controls.gauges().is_none_or(|gauges| gauges.published.get() < 5_000) {
+                    std::thread::yield_now();
+                }
+                controls.abort.store(true, Ordering::SeqCst);
+            });
+            ended(order)
+        });
+        let ended = outcome.summary.ended;
+        let report = journal::verify(dir.path(), &mut |_| {}).unwrap();
+        assert!(report.is_sealed() && report.findings.is_empty(), "{layout}");
+        let proof = replay_of(dir.path());
+        assert!(proof.verified(), "{layout}: {ended}: {:?} {:?}", proof.divergence, proof.panic);
+        if ended == "source_ended" {
+            println!("{layout}: it was over before the look");
+            continue;
+        }
+        assert_eq!(ended, "aborted", "{layout}");
+        assert!(outcome.failure.unwrap().to_string().contains("without draining"), "{layout}");
+    }
 }

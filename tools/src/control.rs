@@ -24,11 +24,11 @@ pub const SOCKET: &str = "control.sock";
 /// Longest request: a command and a symbol.
 const REQUEST_MAX: usize = 4_096;
 /// Clients served at once; a further one waits until one of them is done or has run out of patience.
-const CLIENTS: usize = 16;
+const CLIENTS: usize = 64;
 /// How often a client that waits is looked at.
 const LOOK_EVERY: Duration = Duration::from_millis(5);
 /// How long a client may take over its line, and over our answer.
-const PATIENCE: Duration = Duration::from_secs(2);
+const PATIENCE: Duration = Duration::from_millis(250);
 /// Stretch over which `status` measures rates.
 const RATE_OVER: Duration = Duration::from_millis(100);
 
@@ -92,20 +92,39 @@ pub fn connect(dir: &Path) -> std::io::Result<UnixStream> {
 
 fn serve(listener: &UnixListener, controls: &Arc<Controls>) {
     let clients = Arc::new(AtomicUsize::new(0));
-    for stream in listener.incoming().flatten() {
+    for stream in listener.incoming() {
+        let Ok(stream) = stream else {
+            // Out of descriptors, say: it would fail again at once.
+            std::thread::sleep(LOOK_EVERY);
+            continue;
+        };
         while clients.load(Ordering::Relaxed) >= CLIENTS {
             std::thread::sleep(LOOK_EVERY);
         }
-        clients.fetch_add(1, Ordering::Relaxed);
-        let (controls, served) = (Arc::clone(controls), Arc::clone(&clients));
+        let controls = Arc::clone(controls);
+        let seat = Seat::take(&clients);
         let client = move || {
+            let _seat = seat;
             answer(&stream, &controls);
-            served.fetch_sub(1, Ordering::Relaxed);
         };
         // Where no thread can be had the client sees its connection closed.
-        if std::thread::Builder::new().name("gm-client".into()).spawn(client).is_err() {
-            clients.fetch_sub(1, Ordering::Relaxed);
-        }
+        drop(std::thread::Builder::new().name("gm-client".into()).spawn(client));
+    }
+}
+
+/// A client's place, given back however its thread ends.
+struct Seat(Arc<AtomicUsize>);
+
+impl Seat {
+    fn take(clients: &Arc<AtomicUsize>) -> Self {
+        clients.fetch_add(1, Ordering::Relaxed);
+        Self(Arc::clone(clients))
+    }
+}
+
+impl Drop for Seat {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
@@ -150,7 +169,11 @@ fn request(line: &str, controls: &Controls, by: (u32, u32)) -> Result<Value, Pro
     let all =
         [Command::Halt, Command::Reduce, Command::Resume, Command::Flatten, Command::CancelAll];
     let command = all.into_iter().find(|command| command.name() == word).ok_or_else(malformed)?;
-    let instrument = match request["symbol"].as_str() {
+    let symbol = &request["symbol"];
+    if !symbol.is_null() && !symbol.is_string() {
+        return Err(malformed());
+    }
+    let instrument = match symbol.as_str() {
         None => None,
         Some(symbol) => Some(controls.instrument(symbol).ok_or_else(|| {
             let fix = "see the symbols in `grandmodel ctl DIR status`";
@@ -211,7 +234,8 @@ fn machine(gauges: &Gauges, put: &mut impl FnMut(&str, Value)) {
     // Downstream first, so that no lag comes out below zero.
     let journaled = gauges.journaled.next_seq();
     let taken: Vec<u64> = gauges.groups.iter().rev().map(|(_, gauge)| gauge.get()).collect();
-    let published = gauges.published.get();
+    // Said once a batch: a thread behind may have taken what the first has not yet said.
+    let published = gauges.published.get().max(journaled);
     put("layout", engine::summary::layout(&gauges.layout));
     let lag =
         |(parts, taken): (&String, u64)| (parts.clone(), json!(published.saturating_sub(taken)));

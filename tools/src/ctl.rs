@@ -49,6 +49,10 @@ fn ask(dir: &Path, request: &Value) -> Result<Map<String, Value>, Problem> {
     stream.write_all(format!("{request}\n").as_bytes()).map_err(lost)?;
     let mut line = String::new();
     BufReader::new(stream).read_line(&mut line).map_err(lost)?;
+    if line.is_empty() {
+        let fix = "see the summary that it printed";
+        return Err(Problem::new("the run ended before it answered", place, fix));
+    }
     match serde_json::from_str(&line) {
         Ok(Value::Object(answer)) => Ok(answer),
         _ => Err(lost(ErrorKind::UnexpectedEof.into())),

@@ -21,6 +21,7 @@ use engine::summary::Summary;
 use gateways::recording::RecordingBroker;
 use latency::LatencyLog;
 use ringbuf_layout::{Kind, Reasons};
+use serde_json::{Map, Value};
 use std::cell::RefCell;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
@@ -77,12 +78,31 @@ pub fn run(arguments: &cli::Run, say: Say, controls: &Arc<Controls>) -> Result<E
     let started = |dir: &Path| beside.start(dir, controls);
     let outcome = engine::run::run(order, started, |tally| progress.look(tally));
     progress.finish();
-    if outcome.is_err() && made {
-        // Both are removed only if they are empty: then they are ours, and nobody uses them.
-        drop(std::fs::remove_dir(&place));
-        drop(place.parent().map(std::fs::remove_dir));
-    }
-    let outcome = outcome?;
+    let outcome = match outcome {
+        Ok(outcome) => outcome,
+        Err(problem) => {
+            if made {
+                beside.take_back(&place);
+            }
+            return Err(problem);
+        }
+    };
+    beside.finish(&outcome.summary);
+    say.text(&people(&outcome.summary));
+    let answer = answer(&outcome.summary);
+    Ok(conclude(say, answer, &outcome))
+}
+
+/// The summary as JSON, latencies included.
+pub fn answer(summary: &Summary) -> Map<String, Value> {
+    let mut answer = summary.json();
+    let measured = summary.latency.iter().map(|(name, h)| (name.clone(), latency::percentiles(h)));
+    answer.insert("latency_ns".into(), measured.collect());
+    answer
+}
+
+/// Prints the answer and how the run ended; the exit code that follows from it.
+pub fn conclude(say: Say, mut answer: Map<String, Value>, outcome: &Outcome) -> Exit {
     let Outcome { summary, failure } = outcome;
     tracing::info!(
         ended = %summary.ended,
@@ -90,15 +110,10 @@ pub fn run(arguments: &cli::Run, say: Say, controls: &Arc<Controls>) -> Result<E
         state_hash = summary.tally.state_hash.map(|hash| format!("{hash:016x}")),
         "run ends"
     );
-    beside.finish(&summary);
     if let Some((_, last)) = summary.tally.seqs.filter(|_| summary.ended == "interrupted") {
         aside(&format!("drained to seq {last}"));
     }
-    say.text(&people(&summary));
-    let mut answer = summary.json();
-    let measured = summary.latency.iter().map(|(name, h)| (name.clone(), latency::percentiles(h)));
-    answer.insert("latency_ns".into(), measured.collect());
-    if let Some(problem) = &failure {
+    if let Some(problem) = failure {
         answer.extend(error_object(problem));
         aside(&format!("error: {problem}"));
         aside(&format!("the run ended early: {}; what came before is journaled", summary.ended));
@@ -109,11 +124,11 @@ pub fn run(arguments: &cli::Run, say: Say, controls: &Arc<Controls>) -> Result<E
         // The last line names state and reason.
         aside(&format!("the run ended Halted: {}", summary.state_reason.unwrap_or("operator")));
     }
-    Ok(if failure.is_some() || halted { Exit::Findings } else { Exit::Done })
+    if failure.is_some() || halted { Exit::Findings } else { Exit::Done }
 }
 
 /// Who takes orders in broker mode.
-fn broker(config: &Config, dir: &Path) -> Option<Box<dyn Broker>> {
+pub fn broker(config: &Config, dir: &Path) -> Option<Box<dyn Broker>> {
     config.host.broker.as_ref()?;
     Some(Box::new(RecordingBroker::into_file(dir.join(BROKER_FILE))))
 }
@@ -140,6 +155,19 @@ impl Beside {
         *self.latency.borrow_mut() = said(LatencyLog::create(&file, SystemTime::now()));
     }
 
+    /// A run that did not start, in a directory that was made for it: takes away what is ours, and the
+    /// directories if they are then empty.
+    pub fn take_back(self, dir: &Path) {
+        drop(self.server);
+        drop(self.log);
+        let is_journal = dir.join("segment-00000000.gmj").exists();
+        for name in ["log", latency::FILE_NAME].iter().filter(|_| !is_journal) {
+            drop(std::fs::remove_file(dir.join(name)));
+        }
+        drop(std::fs::remove_dir(dir));
+        drop(dir.parent().map(std::fs::remove_dir));
+    }
+
     /// The whole distributions, and what was lost on the way.
     pub fn finish(self, summary: &Summary) {
         // The ways through the machine; the parts are in the log.
@@ -163,9 +191,9 @@ fn said<T>(made: Result<T, Problem>) -> Option<T> {
 /// Writes each second's histograms, until that fails once.
 pub fn latency_log(log: &Rc<RefCell<Option<LatencyLog>>>) -> engine::run::LatencyLog {
     let log = Rc::clone(log);
-    Box::new(move |interval, to| {
+    Box::new(move |interval| {
         let from = Duration::from_nanos(interval.from);
-        let length = Duration::from_nanos(to.saturating_sub(interval.from));
+        let length = Duration::from_nanos(interval.to.saturating_sub(interval.from));
         let held = Measure::all().filter_map(|m| Some((m.name(), interval.get(m)?)));
         for (name, histogram) in held {
             let mut log = log.borrow_mut();

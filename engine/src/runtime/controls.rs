@@ -5,11 +5,13 @@ use crate::layout::ThreadPlan;
 use crate::problem::Problem;
 use crate::runtime::egress::ENTRY_WORDS;
 use crate::runtime::sink::Progress;
+use crate::start::wall_ns;
 use bytemuck::Zeroable;
 use journal::Watermark;
 use ringbuf_layout::frame::NO_INSTRUMENT;
 use ringbuf_layout::names::{Command, Latch};
 use ringbuf_layout::{Frame, Operator};
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Instant;
@@ -57,16 +59,47 @@ pub struct Controls {
     pub kill: KillWord,
     /// Set by SIGINT and SIGTERM: the run drains.
     pub stop: Arc<AtomicBool>,
-    /// Set by each SIGINT and SIGTERM, and taken back by who watches: a second one aborts.
-    pub interrupt: Arc<AtomicBool>,
-    /// The run ends without draining. One more signal then ends the process.
+    /// Set by a second one: the run ends without draining. A third ends the process.
     pub abort: Arc<AtomicBool>,
-    queue: Mutex<rtrb::Producer<Operator>>,
+    queue: Mutex<Queue>,
     commands: Mutex<Option<rtrb::Consumer<Operator>>>,
     gauges: OnceLock<Gauges>,
     last_error: Mutex<Option<String>>,
-    /// True once the halt that a signal or a file asked for is on its way to the journal.
+    /// True once the halt that stands is on its way to the journal.
     recorded: AtomicBool,
+    halt_file: OnceLock<PathBuf>,
+}
+
+/// Operator records on their way to the sequencer.
+#[derive(Debug)]
+struct Queue {
+    records: rtrb::Producer<Operator>,
+    over: bool,
+}
+
+impl Queue {
+    fn enqueue(
+        &mut self,
+        command: Command,
+        instrument: Option<u32>,
+        (uid, pid): (u32, u32),
+    ) -> Result<(), Problem> {
+        let fix = "see its summary; begin a new run";
+        if self.over {
+            return Err(Problem::new("the run has ended", "the engine", fix));
+        }
+        let head = Operator::header(0, wall_ns());
+        let mut record = Operator { head, uid, pid, ..Operator::zeroed() };
+        record.tail.instrument = instrument.unwrap_or(NO_INSTRUMENT);
+        record.tail.side = command as u8;
+        self.records.push(record).map_err(|_| {
+            Problem::new(
+                format!("{COMMANDS} commands wait already; a halt took effect all the same"),
+                "the engine",
+                "wait a moment and send it again",
+            )
+        })
+    }
 }
 
 impl Default for Controls {
@@ -75,9 +108,9 @@ impl Default for Controls {
         Self {
             kill: KillWord::default(),
             stop: Arc::default(),
-            interrupt: Arc::default(),
             abort: Arc::default(),
-            queue: Mutex::new(queue),
+            queue: Mutex::new(Queue { records: queue, over: false }),
+            halt_file: OnceLock::new(),
             commands: Mutex::new(Some(commands)),
             gauges: OnceLock::new(),
             last_error: Mutex::default(),
@@ -122,55 +155,84 @@ impl Controls {
     /// which on `oms` acts on it. For one instrument, or for all.
     ///
     /// # Errors
-    /// If too many commands wait, or a halt cannot be taken back.
+    /// If too many commands wait, a halt cannot be taken back, or the run has ended.
     pub fn command(
         &self,
         command: Command,
         instrument: Option<u32>,
         (uid, pid): (u32, u32),
     ) -> Result<Commanded, Problem> {
-        let sent = match command {
-            Command::Halt => self.kill.set(Trading::Halted),
-            Command::Reduce => self.kill.set(Trading::Reducing),
-            Command::Resume if !self.kill.resume() => return Err(self.latched()),
-            Command::Resume | Command::Flatten | Command::CancelAll => self.kill.announced(),
-        };
         if command == Command::Halt {
-            self.recorded.store(true, Relaxed);
+            // Before the lock: nothing shall hold a halt up.
+            self.kill.tighten(Trading::Halted);
         }
-        if command == Command::Resume {
-            self.recorded.store(false, Relaxed);
+        // Word and record under one lock: who comes last is last in both.
+        let mut queue = self.queue.lock().unwrap_or_else(PoisonError::into_inner);
+        let sent = match command {
+            Command::Halt => self.kill.tighten(Trading::Halted),
+            Command::Reduce => self.kill.tighten(Trading::Reducing),
+            Command::Resume => self.resume()?,
+            Command::Flatten | Command::CancelAll => self.kill.announced(),
+        };
+        queue.enqueue(command, instrument, (uid, pid))?;
+        if matches!(command, Command::Halt | Command::Resume) {
+            self.recorded.store(command == Command::Halt, Relaxed);
         }
-        self.enqueue(command, instrument, (uid, pid))?;
         Ok(Commanded { state: self.kill.state(), sent })
     }
 
-    fn latched(&self) -> Problem {
-        let reason = self.latch_reason().map_or("a fault", Latch::name);
-        Problem::new(
-            format!("trading stays halted: {reason}"),
-            "this run",
-            "find out why, then begin a new run; only halts of an operator can be resumed",
-        )
+    /// Back to trading, unless a fault or a file keeps it halted.
+    fn resume(&self) -> Result<u64, Problem> {
+        let refused = |what: String, fix: &str| Err(Problem::new(what, "this run", fix));
+        if let Some(fault) = self.latch_reason() {
+            let fix =
+                "find out why, then begin a new run; only halts of an operator can be resumed";
+            return refused(format!("trading stays halted: {}", fault.name()), fix);
+        }
+        if let Some(file) = self.halt_file.get().filter(|file| file.symlink_metadata().is_ok()) {
+            let what = format!("trading stays halted: {} is there", file.display());
+            return refused(what, "remove the file, then resume");
+        }
+        if !self.kill.resume() {
+            return refused(
+                "a halt came at the same moment".to_string(),
+                "resume again, if you mean it",
+            );
+        }
+        Ok(self.kill.announced())
     }
 
-    fn enqueue(
-        &self,
-        command: Command,
-        instrument: Option<u32>,
-        (uid, pid): (u32, u32),
-    ) -> Result<(), Problem> {
-        let mut record = Operator { head: Operator::header(0, 0), uid, pid, ..Operator::zeroed() };
-        record.tail.instrument = instrument.unwrap_or(NO_INSTRUMENT);
-        record.tail.side = command as u8;
+    /// Where a file halts trading: looked at from now on, and once at once.
+    pub fn watch_file(&self, file: PathBuf) {
+        drop(self.halt_file.set(file));
+        self.look_at_file();
+    }
+
+    /// Halts if the file is there.
+    pub fn look_at_file(&self) {
+        let is_there = |file: &PathBuf| file.symlink_metadata().is_ok();
+        if self.kill.operator_state() != Trading::Halted
+            && self.halt_file.get().is_some_and(is_there)
+        {
+            self.kill.tighten(Trading::Halted);
+        }
+    }
+
+    /// A signal or a file sets only the word; this makes its record. Called now and then by who watches.
+    pub fn record_halts(&self) {
+        if self.kill.operator_state() != Trading::Halted || self.recorded.load(Relaxed) {
+            return;
+        }
         let mut queue = self.queue.lock().unwrap_or_else(PoisonError::into_inner);
-        queue.push(record).map_err(|_| {
-            Problem::new(
-                format!("{COMMANDS} commands wait already; a halt took effect all the same"),
-                "the engine",
-                "wait a moment and send it again",
-            )
-        })
+        // Where the queue is full or over, the next look tries again.
+        let recorded = queue.enqueue(Command::Halt, None, (0, 0)).is_ok();
+        self.recorded.store(recorded, Relaxed);
+    }
+
+    /// The sequencer takes no command after those that are in the queue now.
+    pub fn close_commands(&self) {
+        self.record_halts();
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner).over = true;
     }
 
     /// Why trading is halted for the rest of the run, if it is.
@@ -182,14 +244,6 @@ impl Controls {
     pub fn halt_reason(&self) -> Option<&'static str> {
         let operator = (self.kill.state() == Trading::Halted).then_some("operator");
         self.latch_reason().map(Latch::name).or(operator)
-    }
-
-    /// A signal or a file sets only the word; this makes its record. Called now and then by who watches.
-    pub fn record_halts(&self) {
-        let is_new = self.kill.state() == Trading::Halted && !self.recorded.swap(true, Relaxed);
-        if is_new && let Err(problem) = self.enqueue(Command::Halt, None, (0, 0)) {
-            self.note_error(problem.to_string());
-        }
     }
 
     /// Keeps an error for `status`.

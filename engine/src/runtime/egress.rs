@@ -12,7 +12,7 @@ use bytemuck::Zeroable;
 use ringbuf_layout::names::{Latch, OrderState};
 use ringbuf_layout::{Order, Part, Slot};
 use std::sync::Arc;
-use sync::{ListReader, ListWriter, order_list};
+use sync::{Gauge, ListReader, ListWriter, order_list};
 
 const ORDER_WORDS: usize = size_of::<Order>() / 8;
 /// Words of an entry: the order, the stamp of its input, and whether the list was full.
@@ -55,20 +55,32 @@ pub struct Outlet {
     /// Orders that may wait; the list holds as many again, on their way back.
     limit: usize,
     controls: Arc<Controls>,
+    /// How many were pushed.
+    pushed: Arc<Gauge>,
 }
 
 impl Outlet {
     /// An exit where `limit` orders may wait (a power of two), and the gateway's end of it.
     pub fn new(limit: usize, controls: Arc<Controls>) -> (Self, ListReader<ENTRY_WORDS>) {
         let (list, reader) = order_list(2 * limit);
-        (Self { list, limit, controls }, reader)
+        (Self { list, limit, controls, pushed: Arc::default() }, reader)
+    }
+
+    /// How many it took, for who waits until as many have left or come back.
+    pub fn pushed(&self) -> Arc<Gauge> {
+        Arc::clone(&self.pushed)
     }
 
     /// Takes an order; never waits.
     pub fn push(&mut self, order: &Order, due: u64) {
         let full = self.list.len() >= self.limit;
-        if !self.list.push(&Entry { order: *order, due, full }.words()) {
+        if self.list.push(&Entry { order: *order, due, full }.words()) {
+            self.pushed.set(self.pushed.get() + 1);
+        } else {
             self.controls.kill.latch(Latch::EgressOverflow as u32);
+            self.controls.note_error(
+                "the list at the exit overflowed: an order was dropped, trading is halted",
+            );
         }
     }
 }

@@ -13,7 +13,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 /// The way of one slot from the moment it was due through a bare ring of `slots` to another thread that sees it,
-/// at `rate` slots a second for so long: nothing is done with it. Thread and core are those of the spine.
+/// at `rate` slots a second for so long, or until `stop`: nothing is done with it. Cores are those of the spine.
 ///
 /// # Errors
 /// If a core cannot be had.
@@ -23,6 +23,7 @@ pub fn raw_hop(
     slots: usize,
     cores: [Option<usize>; 2],
     wait: Wait,
+    stop: &AtomicBool,
 ) -> Result<Histogram<u64>, Problem> {
     let clock = Clock::default();
     let builder = build_single_producer(slots, Slot::default, BusySpin);
@@ -30,14 +31,15 @@ pub fn raw_hop(
     let mut producer = builder.build();
     let count = (rate * length.as_secs_f64()) as u64;
     let failed = AtomicBool::new(false);
+    let over = || failed.load(Ordering::Relaxed) || stop.load(Ordering::Relaxed);
     std::thread::scope(|scope| {
-        let (failed, receiver_clock) = (&failed, clock.clone());
+        let (failed, over, receiver_clock) = (&failed, &over, clock.clone());
         let receiver = scope.spawn(move || {
             let mut seen = histogram();
             let pinned = cores[1].map_or(Ok(()), pin);
             failed.fetch_or(pinned.is_err(), Ordering::Relaxed);
             let (mut taken, mut idle) = (0, 0);
-            while taken < count && !failed.load(Ordering::Relaxed) {
+            while taken < count && !over() {
                 let Ok(mut guard) = poller.poll() else {
                     idle += 1;
                     wait.wait(idle);
@@ -57,7 +59,7 @@ pub fn raw_hop(
             failed.fetch_or(pinned.is_err(), Ordering::Relaxed);
             let began = clock.now();
             let mut sent = 0;
-            while sent < count && !failed.load(Ordering::Relaxed) {
+            while sent < count && !over() {
                 let due = began + (sent as f64 * 1e9 / rate) as u64;
                 if clock.now() < due {
                     wait.wait(0);
@@ -75,12 +77,12 @@ pub fn raw_hop(
 
 /// Gaps between two looks at the clock by a loop that does nothing else: what the host takes from a thread.
 /// Only gaps of a microsecond and more are kept.
-pub fn hiccups(length: Duration) -> Histogram<u64> {
+pub fn hiccups(length: Duration, stop: &AtomicBool) -> Histogram<u64> {
     let clock = Clock::default();
     let mut gaps = histogram();
     let began = clock.now();
     let mut last = began;
-    while last - began < length.as_nanos() as u64 {
+    while last - began < length.as_nanos() as u64 && !stop.load(Ordering::Relaxed) {
         let now = clock.now();
         if now - last >= 1_000 {
             gaps.saturating_record(now - last);

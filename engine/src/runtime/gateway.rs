@@ -11,6 +11,7 @@ use crate::runtime::controls::Controls;
 use crate::runtime::egress::{ENTRY_WORDS, Entry};
 use crate::runtime::latency::{Measure, Stamps};
 use crate::runtime::sink::Progress;
+use crate::start::wall_ns;
 use bytemuck::Zeroable;
 use journal::Watermark;
 use ringbuf_layout::names::{Exec, Latch, OrderReason, OrderState};
@@ -18,7 +19,6 @@ use ringbuf_layout::{ExecutionReport, Frame, Order, Side, Size};
 use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 use sync::{Gauge, ListReader, Stop, Trading};
 
@@ -37,7 +37,7 @@ pub trait Broker: Send {
     /// The next report, if one has come. Never blocks.
     fn report(&mut self) -> Option<ExecutionReport>;
 
-    /// Reports that are still expected without anything happening in the market: a run drains for them.
+    /// Reports that are still expected without anything happening in the market: a run waits for them.
     fn expected(&self) -> usize {
         0
     }
@@ -83,10 +83,8 @@ pub struct Gateway<'b> {
     pub controls: Arc<Controls>,
     /// Set when a thread of the spine fails: nothing leaves any more.
     pub stop: Arc<Stop>,
-    /// Set when the spine has ended in good order.
-    pub finish: Arc<AtomicBool>,
-    /// True while there is nothing to do and nothing is expected.
-    pub idle: Arc<AtomicBool>,
+    /// The stages of the end.
+    pub closing: Arc<Closing>,
     /// To the sequencer.
     pub reports: rtrb::Producer<ExecutionReport>,
     /// The independent count.
@@ -109,49 +107,72 @@ impl core::fmt::Debug for Gateway<'_> {
     }
 }
 
+/// How a gateway is brought to its end, and how it says that it is there.
+#[derive(Debug, Default)]
+pub struct Closing {
+    /// Nothing leaves any more, what works is cancelled, what waits comes back.
+    pub closed: Stop,
+    /// The run end is written: nobody takes reports any more.
+    pub finished: Stop,
+    /// Entries of the list that left or came back, with every report on them on its way and none expected.
+    pub done: Gauge,
+    /// 1 once what works was cancelled and its reports are on their way.
+    pub cancelled: Gauge,
+}
+
 impl Gateway<'_> {
-    /// Runs until the spine has ended and the list is empty, or the spine failed. Returns its stamps.
+    /// Runs until the spine has ended, in good order or not. Returns its stamps.
     pub fn run(self) -> Stamps {
         let controls = Arc::clone(&self.controls);
-        let mut working =
-            Working { gateway: self, backlog: VecDeque::new(), cancelled: false, source_seq: 0 };
+        let mut working = Working {
+            gateway: self,
+            backlog: VecDeque::with_capacity(BACKLOG),
+            handled: 0,
+            cancelled: false,
+            source_seq: 0,
+        };
         let ran = catch_unwind(AssertUnwindSafe(|| working.run()));
         if ran.is_err() {
             controls.kill.latch(Latch::Broker as u32);
             controls.note_error("the connection to the broker panicked; trading is halted");
+            // It may still be able to do this one thing.
+            let broker = &mut working.gateway.broker;
+            drop(catch_unwind(AssertUnwindSafe(|| broker.cancel_all())));
         }
-        working.gateway.idle.store(true, Ordering::Release);
         working.gateway.stamps
     }
 }
+
+/// Reports that wait for the sequencer before the broker is asked for more.
+const BACKLOG: usize = 1_024;
 
 struct Working<'b> {
     gateway: Gateway<'b>,
     /// Reports that the sequencer has no room for yet.
     backlog: VecDeque<ExecutionReport>,
-    /// True once what works was cancelled, for this halt.
+    /// Entries that left or came back.
+    handled: u64,
+    /// True once what works was cancelled, for this halt or this end.
     cancelled: bool,
     source_seq: u64,
 }
 
 impl Working<'_> {
     fn run(&mut self) {
-        let mut idle = 0;
-        while !self.gateway.stop.is_set() {
-            let finishing = self.gateway.finish.load(Ordering::Acquire);
-            let moved = self.cancel_once() | self.deliver() | self.release();
+        let mut idle = 0_u32;
+        while !self.gateway.stop.is_set() && !self.gateway.closing.finished.is_set() {
+            // Read first: what was expected before the exit closed is still waited for.
+            let closed = self.gateway.closing.closed.is_set();
+            let moved = self.cancel_once(closed) | self.deliver() | self.release(closed);
             self.gateway.stamps.hand_over();
-            if moved {
-                idle = 0;
-                continue;
+            if self.backlog.is_empty() && self.gateway.broker.expected() == 0 {
+                self.gateway.closing.done.set(self.handled);
+                self.gateway.closing.cancelled.set(u64::from(closed));
             }
-            let expects = self.gateway.broker.expected() > 0 || !self.backlog.is_empty();
-            self.gateway.idle.store(!expects, Ordering::Release);
-            if finishing {
-                break;
+            idle = if moved { 0 } else { idle.saturating_add(1) };
+            if !moved {
+                Wait::Yield.wait(idle);
             }
-            idle += 1;
-            Wait::Yield.wait(idle);
         }
         // Nobody watches from here on: what works at the broker shall not outlive the run.
         if !self.cancelled {
@@ -159,22 +180,23 @@ impl Working<'_> {
         }
     }
 
-    /// Halted: working orders are cancelled, once.
-    fn cancel_once(&mut self) -> bool {
-        let halted = self.gateway.controls.kill.state() == Trading::Halted;
-        let now = halted && !self.cancelled;
+    /// Halted, or at the end: working orders are cancelled, once.
+    fn cancel_once(&mut self, closed: bool) -> bool {
+        let stopped = closed || self.gateway.controls.kill.state() == Trading::Halted;
+        let now = stopped && !self.cancelled;
         if now {
             self.gateway.broker.cancel_all();
         }
-        self.cancelled = halted;
+        self.cancelled = stopped;
         now
     }
 
-    /// What the broker says goes to the sequencer.
+    /// What the broker says goes to the sequencer, a bounded number a round.
     fn deliver(&mut self) -> bool {
         let mut moved = false;
-        while let Some(report) = self.gateway.broker.report() {
-            self.gateway.idle.store(false, Ordering::Release);
+        while self.backlog.len() < BACKLOG
+            && let Some(report) = self.gateway.broker.report()
+        {
             self.enter(report);
             moved = true;
         }
@@ -191,66 +213,73 @@ impl Working<'_> {
     /// A report on its way to the sequencer, numbered.
     fn enter(&mut self, mut report: ExecutionReport) {
         report.source_seq = self.source_seq;
+        report.head.ts_recv = wall_ns();
         self.source_seq += 1;
         self.backlog.push_back(report);
     }
 
     /// The oldest order, if its slot is journaled.
-    fn release(&mut self) -> bool {
+    fn release(&mut self, closed: bool) -> bool {
         let gateway = &mut self.gateway;
         let Some(words) = gateway.list.peek() else { return false };
         let entry = Entry::from_words(&words);
         if !gateway.journaled.covers(entry.order.head.seq) {
             return false;
         }
-        gateway.idle.store(false, Ordering::Release);
-        match self.let_out(&entry) {
+        match gateway.let_out(&entry, closed) {
             Ok(()) => {
-                let now = self.gateway.clock.now();
-                self.gateway.stamps.record(Measure::Order, entry.due, now);
+                let now = gateway.clock.now();
+                gateway.stamps.record(Measure::Order, entry.due, now);
+                gateway.sent.set(gateway.sent.get() + 1);
             }
             Err(reason) => {
-                self.gateway.held.set(self.gateway.held.get() + 1);
+                gateway.held.set(gateway.held.get() + 1);
                 self.enter(rejection(&entry.order, reason));
             }
         }
         self.gateway.list.drop_front();
+        self.handled += 1;
         true
     }
+}
 
+impl Gateway<'_> {
     /// Every check at the exit, the kill word last.
-    fn let_out(&mut self, entry: &Entry) -> Result<(), OrderReason> {
-        let gateway = &mut self.gateway;
+    fn let_out(&mut self, entry: &Entry, closed: bool) -> Result<(), OrderReason> {
         let order = &entry.order;
-        let age = gateway.clock.now().saturating_sub(entry.due);
-        let cancels = order.state == OrderState::CancelRequested as u8;
-        if entry.full {
+        if order.state == OrderState::New as u8 {
+            self.admit(entry, closed)?;
+        } else if entry.full {
             return Err(OrderReason::EgressFull);
         }
-        if !cancels {
-            if u128::from(age) > gateway.max_age.as_nanos() {
-                return Err(OrderReason::TooOld);
-            }
-            if gateway.controls.kill.state() == Trading::Halted {
-                return Err(OrderReason::Halted);
-            }
-            if !gateway.comparator.admits(order) {
-                gateway.controls.kill.latch(Latch::Comparator as u32);
-                gateway.controls.note_error(format!(
-                    "the exit comparator stopped an order of sequence {}: more would have gone out than \
-                     was approved",
-                    order.head.seq
-                ));
-                return Err(OrderReason::Comparator);
-            }
-            gateway.controls.kill.pass().map_err(|_| OrderReason::Halted)?;
-        }
-        gateway.broker.send(order).map_err(|error| {
-            gateway.controls.note_error(format!("the broker refused an order: {error}"));
+        self.broker.send(order).map_err(|error| {
+            self.controls.note_error(format!("the broker refused an order: {error}"));
             OrderReason::Broker
-        })?;
-        gateway.sent.set(gateway.sent.get() + 1);
-        Ok(())
+        })
+    }
+
+    /// What a new order must pass; a request to cancel always leaves.
+    fn admit(&mut self, entry: &Entry, closed: bool) -> Result<(), OrderReason> {
+        // Counted first, whatever becomes of it: an order that goes back leaves no room for a twin.
+        if !self.comparator.admits(&entry.order) {
+            self.controls.kill.latch(Latch::Comparator as u32);
+            self.controls.note_error(format!(
+                "the exit comparator stopped an order of sequence {}: more would have gone out than was \
+                 approved",
+                entry.order.head.seq
+            ));
+            return Err(OrderReason::Comparator);
+        }
+        let age = self.clock.now().saturating_sub(entry.due);
+        if entry.full {
+            Err(OrderReason::EgressFull)
+        } else if closed {
+            Err(OrderReason::Closing)
+        } else if u128::from(age) > self.max_age.as_nanos() {
+            Err(OrderReason::TooOld)
+        } else {
+            self.controls.kill.pass().map(drop).map_err(|_| OrderReason::Halted)
+        }
     }
 }
 
@@ -279,29 +308,39 @@ pub fn report_on(order: &Order, exec: Exec) -> ExecutionReport {
     report
 }
 
-/// What the sequencer asks before it writes the run end in broker mode: has everything left or come back?
+/// Brings the exit to its end before the run end is written: orders leave or come back, then nothing leaves any
+/// more, what works is cancelled, and the reports on that come in. Each within a bound.
 #[derive(Debug)]
 pub struct Settle {
     /// Egress has taken the sequences below this.
-    pub egress: Arc<Gauge>,
-    /// The list.
-    pub list: sync::ListGauge<ENTRY_WORDS>,
-    /// The gateway has nothing to do.
-    pub idle: Arc<AtomicBool>,
-    /// How long it may take.
+    pub taken: Arc<Gauge>,
+    /// Egress has pushed so many orders.
+    pub pushed: Arc<Gauge>,
+    /// The gateway's side.
+    pub closing: Arc<Closing>,
+    /// How long orders may still leave, and then how long they may come back.
     pub bound: Duration,
     /// When it began.
     pub since: Option<Instant>,
 }
 
 impl Settle {
-    /// True if every order of the inputs below `next_seq` has left or come back, or the bound has passed.
+    /// True if the run end may be written: every order of the inputs below `next_seq` has left or come back and
+    /// what works was cancelled, or the bounds have passed.
     pub fn is_settled(&mut self, next_seq: u64) -> bool {
-        let since = *self.since.get_or_insert_with(Instant::now);
-        let quiet = self.egress.get() >= next_seq
-            && self.list.occupancy() == 0
-            && self.idle.load(Ordering::Acquire);
-        quiet || since.elapsed() >= self.bound
+        let passed = self.since.get_or_insert_with(Instant::now).elapsed();
+        // Taken first: it makes what was pushed visible, as `done` does with what came back.
+        let quiet = self.taken.get() >= next_seq && self.closing.done.get() == self.pushed.get();
+        if quiet || passed >= self.bound {
+            self.closing.closed.set();
+        }
+        let cancelled = self.closing.cancelled.get() == 1;
+        (quiet && cancelled) || self.is_over()
+    }
+
+    /// True once both bounds have passed: nothing more is waited for.
+    pub fn is_over(&self) -> bool {
+        self.since.is_some_and(|since| since.elapsed() >= 2 * self.bound)
     }
 }
 
@@ -346,15 +385,14 @@ mod tests {
         let clock = Clock::default();
         let (mut collector, _) = Collector::new(&clock, 16, true);
         let (reports, mut way_back) = rtrb::RingBuffer::new(16);
-        let sent = Arc::<Gauge>::default();
+        let (sent, closing) = (Arc::<Gauge>::default(), Arc::<Closing>::default());
         let gateway = Gateway {
             broker: Box::new(Counting(Arc::clone(&sent))),
             list,
             journaled: Arc::new(Watermark::new(100)),
             controls: Arc::clone(&controls),
             stop: Arc::default(),
-            finish: Arc::new(AtomicBool::new(true)),
-            idle: Arc::default(),
+            closing: Arc::clone(&closing),
             reports,
             comparator: Comparator::new(progress, 1),
             max_age: Duration::from_hours(1),
@@ -363,7 +401,14 @@ mod tests {
             sent: Arc::default(),
             held: Arc::default(),
         };
-        gateway.run();
+        let count = orders.len() as u64;
+        std::thread::scope(|scope| {
+            scope.spawn(move || gateway.run());
+            while closing.done.get() < count {
+                std::thread::yield_now();
+            }
+            closing.finished.set();
+        });
         let back = std::iter::from_fn(|| way_back.pop().ok()).collect();
         (sent.get(), back, controls)
     }

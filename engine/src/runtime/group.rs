@@ -96,9 +96,9 @@ impl<'r> Group<'r> {
         (parts.join("+"), Arc::clone(&self.taken))
     }
 
-    /// Its stamps, if it measures.
-    pub fn stamps(&self) -> Option<&Stamps> {
-        self.pass.stamps.as_ref()
+    /// Its stamps, if it measured; it measures no longer.
+    pub fn take_stamps(&mut self) -> Option<Stamps> {
+        self.pass.stamps.take()
     }
 
     /// The slots that were handed to it and not released by it, after a panic. Releases nothing.

@@ -103,6 +103,8 @@ impl DueReader {
 pub struct Interval {
     /// When it began, by the run's clock.
     pub from: u64,
+    /// When it ended.
+    pub to: u64,
     histograms: Vec<Option<Histogram<u64>>>,
 }
 
@@ -110,7 +112,7 @@ impl Interval {
     fn of(measures: impl Iterator<Item = Measure>) -> Self {
         let mut histograms: Vec<_> = (0..Measure::COUNT).map(|_| None).collect();
         measures.for_each(|measure| histograms[measure.index()] = Some(histogram()));
-        Self { from: 0, histograms }
+        Self { from: 0, to: 0, histograms }
     }
 
     #[inline]
@@ -194,7 +196,8 @@ impl Stamps {
         // Without a spare the watching thread is late: this interval goes on.
         if let Ok(mut spare) = self.spare.pop() {
             spare.from = self.clock.now();
-            let full = std::mem::replace(&mut self.interval, spare);
+            let mut full = std::mem::replace(&mut self.interval, spare);
+            full.to = self.interval.from;
             let handed = self.full.push(full);
             debug_assert!(handed.is_ok(), "Invariant: the queue holds both intervals of a thread");
         }
@@ -291,9 +294,8 @@ impl Collector {
         }
     }
 
-    /// Asks for an interval when a second has passed, and hands those that have come to `log`, with the
-    /// moment they ended.
-    pub fn look(&mut self, log: &mut impl FnMut(&Interval, u64)) {
+    /// Asks for an interval when a second has passed, and hands those that have come to `log`.
+    pub fn look(&mut self, log: &mut impl FnMut(&Interval)) {
         let now = self.clock.now();
         if now - self.cut >= SECOND_NS {
             self.cut = now;
@@ -301,7 +303,7 @@ impl Collector {
         }
         for exchange in &mut self.exchanges {
             while let Ok(mut interval) = exchange.full.pop() {
-                log(&interval, now);
+                log(&interval);
                 self.sum.take_from(&interval);
                 interval.reset();
                 drop(exchange.spare.push(interval));
@@ -310,8 +312,9 @@ impl Collector {
     }
 
     /// Takes what a thread that has ended still holds.
-    pub fn finish(&mut self, stamps: &Stamps, log: &mut impl FnMut(&Interval, u64)) {
-        log(&stamps.interval, self.clock.now());
+    pub fn finish(&mut self, mut stamps: Stamps, log: &mut impl FnMut(&Interval)) {
+        stamps.interval.to = self.clock.now();
+        log(&stamps.interval);
         self.sum.take_from(&stamps.interval);
     }
 

@@ -6,6 +6,7 @@
 
 use crate::problem::Problem;
 use crate::runtime::clock::Clock;
+use crate::runtime::controls::Controls;
 use crate::runtime::gateway::Settle;
 use crate::runtime::latency::DueWriter;
 use crate::runtime::merge::{Head, Merge};
@@ -75,6 +76,8 @@ pub struct Beside {
     pub reports: Option<rtrb::Consumer<ExecutionReport>>,
     /// Whether every order has left or come back, before the run ends.
     pub settle: Option<Settle>,
+    /// Told when no further command is taken.
+    pub controls: Option<Arc<Controls>>,
 }
 
 /// What a run's sequencer needs to know.
@@ -184,9 +187,13 @@ impl Sequencer {
         self.engine_time
     }
 
+    /// The next input is not of the market: it is due now, unless a pace says otherwise.
     fn stage(&mut self, cell: &InputCell) -> Ready {
         self.staged.copy_from(cell);
         self.next = Next::Staged;
+        if self.plan.beside.due.is_some() {
+            self.stamp = self.plan.beside.clock.now();
+        }
         Ready::Input
     }
 
@@ -237,8 +244,9 @@ impl Sequencer {
                 if self.plan.beside.clock.now() < due {
                     return Ready::Idle;
                 }
+                let ready = self.release(inlet, now, true);
                 self.stamp = due;
-                self.release(inlet, now, true)
+                ready
             }
         }
     }
@@ -249,6 +257,9 @@ impl Sequencer {
         let elapsed = self.plan.beside.clock.now().saturating_sub(began);
         let reached = event.saturating_add((elapsed as f64 * times) as i64).min(now);
         let ready = self.release(inlet, reached, reached == now);
+        if ready == Ready::Idle {
+            return ready;
+        }
         let at = match &self.next {
             Next::Staged => self.staged.head().ts_event,
             Next::Data(_) | Next::Nothing => now,
@@ -310,19 +321,24 @@ impl Sequencer {
 
     /// Before the run end, in broker mode: every order leaves or comes back, within a bound.
     fn settling(&mut self) -> Ready {
-        if self.stage_from_beside() {
+        let over = self.plan.beside.settle.as_ref().is_some_and(Settle::is_over);
+        if !over && self.stage_from_beside() {
             return Ready::Input;
         }
-        let next_seq = self.seq;
-        if self.plan.beside.settle.as_mut().is_none_or(|settle| settle.is_settled(next_seq)) {
-            // What came back while we looked still counts.
-            if self.stage_from_beside() {
-                return Ready::Input;
-            }
-            self.phase = Phase::RunEnd;
-            return self.poll();
+        if let Some(settle) = &mut self.plan.beside.settle
+            && !settle.is_settled(self.seq)
+        {
+            return Ready::Idle;
         }
-        Ready::Idle
+        if let Some(controls) = self.plan.beside.controls.take() {
+            controls.close_commands();
+        }
+        // What came while we looked still counts; past the bounds nothing more is waited for.
+        if !over && self.stage_from_beside() {
+            return Ready::Input;
+        }
+        self.phase = Phase::RunEnd;
+        self.poll()
     }
 
     /// Nothing to publish. A live market's clock goes on: its boundaries are released after a delay.

@@ -8,9 +8,9 @@ use crate::stage::Digest;
 use bytemuck::{Zeroable, bytes_of};
 use ringbuf_layout::frame::LINE;
 use ringbuf_layout::lane::DigestReader;
-use ringbuf_layout::names::{OrderReason, OrderState, RiskReasons};
+use ringbuf_layout::names::{EndReason, OrderReason, OrderState};
 use ringbuf_layout::{
-    Frame, InputCell, Kind, LaneReader, Money, Order, Part, Portfolio, Reasons, Risk, Side, Slot,
+    Frame, InputCell, Kind, LaneReader, Money, Order, Part, Portfolio, Reasons, Side, Slot,
     StateHash, Tail, Trade, Unprocessed,
 };
 use std::sync::Arc;
@@ -74,8 +74,6 @@ pub struct Tally {
     pub parents: u64,
     /// Orders that were denied or came back, by [`OrderReason`].
     pub denied: [u64; 32],
-    /// Decisions that `risk` denied, by reason: bit i of [`RiskReasons`].
-    pub risk_denied: [u64; 32],
     /// Latest account record.
     pub account: Option<(Money, Money, Money)>,
     /// Latest state hash.
@@ -95,7 +93,6 @@ impl Default for Tally {
             outputs: [0; 64],
             parents: 0,
             denied: [0; 32],
-            risk_denied: [0; 32],
             account: None,
             state_hash: None,
             seqs: None,
@@ -117,24 +114,13 @@ impl Tally {
         }
     }
 
-    fn risk(&mut self, risk: &Risk) {
-        if risk.approved == 0 {
-            for (bit, count) in self.risk_denied.iter_mut().enumerate() {
-                *count += u64::from(risk.reason >> bit & 1);
-            }
-        }
-    }
-
-    /// Denied decisions, denied and rejected orders: reason and count.
+    /// Denied and rejected orders: reason and count.
     pub fn denials(&self) -> impl Iterator<Item = (&'static str, u64)> {
         let counted = (0_u8..).zip(self.denied).filter(|(_, count)| *count > 0);
-        let orders = counted.map(|(code, count)| {
+        counted.map(|(code, count)| {
             let word = OrderReason::from_byte(code).map_or("other", OrderReason::name);
             (if word.is_empty() { "venue" } else { word }, count)
-        });
-        let of = |reason: RiskReasons| self.risk_denied[reason.0.trailing_zeros() as usize];
-        let decisions = RiskReasons::WORDS.iter().map(move |(reason, word)| (*word, of(*reason)));
-        decisions.filter(|(_, count)| *count > 0).chain(orders)
+        })
     }
 
     fn verdict(&mut self, reasons: Reasons, rejected: bool) {
@@ -261,6 +247,26 @@ impl<R: Recorder> Sink<R> {
             && lanes.accounts.count(seq) == 0
     }
 
+    /// An input that never ran through all stages, with the part that stopped.
+    fn unprocessed(&mut self, slot: &Slot, fault: &Fault) -> Result<(), Problem> {
+        let seq = slot.seq();
+        let mut record = Unprocessed {
+            head: Unprocessed::header(slot.input.head().ts_event, slot.input.head().ts_recv),
+            part: fault.part as u32,
+            tail: *slot.input.tail(),
+            ..Unprocessed::zeroed()
+        };
+        (record.head.seq, record.head.index) = (seq, 1);
+        (record.tail.side, record.tail.flags) = (0, 0);
+        self.recorder.begin(seq)?;
+        self.recorder.frame(slot.input.bytes(), false)?;
+        self.recorder.frame(bytes_of(&record), true)?;
+        self.tally.ticks += u64::from(slot.input.is_tick());
+        self.tally.outputs[Kind::Unprocessed as usize] += 1;
+        self.count(seq);
+        Ok(())
+    }
+
     fn count(&mut self, seq: u64) {
         let start = self.tally.seqs.map_or(seq, |(start, _)| start);
         self.tally.seqs = Some((start, seq));
@@ -300,10 +306,7 @@ impl<R: Recorder> Sink<R> {
         walk.lane(&self.lanes.matrices, seq)?;
         walk.lane(&self.lanes.synergies, seq)?;
         walk.lane(&self.lanes.decisions, seq)?;
-        for risk in self.lanes.risks.read(seq) {
-            walk.tally.risk(&risk);
-            walk.frame(&risk)?;
-        }
+        walk.lane(&self.lanes.risks, seq)?;
         for execution in self.lanes.orders.read(seq) {
             if let Some(order) = execution.order() {
                 walk.tally.order(&order);
@@ -400,26 +403,16 @@ impl<R: Recorder> Handler for Sink<R> {
             return Ok(());
         }
         self.recorder.rewind();
-        let mut record = Unprocessed {
-            head: Unprocessed::header(slot.input.head().ts_event, slot.input.head().ts_recv),
-            part: fault.part as u32,
-            tail: *slot.input.tail(),
-            ..Unprocessed::zeroed()
-        };
-        (record.head.seq, record.head.index) = (seq, 1);
-        (record.tail.side, record.tail.flags) = (0, 0);
-        self.recorder.begin(seq)?;
-        self.recorder.frame(slot.input.bytes(), false)?;
-        self.recorder.frame(bytes_of(&record), true)?;
-        self.tally.ticks += u64::from(slot.input.is_tick());
-        self.tally.outputs[Kind::Unprocessed as usize] += 1;
-        self.count(seq);
-        Ok(())
+        self.unprocessed(slot, fault)
     }
 
     fn on_panic(&mut self, end: &InputCell, fault: &Fault) -> Result<(), Problem> {
         let seq = end.head().seq;
         self.recorder.rewind();
+        if end.tail().side == EndReason::Aborted as u8 {
+            // Nothing panicked: the run end is one more input that was not processed.
+            return self.unprocessed(&Slot::holding(end), fault);
+        }
         let mut record = ringbuf_layout::Panic {
             head: ringbuf_layout::Panic::header(end.head().ts_event, end.head().ts_recv),
             message_hash: fault.message_hash(),

@@ -15,7 +15,8 @@ use disruptor::Producer as _;
 use ringbuf_layout::{InputCell, Part, Slot};
 use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::thread::Scope;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread::{Scope, Thread};
 use std::time::{Duration, Instant};
 use sync::{StartGate, Stop};
 
@@ -92,6 +93,7 @@ pub fn drive(
     watch: &mut impl Watch,
 ) -> Result<Driven, Problem> {
     let start = StartGate::new(layout.threads.len());
+    let ended = AtomicUsize::new(0);
     let Pipeline { producer, groups, progress } = machine;
     let mut groups = groups.iter_mut();
     std::thread::scope(|scope| {
@@ -102,14 +104,14 @@ pub fn drive(
             let seat = Seat { plan: plan.clone(), halt, start: &start };
             let spawned = match first.take() {
                 Some((inputs, producer)) => {
-                    spawn(scope, plan, move || seat.lead(inputs, producer, group))
+                    spawn(scope, plan, &ended, move || seat.lead(inputs, producer, group))
                 }
-                None => spawn(scope, plan, move || seat.follow(group)),
+                None => spawn(scope, plan, &ended, move || seat.follow(group)),
             };
             threads.push(spawned.inspect_err(|_| halt.set())?);
         }
         let mut driven = Driven::default();
-        while threads.iter().any(|thread| !thread.is_finished()) {
+        while ended.load(Ordering::Relaxed) < threads.len() {
             std::thread::park_timeout(LOOK_EVERY);
             if !watch.look(progress) {
                 driven.aborted = true;
@@ -149,17 +151,42 @@ type Ran = Result<Ended, Problem>;
 fn spawn<'scope>(
     scope: &'scope Scope<'scope, '_>,
     plan: &ThreadPlan,
+    ended: &'scope AtomicUsize,
     body: impl FnOnce() -> Ran + Send + 'scope,
 ) -> Result<std::thread::ScopedJoinHandle<'scope, Ran>, Problem> {
     let watcher = std::thread::current();
     let run = move || {
-        let ran = body();
-        watcher.unpark();
-        ran
+        // Said before the watcher is woken: `is_finished` turns true only after, and it would sleep on.
+        let _said = Ending { ended, watcher };
+        body()
     };
     std::thread::Builder::new().name(plan.name()).spawn_scoped(scope, run).map_err(|error| {
         Problem::new(format!("cannot start a thread: {error}"), plan.name(), "check ulimit -u")
     })
+}
+
+/// Says that a thread ends, however it does.
+struct Ending<'s> {
+    ended: &'s AtomicUsize,
+    watcher: Thread,
+}
+
+impl Drop for Ending<'_> {
+    fn drop(&mut self) {
+        self.ended.fetch_add(1, Ordering::Relaxed);
+        self.watcher.unpark();
+    }
+}
+
+/// Stops everyone if a thread unwinds outside the guards of its parts.
+struct HaltOnUnwind<'s>(&'s Stop);
+
+impl Drop for HaltOnUnwind<'_> {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.0.set();
+        }
+    }
 }
 
 /// Why a thread's loop ended.
@@ -180,6 +207,7 @@ fn step(group: &mut Group<'_>) -> Result<Result<usize, Problem>, Fault> {
 impl Seat<'_> {
     /// Pins the thread, waits for the others, runs `body`, and halts everyone if it fails.
     fn run(&self, body: impl FnOnce() -> Result<Left, Problem>) -> Ran {
+        let _unwinding = HaltOnUnwind(self.halt);
         let pinned =
             self.plan.core.map_or(Ok(()), pin).and_then(|()| prioritise(self.plan.priority));
         if pinned.is_err() {
@@ -207,7 +235,7 @@ impl Seat<'_> {
         mut group: Option<&mut Group<'_>>,
     ) -> Ran {
         self.run(|| {
-            let mut idle = 0;
+            let mut idle = 0_u32;
             while !self.halt.is_set() {
                 let published = catch_unwind(AssertUnwindSafe(|| publish(inputs, producer)));
                 let (mut moved, ended) = match published {
@@ -226,7 +254,7 @@ impl Seat<'_> {
                 if ended && group.as_ref().is_none_or(|group| group.ended()) {
                     return Ok(Left::Done);
                 }
-                idle = if moved > 0 { 0 } else { idle + 1 };
+                idle = if moved > 0 { 0 } else { idle.saturating_add(1) };
                 if moved == 0 {
                     self.plan.wait.wait(idle);
                 }
@@ -239,7 +267,7 @@ impl Seat<'_> {
     fn follow(self, group: Option<&mut Group<'_>>) -> Ran {
         self.run(|| {
             let Some(group) = group else { return Ok(Left::Done) };
-            let mut idle = 0;
+            let mut idle = 0_u32;
             while !group.ended() {
                 // Read first: what was handed on before the halt is still taken.
                 let halted = self.halt.is_set();
@@ -252,7 +280,7 @@ impl Seat<'_> {
                 } else if halted {
                     break;
                 } else {
-                    idle += 1;
+                    idle = idle.saturating_add(1);
                     self.plan.wait.wait(idle);
                 }
             }

@@ -4,7 +4,9 @@
 use super::{percentiles, table};
 use crate::cli;
 use crate::config;
-use crate::run::{BUILD, Beside, grouped, latency_log, next_free};
+use crate::run::{
+    BUILD, Beside, answer as run_answer, broker, conclude, grouped, latency_log, next_free,
+};
 use crate::say::{Exit, Say, aside};
 use engine::Problem;
 use engine::config::Config;
@@ -22,6 +24,7 @@ use hdrhistogram::Histogram;
 use serde_json::{Map, Value, json};
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 /// Length of each floor.
@@ -48,40 +51,56 @@ pub fn run(
     let rate = arguments.rate as f64;
     aside(&format!("machine  {}", machine()));
     aside(&layout.table());
-    let floors = floors(rate, &config, &layout)?;
+    let floors = floors(rate, &config, &layout, &controls.stop)?;
     let spec = format!("synthetic:bench,ticks={}", arguments.rate * arguments.seconds);
     let source = SourceConfig { name: spec.clone(), spec, csv: None };
     let source = gateways::open(&source, &config.catalog())?;
+    if controls.stop.load(Ordering::Relaxed) {
+        return Err(Problem::new("interrupted before the run started", "", "run it again"));
+    }
+    let made = arguments.journal.is_none();
     let dir = match arguments.journal.clone() {
         Some(dir) => dir,
         None => next_free(Path::new("journal"))?,
     };
     let mut beside = Beside::default();
+    let place = dir.clone();
     let order = Order {
         pace: Pace::Rate { per_second: rate, burst: arguments.burst },
         controls: Arc::clone(controls),
+        broker: broker(&config, &dir),
         latency_log: Some(latency_log(&beside.latency)),
         build: BUILD.to_string(),
         ..Order::new(config, layout, vec![source], dir)
     };
-    let outcome = engine::run::run(order, |dir| beside.start(dir, controls), |_| ())?;
+    let outcome = engine::run::run(order, |dir| beside.start(dir, controls), |_| ());
+    let outcome = match outcome {
+        Ok(outcome) => outcome,
+        Err(problem) => {
+            if made {
+                beside.take_back(&place);
+            }
+            return Err(problem);
+        }
+    };
     beside.finish(&outcome.summary);
-    if let Some(problem) = outcome.failure {
-        return Err(Problem { damage: true, ..problem });
-    }
-    let summary = outcome.summary;
-    say.text(&people(arguments, &floors, &summary));
-    say.answer(answer(arguments, &floors, &summary));
-    Ok(Exit::Done)
+    say.text(&people(arguments, &floors, &outcome.summary));
+    let answer = answer(arguments, &floors, &outcome.summary);
+    Ok(conclude(say, answer, &outcome))
 }
 
-fn floors(rate: f64, config: &Config, layout: &Layout) -> Result<Floors, Problem> {
+fn floors(
+    rate: f64,
+    config: &Config,
+    layout: &Layout,
+    stop: &AtomicBool,
+) -> Result<Floors, Problem> {
     let core = |i: usize| layout.threads.get(i).and_then(|thread| thread.core);
     let wait = layout.threads.first().map_or(Wait::Yield, |thread| thread.wait);
     Ok(Floors {
         clock_ns: Clock::default().cost_ns(),
-        hop: raw_hop(rate, FLOOR, config.host.ring_slots, [core(0), core(1)], wait)?,
-        hiccups: hiccups(FLOOR),
+        hop: raw_hop(rate, FLOOR, config.host.ring_slots, [core(0), core(1)], wait, stop)?,
+        hiccups: hiccups(FLOOR, stop),
     })
 }
 
@@ -115,18 +134,16 @@ fn people(arguments: &cli::LatencyRun, floors: &Floors, summary: &Summary) -> St
 }
 
 fn answer(arguments: &cli::LatencyRun, floors: &Floors, summary: &Summary) -> Map<String, Value> {
-    let latency = summary.latency.iter().map(|(name, h)| (name.clone(), percentiles(h)));
     let floors_json = json!({
         "clock_ns": floors.clock_ns,
         "raw_hop": percentiles(&floors.hop),
         "hiccups": percentiles(&floors.hiccups),
     });
-    let mut map = summary.json();
+    let mut map = run_answer(summary);
     map.insert("machine".into(), json!(machine()));
     map.insert("rate".into(), json!(arguments.rate));
     map.insert("burst".into(), json!(arguments.burst));
     map.insert("seconds".into(), json!(arguments.seconds));
-    map.insert("latency_ns".into(), latency.collect());
     map.insert("floors_ns".into(), floors_json);
     map.insert("journaled_p50_hops".into(), json!(hops(floors, summary)));
     map

@@ -83,8 +83,10 @@ fn is_proven(place: &Place, said: &Said) {
     assert!(said.out.contains(hash), "{hash}: {}", said.out);
 }
 
+type Holds = fn(&Value) -> bool;
+
 /// What each key of the status holds.
-const KEYS: [(&str, fn(&Value) -> bool); 19] = [
+const KEYS: [(&str, Holds); 19] = [
     ("state", Value::is_string),
     ("state_reason", Value::is_null),
     ("last_error", Value::is_null),
@@ -393,7 +395,9 @@ fn a_halt_gets_through_in_spite_of_clients_that_say_nothing_or_little() {
         });
         // A byte now and then buys no more time than silence does.
         while !halting.is_finished() {
-            slow.iter().for_each(|mut stream| drop(stream.write_all(b" ")));
+            for mut stream in &slow {
+                drop(stream.write_all(b" "));
+            }
             std::thread::sleep(Duration::from_millis(100));
         }
         halting.join().expect("it halts")
