@@ -44,17 +44,19 @@ pub trait Broker: Send {
 }
 
 /// The exit comparator: what went out against what was approved, per instrument and side, counted from the
-/// journaled outputs and not from the list. (Knight Capital's missing control.)
+/// journaled outputs and not from the list; and no order twice. (Knight Capital's missing control.)
 #[derive(Debug)]
 pub struct Comparator {
     approved: Arc<Progress>,
     sent: Vec<[u64; 2]>,
+    /// Sequence and index of the latest order.
+    last: Option<(u64, u8)>,
 }
 
 impl Comparator {
     /// Nothing sent yet.
     pub fn new(approved: Arc<Progress>, instruments: usize) -> Self {
-        Self { approved, sent: vec![[0; 2]; instruments] }
+        Self { approved, sent: vec![[0; 2]; instruments], last: None }
     }
 
     /// Counts an order that is about to leave; false if more would be out than was approved.
@@ -63,9 +65,10 @@ impl Comparator {
         let side = usize::from(order.tail.side == Side::Sell as u8);
         let Some(sent) = self.sent.get_mut(instrument) else { return false };
         let total = sent[side].saturating_add(order.qty.0.unsigned_abs());
-        let admitted = total <= self.approved.approved(instrument, side);
+        let place = Some((order.head.seq, order.head.index));
+        let admitted = total <= self.approved.approved(instrument, side) && place > self.last;
         if admitted {
-            sent[side] = total;
+            (sent[side], self.last) = (total, place);
         }
         admitted
     }
@@ -372,13 +375,13 @@ mod tests {
         order
     }
 
-    /// A gateway whose list holds these orders, of which the first `approved` were journaled as approved; returns
-    /// what left, what came back, and the handle.
-    fn let_out(orders: &[Order], approved: usize) -> (u64, Vec<ExecutionReport>, Arc<Controls>) {
+    /// A gateway whose list holds `orders`, of which `approved` were journaled as approved; returns what left,
+    /// what came back, and the handle.
+    fn let_out(orders: &[Order], approved: &[Order]) -> (u64, Vec<ExecutionReport>, Arc<Controls>) {
         let controls = Arc::<Controls>::default();
         let (mut outlet, list) = Outlet::new(16, Arc::clone(&controls));
         let progress = Arc::new(Progress::new(1));
-        orders[..approved].iter().for_each(|order| progress.approve(order));
+        approved.iter().for_each(|order| progress.approve(order));
         for order in orders {
             outlet.push(order, 1);
         }
@@ -415,13 +418,15 @@ mod tests {
 
     #[test]
     fn what_was_approved_leaves() {
-        let (sent, back, controls) = let_out(&[order(1, 5), order(2, 7)], 2);
+        let (sent, back, controls) =
+            let_out(&[order(1, 5), order(2, 7)], &[order(1, 5), order(2, 7)]);
         assert_eq!((sent, back.len(), controls.latch_reason()), (2, 0, None));
     }
 
     #[test]
     fn an_order_that_is_on_the_list_twice_leaves_once_and_halts() {
-        let (sent, back, controls) = let_out(&[order(1, 5), order(1, 5), order(2, 7)], 1);
+        let (sent, back, controls) =
+            let_out(&[order(1, 5), order(1, 5), order(2, 7)], &[order(1, 5), order(2, 7)]);
         assert_eq!((sent, controls.latch_reason()), (1, Some(Latch::Comparator)));
         let reasons: Vec<u16> = back.iter().map(|report| report.reason).collect();
         assert_eq!(reasons, [OrderReason::Comparator as u16, OrderReason::Halted as u16]);
