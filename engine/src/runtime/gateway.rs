@@ -381,7 +381,9 @@ mod tests {
         let controls = Arc::<Controls>::default();
         let (mut outlet, list) = Outlet::new(16, Arc::clone(&controls));
         let progress = Arc::new(Progress::new(1));
-        approved.iter().for_each(|order| progress.approve(order));
+        for order in approved {
+            progress.approve(order);
+        }
         for order in orders {
             outlet.push(order, 1);
         }
