@@ -327,23 +327,39 @@ pub struct Settle {
     pub since: Option<Instant>,
 }
 
+/// How far the end has come.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Settling {
+    /// Orders are on their way.
+    Waiting,
+    /// Every order has left or come back, or the bound has passed: the exit may be closed.
+    Quiet,
+    /// And what worked was cancelled.
+    Settled,
+    /// Both bounds have passed: nothing more is waited for.
+    Over,
+}
+
 impl Settle {
-    /// True if the run end may be written: every order of the inputs below `next_seq` has left or come back and
-    /// what works was cancelled, or the bounds have passed.
-    pub fn is_settled(&mut self, next_seq: u64) -> bool {
+    /// How it stands, if the next sequence is `next_seq`. What it calls done has its reports in the queue.
+    pub fn look(&mut self, next_seq: u64) -> Settling {
         let passed = self.since.get_or_insert_with(Instant::now).elapsed();
         // Taken first: it makes what was pushed visible, as `done` does with what came back.
         let quiet = self.taken.get() >= next_seq && self.closing.done.get() == self.pushed.get();
-        if quiet || passed >= self.bound {
-            self.closing.closed.set();
+        if passed >= 2 * self.bound {
+            Settling::Over
+        } else if !self.closing.closed.is_set() && (quiet || passed >= self.bound) {
+            Settling::Quiet
+        } else if quiet && self.closing.cancelled.get() == 1 {
+            Settling::Settled
+        } else {
+            Settling::Waiting
         }
-        let cancelled = self.closing.cancelled.get() == 1;
-        (quiet && cancelled) || self.is_over()
     }
 
-    /// True once both bounds have passed: nothing more is waited for.
-    pub fn is_over(&self) -> bool {
-        self.since.is_some_and(|since| since.elapsed() >= 2 * self.bound)
+    /// From now on nothing leaves: what works is cancelled, what waits comes back.
+    pub fn close(&self) {
+        self.closing.closed.set();
     }
 }
 

@@ -7,7 +7,7 @@
 use crate::problem::Problem;
 use crate::runtime::clock::Clock;
 use crate::runtime::controls::Controls;
-use crate::runtime::gateway::Settle;
+use crate::runtime::gateway::{Settle, Settling};
 use crate::runtime::latency::DueWriter;
 use crate::runtime::merge::{Head, Merge};
 use crate::runtime::schedule::Schedule;
@@ -319,23 +319,29 @@ impl Sequencer {
         Some(operator)
     }
 
-    /// Before the run end, in broker mode: every order leaves or comes back, within a bound.
+    /// Before the run end: commands end; in broker mode every order leaves or comes back, within bounds.
     fn settling(&mut self) -> Ready {
-        let over = self.plan.beside.settle.as_ref().is_some_and(Settle::is_over);
-        if !over && self.stage_from_beside() {
+        let seq = self.seq;
+        let settle = self.plan.beside.settle.as_mut();
+        let progress = settle.map_or(Settling::Settled, |settle| settle.look(seq));
+        // Looked at after the gauges: what they say is done has its reports in the queue.
+        if progress != Settling::Over && self.stage_from_beside() {
             return Ready::Input;
         }
-        if let Some(settle) = &mut self.plan.beside.settle
-            && !settle.is_settled(self.seq)
-        {
-            return Ready::Idle;
+        match progress {
+            Settling::Waiting => return Ready::Idle,
+            Settling::Quiet => {
+                if let Some(settle) = &self.plan.beside.settle {
+                    settle.close();
+                }
+                return Ready::Idle;
+            }
+            Settling::Settled | Settling::Over => {}
         }
         if let Some(controls) = self.plan.beside.controls.take() {
+            // What came before they were closed still counts.
             controls.close_commands();
-        }
-        // What came while we looked still counts; past the bounds nothing more is waited for.
-        if !over && self.stage_from_beside() {
-            return Ready::Input;
+            return Ready::Idle;
         }
         self.phase = Phase::RunEnd;
         self.poll()
