@@ -204,9 +204,12 @@ fn sigint_at_a_random_moment_drains_to_a_sealed_journal() {
             Some(0) => {
                 drained += 1;
                 let json = said.json();
-                assert_eq!(json["ended"], "interrupted", "{line}");
-                let to = format!("drained to seq {}", json["journal"]["last_seq"]);
-                assert!(said.err.contains(&to), "{line}: {}", said.err);
+                // A release build may have come to the end of its source just before.
+                if json["ended"] != "source_ended" {
+                    assert_eq!(json["ended"], "interrupted", "{line}");
+                    let to = format!("drained to seq {}", json["journal"]["last_seq"]);
+                    assert!(said.err.contains(&to), "{line}: {}", said.err);
+                }
                 is_sealed(&place, &line);
                 let proof = place.json("replay J");
                 assert_eq!(proof["verified"], true, "{line}");
