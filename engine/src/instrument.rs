@@ -33,16 +33,17 @@ pub const FEE_PER_CONTRACT: i64 = PRICE_ONE * 9 / 4;
 pub const SYMBOL_MAX: usize = 24;
 
 /// Root, tick and multiplier of the built-in futures and of the synthetic market.
+// The synthetic ones are of the size of micro contracts: a default account holds several.
 const FUTURES: [(&str, i64, i64, &str); 9] = [
     ("GC", PRICE_ONE / 10, 100, "METALS"),
     ("ES", PRICE_ONE / 4, 50, "CMES"),
     ("NQ", PRICE_ONE / 4, 20, "CMES"),
     ("MES", PRICE_ONE / 4, 5, "CMES"),
     ("MNQ", PRICE_ONE / 4, 2, "CMES"),
-    ("SYN1", PRICE_ONE / 4, 50, "SYNTH"),
-    ("SYN2", PRICE_ONE / 4, 20, "SYNTH"),
-    ("SYN3", PRICE_ONE / 10, 100, "SYNTH"),
-    ("SYN4", PRICE_ONE / 100, 1_000, "SYNTH"),
+    ("SYN1", PRICE_ONE / 4, 5, "SYNTH"),
+    ("SYN2", PRICE_ONE / 4, 2, "SYNTH"),
+    ("SYN3", PRICE_ONE / 10, 10, "SYNTH"),
+    ("SYN4", PRICE_ONE / 100, 100, "SYNTH"),
 ];
 
 /// The built-in definition of `symbol`: SPY, IBM, futures months such as `GC.201312`, and the synthetic

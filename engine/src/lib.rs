@@ -5,13 +5,18 @@
 //! [`stages`] (one file each), [`earlier`] (who may read what), [`runtime`] (who spins, waits and writes),
 //! [`replay`] (how a run is proved).
 
+pub mod accounting;
 pub mod calendar;
 pub mod config;
 pub mod earlier;
+pub mod indicators;
 pub mod instrument;
 pub mod layout;
+pub mod limits;
 pub mod manifest;
+pub mod orders;
 pub mod pipeline;
+pub mod policy;
 pub mod problem;
 pub mod replay;
 pub mod run;

@@ -16,6 +16,8 @@ use crate::earlier::{
     AfterBar, AfterIndicator, AfterMarl, AfterMatrix, AfterOms, AfterPortfolio, AfterRisk,
     AfterSynergy, AfterValidate,
 };
+use crate::indicators::matrices::MATRICES;
+use crate::policy::Policies;
 use crate::runtime::egress::{Egress, Outlet};
 use crate::runtime::group::{Group, Poller};
 use crate::runtime::handler::{DecideHandler, Handler, Seat, ValidateHandler};
@@ -39,9 +41,6 @@ use std::sync::Arc;
 pub const HANDLERS: [&str; 8] =
     ["validate", "bar", "indicator", "matrix", "synergy", "decide", "journal", "egress"];
 
-/// Matrices that one slot can complete: two of 30 minutes, one of 5, one for the regime.
-const MATRICES_MAX: u8 = 4;
-
 /// The ring's only producer: the sequencer's end.
 pub type Producer = SingleProducer<Slot, SingleConsumerBarrier>;
 
@@ -56,7 +55,7 @@ pub struct Pipeline<'r> {
 }
 
 /// Wires the machine: `cuts` are the handlers (by position) that begin a further group, none for `fused`;
-/// without an `outlet` egress only counts.
+/// without an `outlet` egress only counts. `policies` decide.
 ///
 /// # Panics
 /// If `slots` is not a power of two; the config refuses such a ring.
@@ -67,6 +66,7 @@ pub fn build<'r, R: Recorder + 'r>(
     cuts: &[usize],
     recorder: R,
     outlet: Option<Outlet>,
+    policies: Policies,
 ) -> Pipeline<'r> {
     let (digest_writers, digests) = digest_lanes(slots);
     let [d0, d1, d2, d3, d4, d5, d6, d7, d8] = digest_writers;
@@ -85,17 +85,20 @@ pub fn build<'r, R: Recorder + 'r>(
     // 4. indicator: features of each closed bar.
     let before_indicator = AfterBar::new(before_bar, bars);
     let (indicators_out, indicators) = lane(slots, TIMEFRAMES_MAX as u8);
-    let indicator = Seat::new(IndicatorStage, before_indicator.clone(), indicators_out, d2);
+    let stage = IndicatorStage::new(semantic, instruments);
+    let indicator = Seat::new(stage, before_indicator.clone(), indicators_out, d2);
 
     // 5. matrix: windows over features.
     let before_matrix = AfterIndicator::new(before_indicator, indicators);
-    let (matrices_out, matrices) = lane(slots, MATRICES_MAX);
-    let matrix = Seat::new(MatrixStage, before_matrix.clone(), matrices_out, d3);
+    let (matrices_out, matrices) = lane(slots, MATRICES.len() as u8);
+    let stage = MatrixStage::new(semantic, instruments);
+    let matrix = Seat::new(stage, before_matrix.clone(), matrices_out, d3);
 
     // 6. synergy: ordered signal sequences.
     let before_synergy = AfterMatrix::new(before_matrix, matrices);
     let (synergies_out, synergies) = lane(slots, 1);
-    let synergy = Seat::new(SynergyStage, before_synergy.clone(), synergies_out, d4);
+    let stage = SynergyStage::new(semantic, instruments);
+    let synergy = Seat::new(stage, before_synergy.clone(), synergies_out, d4);
 
     // 7. decide: policy, limits, orders and account on one thread, as plain fields of each other.
     let before_marl = AfterSynergy::new(before_synergy, synergies);
@@ -107,9 +110,10 @@ pub fn build<'r, R: Recorder + 'r>(
     let before_portfolio = AfterOms::new(before_oms.clone(), orders);
     let (accounts_out, accounts) = lane(slots, 1 + ORDERS_MAX as u8);
     let portfolio = PortfolioStage::new(&semantic.account, instruments);
+    let marl = MarlStage::new(semantic, instruments, policies);
     let decide = DecideHandler {
-        marl: Seat::new(MarlStage, before_marl, decisions_out, d5),
-        risk: Seat::new(RiskStage, before_risk, risks_out, d6),
+        marl: Seat::new(marl, before_marl, decisions_out, d5),
+        risk: Seat::new(RiskStage::new(semantic), before_risk, risks_out, d6),
         oms: Seat::new(OmsStage::new(semantic, instruments), before_oms, orders_out, d7),
         portfolio: Seat::new(portfolio, before_portfolio.clone(), accounts_out, d8),
     };

@@ -1,8 +1,10 @@
 //! Replay: takes the inputs of a journal, runs the stages, and compares every output bit by bit with the
 //! journaled one. The first difference is named: sequence, stage, field, both values.
 
+use crate::config::Config;
 use crate::manifest;
 use crate::pipeline;
+use crate::policy::Policies;
 use crate::problem::Problem;
 use crate::run::{close, drive, tally};
 use crate::runtime::fail_point::FailPoint;
@@ -58,7 +60,7 @@ impl Proof {
 }
 
 /// Replays a journal, up to and including `until` if given; `fault` is a fail point, for a journal that was
-/// written with one.
+/// written with one. `policies` makes those that decided, from the config in the journal.
 ///
 /// # Errors
 /// What keeps the replay from starting.
@@ -66,6 +68,7 @@ pub fn replay(
     dir: &Path,
     until: Option<u64>,
     fault: Option<FailPoint>,
+    policies: impl FnOnce(&Config) -> Result<Policies, Problem>,
     mut watch: impl FnMut(&Tally),
 ) -> Result<Proof, Problem> {
     let journal = Journal::open(dir).map_err(|e| Problem::from_journal(&e))?;
@@ -79,11 +82,13 @@ pub fn replay(
             "restore the objects folder from a copy of this journal",
         ));
     }
+    let policies = policies(&config)?;
+    let names = policies.names();
     let mut inputs = JournalInputs::new(journal.frames(), until);
     let mut comparison = Comparison::new(journal.frames());
     let (semantic, instruments) = (&config.semantic, manifest.instruments);
     let mut machine =
-        pipeline::build(semantic, instruments, RING_SLOTS, &[], &mut comparison, None);
+        pipeline::build(semantic, instruments, RING_SLOTS, &[], &mut comparison, None, policies);
     if let Some(point) = fault {
         machine.inject(point);
     }
@@ -100,7 +105,7 @@ pub fn replay(
     let closed = if panicked.is_none() { close(&mut machine).err() } else { None };
     let tally = tally(&machine);
     drop(machine);
-    let mut summary = Summary::new(tally, &config, elapsed_s, dir);
+    let mut summary = Summary::new(tally, names, elapsed_s, dir);
     summary.bytes = inputs.bytes;
     summary.ended = end_of(inputs.frames.end(), until.is_some());
     let divergence = comparison.divergence;

@@ -5,6 +5,7 @@ use crate::config::Config;
 use crate::layout::{Layout, Wait};
 use crate::manifest::Listed;
 use crate::pipeline::{self, Pipeline};
+use crate::policy::Policies;
 use crate::problem::Problem;
 use crate::runtime::clock::Clock;
 use crate::runtime::controls::{Controls, ExitGauges, Gauges};
@@ -60,6 +61,8 @@ pub struct Order {
     pub filter: Filter,
     /// Stop flags, kill word, commands and gauges: shared with signals and `ctl`.
     pub controls: Arc<Controls>,
+    /// Who decides, and who runs in shadow.
+    pub policies: Policies,
     /// Who takes orders in broker mode.
     pub broker: Option<Box<dyn Broker>>,
     /// Where each second's histograms go.
@@ -71,7 +74,7 @@ pub struct Order {
 }
 
 impl Order {
-    /// A run of these sources into `dir` as fast as it goes, in paper mode.
+    /// A run of these sources into `dir` as fast as it goes, in paper mode, by the rule baseline.
     pub fn new(config: Config, layout: Layout, sources: Vec<Source>, dir: PathBuf) -> Self {
         Self {
             config,
@@ -81,6 +84,7 @@ impl Order {
             pace: Pace::Max,
             filter: Filter::default(),
             controls: Arc::default(),
+            policies: Policies::default(),
             broker: None,
             latency_log: None,
             build: "unknown build".to_string(),
@@ -123,8 +127,10 @@ pub fn run(
     let journaled = begun.writer.watermark();
     let mut writer = JournalRecorder::new(begun.writer);
     let (semantic, instruments) = (&order.config.semantic, begun.table.len());
-    let cuts = order.layout.cuts();
-    let mut machine = pipeline::build(semantic, instruments, slots, &cuts, &mut writer, outlet);
+    let (cuts, names) = (order.layout.cuts(), order.policies.names());
+    let policies = std::mem::take(&mut order.policies);
+    let mut machine =
+        pipeline::build(semantic, instruments, slots, &cuts, &mut writer, outlet, policies);
     collector.attach(&mut machine.groups);
     if let Some(fault) = order.fault {
         machine.inject(fault);
@@ -172,7 +178,7 @@ pub fn run(
     let driven = driven.and(close(&mut machine)).and(left.map_or(Ok(()), Err));
     let (tally, orders) = (tally(&machine), egress_orders(&machine));
     drop(machine);
-    let mut summary = Summary::new(tally, &order.config, elapsed_s, &order.dir);
+    let mut summary = Summary::new(tally, names, elapsed_s, &order.dir);
     (summary.layout, summary.egress_orders, summary.latency) =
         (order.layout.threads, orders, latency);
     (summary.bytes, summary.segment_waits) = (writer.stats.bytes, writer.stats.segment_waits);

@@ -1,6 +1,5 @@
 //! What a run or a replay says of itself, as one JSON object.
 
-use crate::config::Config;
 use crate::layout::{ThreadPlan, Wait};
 use crate::run::Latency;
 use crate::runtime::sink::Tally;
@@ -46,8 +45,9 @@ impl Summary {
         if self.elapsed_s > 0.0 { self.tally.ticks as f64 / self.elapsed_s } else { 0.0 }
     }
 
-    /// A summary of what a tally counted under a config.
-    pub fn new(tally: Tally, config: &Config, elapsed_s: f64, dir: &Path) -> Self {
+    /// A summary of what a tally counted, with the names of who decided and who ran in shadow.
+    pub fn new(tally: Tally, names: (String, String), elapsed_s: f64, dir: &Path) -> Self {
+        let (policy, shadow) = names;
         Self {
             tally,
             elapsed_s,
@@ -67,9 +67,8 @@ impl Summary {
                 wait: Wait::Yield,
                 priority: 0,
             }],
-            // The decisions issue wires the policy; until then nobody decides.
-            policy: format!("{} (not in this version)", config.semantic.policy.decide),
-            shadow: format!("{} (not in this version)", config.semantic.policy.shadow),
+            policy,
+            shadow,
         }
     }
 
@@ -89,6 +88,8 @@ impl Summary {
         put("flagged", counts(&tally.flagged));
         put("bars", json!(tally.of(Kind::Bar)));
         put("decisions", json!(tally.of(Kind::Decision)));
+        let by_action = tally.decisions_by_action().map(|(word, n)| (word.to_string(), json!(n)));
+        put("decisions_by_action", Value::Object(by_action.collect()));
         put("orders", json!(tally.parents));
         put("egress_orders", json!(self.egress_orders));
         put("fills", json!(tally.of(Kind::Fill)));

@@ -211,6 +211,65 @@ codes! {
 }
 
 codes! {
+    /// What a policy wants to hold: the target position is action × size.
+    Action {
+        /// A short position.
+        Short = 0 => "short",
+        /// What is held already.
+        Hold = 1 => "hold",
+        /// A long position.
+        Long = 2 => "long",
+    }
+}
+
+impl Action {
+    /// In a record: nobody said anything.
+    pub const NONE: u8 = 255;
+
+    /// −1 short, 0 hold, +1 long.
+    pub fn direction(self) -> i8 {
+        self as i8 - 1
+    }
+
+    /// The action towards a direction: hold for 0.
+    pub fn towards(direction: i8) -> Self {
+        match direction.signum() {
+            -1 => Self::Short,
+            1 => Self::Long,
+            _ => Self::Hold,
+        }
+    }
+}
+
+codes! {
+    /// Why a decision is to hold where the policy had to.
+    DecisionReason {
+        /// It did not have to.
+        None = 0 => "",
+        /// A confidence that is not a number.
+        ConfidenceNan = 1 => "confidence_nan",
+        /// A confidence below 0 or above 1.
+        ConfidenceRange = 2 => "confidence_range",
+        /// The vote stayed below its threshold.
+        BelowThreshold = 3 => "below_threshold",
+        /// The strategic actors want the opposite.
+        Disagreement = 4 => "disagreement",
+    }
+}
+
+codes! {
+    /// Who decided.
+    PolicyCode {
+        /// The rule baseline.
+        Rule = 1 => "rule",
+        /// The Burn agents.
+        Burn = 2 => "burn",
+        /// A user's own policy.
+        Own = 3 => "own",
+    }
+}
+
+codes! {
     /// Where an order is in its life.
     OrderState {
         /// Made and approved: it leaves as soon as its slot is journaled.
@@ -263,7 +322,7 @@ codes! {
 }
 
 codes! {
-    /// Why an order was not let out, or was sent back.
+    /// Why an order was not let out, was sent back, or ended before it was filled.
     OrderReason {
         /// Nothing to say.
         None = 0 => "",
@@ -277,8 +336,95 @@ codes! {
         Comparator = 4 => "comparator",
         /// The broker did not take it.
         Broker = 5 => "broker",
+        /// Only orders that reduce a position are let out, and this one does not.
+        Reducing = 6 => "reducing",
+        /// 64 orders of its instrument work already.
+        BookFull = 7 => "book_full",
+        /// More order events wait than an order's index can count.
+        OutputsFull = 8 => "outputs_full",
+        /// An operator cancelled it.
+        Operator = 9 => "operator",
+        /// The other order of its bracket was filled or triggered.
+        OneCancelsOther = 10 => "one_cancels_other",
+        /// A newer target took its place.
+        Superseded = 11 => "superseded",
+        /// Its session ended.
+        SessionEnd = 12 => "session_end",
+        /// A price that is not above 0, not on the grid of ticks, or there where none belongs.
+        Price = 13 => "price",
+        /// A size that is not a positive multiple of the lot.
+        Size = 14 => "size",
+        /// A price, size or value that would not fit.
+        Overflow = 15 => "overflow",
+        /// The instrument is not defined.
+        UnknownInstrument = 16 => "unknown_instrument",
+        /// No position is left that it could reduce.
+        NothingToReduce = 17 => "nothing_to_reduce",
         /// The run was ending.
         Closing = 18 => "closing",
+    }
+}
+
+codes! {
+    /// What an order asks for.
+    OrderType {
+        /// The next price that there is.
+        Market = 0 => "market",
+        /// A price, or a better one.
+        Limit = 1 => "limit",
+        /// The next price after the market has come to a price.
+        Stop = 2 => "stop",
+    }
+}
+
+codes! {
+    /// How long an order works.
+    TimeInForce {
+        /// Until its session ends.
+        Day = 0 => "day",
+        /// Until it is filled or cancelled.
+        GoodTillCancelled = 1 => "gtc",
+    }
+}
+
+codes! {
+    /// Which side of a trade an order was on.
+    Liquidity {
+        /// It rested, and the market came to it.
+        Added = 1 => "added",
+        /// It came to the market.
+        Took = 2 => "took",
+    }
+}
+
+bits! {
+    /// Why `risk` denied a decision or made it smaller: the limits that spoke. Bits 0–15 say why there is
+    /// nothing to size, bits 16–31 name the limits that bound the size.
+    RiskReasons(u32) {
+        /// Trading is halted.
+        HALTED = 0 => "halted",
+        /// Only orders that reduce a position are let out.
+        REDUCING = 1 => "reducing",
+        /// The instrument is not defined.
+        UNKNOWN_INSTRUMENT = 2 => "unknown_instrument",
+        /// No average true range yet, so no size.
+        NO_ATR = 3 => "no_atr",
+        /// No price yet.
+        NO_PRICE = 4 => "no_price",
+        /// A number would not fit.
+        OVERFLOW = 5 => "overflow",
+        /// No equity is left to risk.
+        NO_EQUITY = 6 => "no_equity",
+        /// The size by ATR is below one lot.
+        BELOW_ONE_LOT = 7 => "below_one_lot",
+        /// `max_instrument_pct`: notional of the instrument.
+        INSTRUMENT_NOTIONAL = 16 => "max_instrument_pct",
+        /// `max_gross_pct`: notional of everything held.
+        GROSS_EXPOSURE = 17 => "max_gross_pct",
+        /// `max_position_lots`: lots of the instrument.
+        POSITION = 18 => "max_position_lots",
+        /// `daily_loss_pct`: what is left of the day's loss, or the day is over.
+        DAILY_LOSS = 19 => "daily_loss_pct",
     }
 }
 

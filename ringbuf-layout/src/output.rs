@@ -210,7 +210,10 @@ record! {
 }
 
 record! {
-    /// The risk verdict on a decision, with every number it used.
+    /// The risk verdict on a decision that is not hold, with every number it used. Sizes are in units of the
+    /// instrument, prices in 1e-9, money in 1e-9 of the account currency; a room is the largest position that
+    /// a limit leaves. Approved with a target of 0: what is held is closed, and the other side is not
+    /// opened for the reasons named.
     ///
     /// ```text
     /// 32 │ size                                                          │
@@ -222,12 +225,26 @@ record! {
     /// 80 │ correlation_risk (f64)                                        │
     /// 88 │ var (f64)                                                     │
     /// 96 │ kelly (f64)                                                   │
-    /// 104│ reserved                                             24 bytes │
+    /// 104│ atr                                                           │
+    /// 112│ price                                                         │
+    /// 120│ position (signed, before)                                     │
+    /// 128│ equity                                               16 bytes │
+    /// 144│ day_loss                                             16 bytes │
+    /// 160│ gross (of the other instruments)                     16 bytes │
+    /// 176│ target (signed)                                               │
+    /// 184│ atr_size                                                      │
+    /// 192│ instrument_room                                               │
+    /// 200│ gross_room                                                    │
+    /// 208│ position_room                                                 │
+    /// 216│ loss_room                                                     │
+    /// 224│ lot                                                           │
+    /// 232│ trading_date                  │ reserved                      │
+    /// 240│ reserved                                             16 bytes │
     /// ```
-    Risk = 128 {
-        /// Approved size; 0 if denied.
+    Risk = 256 {
+        /// Approved size of the position: the target without its sign; 0 if denied.
         size: Size,
-        /// Bit set of the limits that spoke.
+        /// [`RiskReasons`](crate::names::RiskReasons): the limits that spoke.
         reason: u32,
         /// 1 approved, 0 denied.
         approved: u8,
@@ -236,18 +253,49 @@ record! {
         /// The largest of the three risks.
         total_risk: f64,
     } tail {
-        /// Notional against its limit.
+        /// Notional of the target against `max_instrument_pct`.
         position_risk: f64,
-        /// Value at risk after the order against its limit.
+        /// Gross notional with the target against `max_gross_pct`, or the day's loss against its limit,
+        /// whichever is larger; value at risk joins them with the risk issue.
         portfolio_risk: f64,
-        /// Correlation with what is held.
+        /// Correlation with what is held; 0 until the risk issue.
         correlation_risk: f64,
-        /// Value at risk after the order, account currency.
+        /// Value at risk after the order, account currency; 0 until the risk issue.
         var: f64,
-        /// Kelly fraction.
+        /// Kelly fraction; 0 until the risk issue.
         kelly: f64,
+        /// Average true range of the fast timeframe, rounded; 0 if not known.
+        atr: Price,
+        /// Price that the notionals are taken at: the close of the bar.
+        price: Price,
+        /// Position before, signed, with what is still to be filled at the market.
+        position: Size,
+        /// Equity as of the previous input.
+        equity: Money,
+        /// Loss since the trading date began; negative is a profit.
+        day_loss: Money,
+        /// Notional of the other instruments.
+        gross: Money,
+        /// The position that `oms` shall reach, signed; the position before if denied.
+        target: Size,
+        /// Size that a move of two ATR makes `size_pct_per_2atr` of equity, before lots.
+        atr_size: Size,
+        /// Room under `max_instrument_pct`.
+        instrument_room: Size,
+        /// Room under `max_gross_pct`.
+        gross_room: Size,
+        /// Room under `max_position_lots`.
+        position_room: Size,
+        /// Room under `daily_loss_pct`: what a move of two ATR may still cost today.
+        loss_room: Size,
+        /// Lot that the size is rounded down to.
+        lot: Size,
+        /// Trading date of the account, yyyymmdd.
+        trading_date: u32,
         /// Zero.
-        reserved2: [u64; 3],
+        reserved2: u32,
+        /// Zero.
+        reserved3: [u64; 2],
     }
 }
 
@@ -277,11 +325,11 @@ record! {
         order_epoch: u32,
         /// Order id: index among the outputs of that sequence.
         order_index: u8,
-        /// Market, limit, stop.
+        /// [`OrderType`](crate::names::OrderType).
         order_type: u8,
         /// Where in its life it is.
         state: u8,
-        /// Time in force.
+        /// [`TimeInForce`](crate::names::TimeInForce).
         tif: u8,
         /// Ordered size.
         qty: Size,
@@ -302,7 +350,7 @@ record! {
         parent_index: u8,
         /// Zero.
         reserved: u8,
-        /// Why it was rejected, cancelled or denied.
+        /// [`OrderReason`](crate::names::OrderReason): why it was rejected, cancelled or denied.
         reason: u16,
         /// Venue number.
         venue: u32,
@@ -364,7 +412,7 @@ record! {
     /// ```text
     /// 32 │ position                                                      │
     /// 40 │ avg_price (UNDEFINED when flat)                               │
-    /// 48 │ reserved                                                      │
+    /// 48 │ max_drawdown (1e-9 of the highest equity)                     │
     /// 56 │ tail                                                          │
     /// 64 │ realized_pnl                                         16 bytes │
     /// 80 │ unrealized_pnl                                       16 bytes │
@@ -376,16 +424,18 @@ record! {
         position: Size,
         /// Average price of it; undefined when flat.
         avg_price: Price,
-        /// Zero.
-        reserved: u64,
+        /// Largest fall of equity from its highest value so far, in 1e-9 of that value, the opening included;
+        /// the largest `i64` where it is more.
+        max_drawdown: i64,
     } tail {
         /// Realised profit of the account, fees included.
         realized_pnl: Money,
         /// Unrealised profit of the account at the marks.
         unrealized_pnl: Money,
-        /// Cash of the account.
+        /// Cash of the account: opening cash and what is realised, less the cost of what was paid for in full
+        /// (multiplier 1: shares and coins). Futures move no notional.
         cash: Money,
-        /// Cash and positions at the marks.
+        /// Opening cash, realised and unrealised profit: cash and positions at the marks.
         equity: Money,
     }
 }

@@ -214,7 +214,7 @@ fn records() -> Vec<Record> {
             weights: 88, 8;
             reserved2: 96, 32;
         }
-        Risk = 38, 128 {
+        Risk = 38, 256 {
             size: 32, 8;
             reason: 40, 4;
             approved: 44, 1;
@@ -225,7 +225,22 @@ fn records() -> Vec<Record> {
             correlation_risk: 80, 8;
             var: 88, 8;
             kelly: 96, 8;
-            reserved2: 104, 24;
+            atr: 104, 8;
+            price: 112, 8;
+            position: 120, 8;
+            equity: 128, 16;
+            day_loss: 144, 16;
+            gross: 160, 16;
+            target: 176, 8;
+            atr_size: 184, 8;
+            instrument_room: 192, 8;
+            gross_room: 200, 8;
+            position_room: 208, 8;
+            loss_room: 216, 8;
+            lot: 224, 8;
+            trading_date: 232, 4;
+            reserved2: 236, 4;
+            reserved3: 240, 16;
         }
         Order = 39, 192 {
             order_seq: 32, 8;
@@ -266,7 +281,7 @@ fn records() -> Vec<Record> {
         Portfolio = 41, 128 {
             position: 32, 8;
             avg_price: 40, 8;
-            reserved: 48, 8;
+            max_drawdown: 48, 8;
             realized_pnl: 64, 16;
             unrealized_pnl: 80, 16;
             cash: 96, 16;

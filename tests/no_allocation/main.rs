@@ -4,6 +4,7 @@
 use engine::Problem;
 use engine::config::Config;
 use engine::pipeline;
+use engine::policy::{Policies, Rule};
 use engine::run::{JournalRecorder, close, drive};
 use engine::runtime::clock::Clock;
 use engine::runtime::feed;
@@ -78,6 +79,7 @@ struct Counted {
     freed: u64,
     inputs: u64,
     bars: u64,
+    decisions: u64,
     verdicts: u64,
 }
 
@@ -99,6 +101,7 @@ impl Counter {
                 freed: FREED.get(),
                 inputs: tally.inputs - from.inputs,
                 bars: of(Kind::Bar),
+                decisions: of(Kind::Decision),
                 verdicts: of(Kind::Verdict),
             });
         } else if tally.inputs >= WARM_UP_INPUTS {
@@ -116,6 +119,7 @@ impl Counter {
 }
 
 const CONFIG: &str = "[semantic.bars]\ntimeframes_s = [5, 60, 300, 1800]\n\n\
+                      [semantic.synergy]\nfast_s = 5\nslow_s = 60\n\n\
                       [host]\nsegment_mib = 1\nready_segments = 4\n";
 const SYMBOLS: [&str; 3] = ["SPY", "GC.201312", "SYN1"];
 const TICKS: usize = 1_200_000;
@@ -155,7 +159,9 @@ fn counted_run(what: &str, sources: Vec<Source>) -> Counted {
     plan.merge = Merge::new((1..).zip(sources).map(|(i, source)| inlet(i, source)).collect());
     plan.beside.due = Some(due);
     let mut inputs = Sequencer::new(plan);
-    let mut machine = pipeline::build(&scene.semantic, 3, slots, &[], &mut recorder, None);
+    let policies = Policies::default().with_shadow(Rule);
+    let mut machine =
+        pipeline::build(&scene.semantic, 3, slots, &[], &mut recorder, None, policies);
     collector.attach(&mut machine.groups);
     let mut counter = Counter::default();
     let clock = std::time::Instant::now();
@@ -175,6 +181,7 @@ fn counted_run(what: &str, sources: Vec<Source>) -> Counted {
         inputs_of(Kind::Heartbeat),
     );
     assert!(segments > 50 && inputs_of(Kind::Session) > 20 && inputs_of(Kind::Heartbeat) > 500);
+    assert!(counted.decisions > 50_000, "{counted:?}");
     assert!(counted.inputs > 1_000_000 && counted.bars > 10_000, "{counted:?}");
     counted
 }
@@ -234,7 +241,9 @@ fn one_allocation_in_a_hundred_thousand_inputs_is_caught() {
     let mut scene = Scene::new(instruments, vec![cells]);
     scene.slots = 1_024;
     let mut defective = Defective(0);
-    let mut machine = pipeline::build(&scene.semantic, 3, scene.slots, &[], &mut defective, None);
+    let policies = Policies::default();
+    let mut machine =
+        pipeline::build(&scene.semantic, 3, scene.slots, &[], &mut defective, None, policies);
     let mut inputs = Sequencer::new(scene.plan(Arc::new(AtomicBool::new(false))));
     let mut counter = Counter::default();
     drive(&mut inputs, &mut machine, &mut |tally| counter.look(tally)).unwrap();

@@ -2,6 +2,7 @@
 
 mod bars;
 mod code;
+mod decisions;
 mod exit;
 mod order;
 mod panics;

@@ -8,7 +8,7 @@ use ringbuf_layout::names::EndReason;
 use ringbuf_layout::{Kind, Panic, Part, RunEnd, Unprocessed};
 use std::time::{Duration, Instant};
 use tests::market::{listed, ns, steady_prints};
-use tests::real_run::{memory_source, order};
+use tests::real_run::{by_rule, memory_source, order};
 use tests::recording::Recording;
 
 const LAYOUTS: [&str; 3] = [
@@ -81,7 +81,7 @@ fn check(layout: &str, point: FailPoint) -> Duration {
     assert_eq!(outputs.count(), 0, "{what}: an unprocessed input has no other output");
 
     // The same fault reproduces it; without the fault the replay goes through and says so.
-    let replay = |fault| engine::replay::replay(dir.path(), None, fault, |_| {}).unwrap();
+    let replay = |fault| engine::replay::replay(dir.path(), None, fault, by_rule, |_| {}).unwrap();
     let without = replay(None);
     assert_eq!((without.divergence.clone(), without.damage.clone()), (None, None), "{what}");
     assert!(!without.verified() && !without.panic.unwrap().reproduced, "{what}");

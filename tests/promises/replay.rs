@@ -15,7 +15,7 @@ use std::sync::atomic::Ordering;
 use tempfile::TempDir;
 use tests::market::{SYMBOLS, cell, level, listed, ns, quote, steady_prints, trade};
 use tests::naive_bars::check_bars;
-use tests::real_run::{decoded_source, memory_source, order, replay_of, run_into};
+use tests::real_run::{by_rule, decoded_source, memory_source, order, replay_of, run_into};
 use tests::recording::Recording;
 use tests::tamper::{patch, places, rewrite, write_again};
 
@@ -121,7 +121,7 @@ fn bars_in_a_real_journal_equal_the_naive_builder() {
 fn a_replay_up_to_a_sequence_stops_there() {
     let dir = recorded();
     for until in [0, 1, 9_999, 10_000, 15_000] {
-        let proof = replay(dir.path(), Some(until), None, |_| {}).unwrap();
+        let proof = replay(dir.path(), Some(until), None, by_rule, |_| {}).unwrap();
         assert!(proof.verified(), "{proof:?}");
         assert_eq!(proof.summary.tally.seqs, Some((0, until)));
     }
@@ -269,8 +269,10 @@ fn a_missing_and_an_extra_output_are_named() {
     });
     let remove_last = |slot: &mut Vec<Vec<u8>>| drop(slot.pop());
     let remove_first = |slot: &mut Vec<Vec<u8>>| drop(slot.remove(1));
-    check(one, &remove_last, "bar", "nothing", "bar");
-    check(several, &remove_last, "bar", "nothing", "bar");
+    let remove_second = |slot: &mut Vec<Vec<u8>>| drop(slot.remove(2));
+    check(one, &remove_first, "bar", "nothing", "bar");
+    check(several, &remove_second, "bar", "nothing", "bar");
+    check(several, &remove_last, "indicator", "nothing", "indicator");
     check(verdict, &remove_first, "validate", "nothing", "verdict");
     let end = recording.all::<RunEnd>()[0].head.seq;
     check(end, &remove_last, "state_hash", "nothing", "state_hash");

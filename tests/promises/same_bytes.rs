@@ -33,7 +33,7 @@ fn long_scene(records: usize) -> Scene {
     for (i, print) in prints.iter().enumerate() {
         sources[(i / 7) % 3].push(cell(print));
     }
-    let mut scene = Scene::new(instruments, sources).timeframes(&[5, 60, 300, 1_800]);
+    let mut scene = Scene::new(instruments, sources).timeframes(&[5, 60, 300, 1_800]).roles(5, 60);
     scene.semantic.drill.order_every = 5;
     scene
 }

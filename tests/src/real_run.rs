@@ -3,6 +3,7 @@
 use engine::Problem;
 use engine::config::Config;
 use engine::layout::Layout;
+use engine::policy::Policies;
 use engine::replay::{Proof, replay};
 use engine::run::{Order, Outcome, run};
 use engine::source::{Decoder, Feed, Source, SymbolUse};
@@ -87,10 +88,18 @@ pub fn run_into(dir: &Path, config: &str, sources: Vec<Source>) -> Outcome {
     outcome
 }
 
-/// Replays `dir` to its end.
+/// The policies of a replay of a run that was ordered without any of its own.
+///
+/// # Errors
+/// Never.
+pub fn by_rule(_: &Config) -> Result<Policies, Problem> {
+    Ok(Policies::default())
+}
+
+/// Replays `dir` to its end, by the rule.
 ///
 /// # Panics
 /// If the replay does not start.
 pub fn replay_of(dir: &Path) -> Proof {
-    replay(dir, None, None, |_| {}).expect("the replay starts")
+    replay(dir, None, None, by_rule, |_| {}).expect("the replay starts")
 }

@@ -8,6 +8,7 @@ use engine::config::{Config, Semantic};
 use engine::layout::{Cores, Layout};
 use engine::manifest::Listed;
 use engine::pipeline::{self, HANDLERS, Pipeline};
+use engine::policy::Policies;
 use engine::run::{close, drive, tally};
 use engine::runtime::feed::{FeedEnd, Inflow};
 use engine::runtime::merge::{Inlet, Merge};
@@ -46,6 +47,8 @@ pub struct Scene {
     pub instruments: Vec<Listed>,
     /// The sources, finite, in order of their numbers.
     pub sources: Vec<Vec<InputCell>>,
+    /// Who decides.
+    pub policies: fn() -> Policies,
     /// Slots of the ring.
     pub slots: usize,
     /// Handlers that begin a further group.
@@ -68,6 +71,7 @@ impl Scene {
             semantic: DEFAULT.clone(),
             instruments,
             sources,
+            policies: Policies::default,
             slots: 64,
             cuts: Vec::new(),
             hesitation: 0,
@@ -80,6 +84,20 @@ impl Scene {
     #[must_use]
     pub fn timeframes(mut self, timeframes_s: &[u32]) -> Self {
         self.semantic.bars.timeframes_s = timeframes_s.to_vec();
+        self
+    }
+
+    /// The same with two of its timeframes in these roles.
+    #[must_use]
+    pub fn roles(mut self, fast_s: u32, slow_s: u32) -> Self {
+        (self.semantic.synergy.fast_s, self.semantic.synergy.slow_s) = (fast_s, slow_s);
+        self
+    }
+
+    /// The same with these policies.
+    #[must_use]
+    pub fn policies(mut self, policies: fn() -> Policies) -> Self {
+        self.policies = policies;
         self
     }
 
@@ -140,6 +158,7 @@ impl Scene {
             &self.cuts,
             recording,
             None,
+            (self.policies)(),
         )
     }
 

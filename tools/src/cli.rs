@@ -167,6 +167,20 @@ pub enum Record {
     Tick,
     /// Closed bars.
     Bar,
+    /// Features after a closed bar, a column each.
+    Indicator,
+    /// Matrices that are ready: shape and hash.
+    Matrix,
+    /// Completed signal sequences.
+    Synergy,
+    /// What the policy decided, hold included.
+    Decision,
+    /// Verdicts on decisions.
+    Risk,
+    /// Orders after each event of their life.
+    Order,
+    /// Executions.
+    Fill,
     /// The account.
     Portfolio,
 }

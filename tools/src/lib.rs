@@ -2,6 +2,7 @@
 //!
 //! * `cli`: what can be typed; `say`: how answers and errors are printed, and the exit code.
 //! * `run`, `replay`, `journal`, `config`: a file a command; `export`: a journal as tables.
+//! * `policy`: who decides.
 //! * `control`, `ctl`: the two ends of the control socket; `signals`: what ends or halts a run.
 //! * `latency`: histograms in logs, reported and compared.
 //!
@@ -15,6 +16,7 @@ mod export;
 mod journal_command;
 pub mod latency;
 mod log;
+mod policy;
 mod progress;
 mod replay;
 mod run;

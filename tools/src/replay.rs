@@ -1,6 +1,7 @@
 //! `replay`: prove a journal, or name the first difference.
 
 use crate::cli;
+use crate::policy;
 use crate::progress::Progress;
 use crate::run::counts;
 use crate::say::{Exit, Say, aside, error_object};
@@ -10,9 +11,10 @@ use serde_json::{Value, json};
 /// `replay …`
 pub fn replay(arguments: &cli::Replay, say: Say) -> Result<Exit, Problem> {
     let mut progress = Progress::new(None, false);
-    let proof = engine::replay::replay(&arguments.dir, arguments.until, None, |tally| {
-        progress.look(tally);
-    })?;
+    let proof =
+        engine::replay::replay(&arguments.dir, arguments.until, None, policy::of, |tally| {
+            progress.look(tally);
+        })?;
     progress.finish();
     let mut answer = proof.summary.json();
     answer.insert("verified".to_string(), json!(proof.verified()));

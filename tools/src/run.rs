@@ -5,6 +5,7 @@ use crate::config;
 use crate::control::Server;
 use crate::latency;
 use crate::log::Log;
+use crate::policy;
 use crate::progress::Progress;
 use crate::say::{Exit, Lines, Say, aside, error_object};
 use engine::Problem;
@@ -70,6 +71,7 @@ pub fn run(arguments: &cli::Run, say: Say, controls: &Arc<Controls>) -> Result<E
         pace,
         filter,
         controls: Arc::clone(controls),
+        policies: policy::of(&config)?,
         broker: broker(&config, &dir),
         latency_log: Some(latency_log(&beside.latency)),
         build: BUILD.to_string(),
@@ -359,7 +361,7 @@ pub fn counts(summary: &Summary) -> String {
     lines.put("rejected", reasons(&tally.rejected));
     lines.put("flagged", reasons(&tally.flagged));
     lines.put("bars", grouped(tally.of(Kind::Bar)));
-    lines.put("decisions", format!("{} (policy: {})", tally.of(Kind::Decision), summary.policy));
+    lines.put("decisions", decisions(summary));
     lines.put("orders", format!("{}, fills {}", tally.parents, tally.of(Kind::Fill)));
     let denied: Vec<String> =
         tally.denials().map(|(reason, count)| format!("{reason} {}", grouped(count))).collect();
@@ -381,6 +383,15 @@ pub fn counts(summary: &Summary) -> String {
         lines.put("trading", summary.state.name());
     }
     lines.0
+}
+
+/// How many, by action, and by whom.
+fn decisions(summary: &Summary) -> String {
+    let tally = &summary.tally;
+    let named = tally.decisions_by_action().map(|(word, n)| format!("{word} {}", grouped(n)));
+    let count = grouped(tally.of(Kind::Decision));
+    let by_action = named.collect::<Vec<_>>().join(", ");
+    format!("{count}: {by_action} (policy {}, shadow {})", summary.policy, summary.shadow)
 }
 
 fn reasons(counts: &[u64; 32]) -> String {

@@ -24,12 +24,16 @@ pub struct Semantic {
     pub validate: Validate,
     /// `[semantic.clock]`
     pub clock: Clock,
+    /// `[semantic.indicators]`
+    pub indicators: Indicators,
     /// `[semantic.synergy]`
     pub synergy: Synergy,
     /// `[semantic.policy]`
     pub policy: Policy,
     /// `[semantic.risk]`
     pub risk: Risk,
+    /// `[semantic.orders]`
+    pub orders: Orders,
     /// `[semantic.venue]`
     pub venue: Venue,
     /// `[semantic.account]`
@@ -82,7 +86,14 @@ pub struct Clock {
     pub bar_close_delay_ms: i64,
 }
 
-/// Synergy detection (the decisions issue).
+/// Indicators.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Indicators {
+    /// MLMI, NWRQK and LVN of the slow timeframe see Heikin-Ashi bars.
+    pub heikin_ashi: bool,
+}
+
+/// Roles of the timeframes, and synergy detection.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Synergy {
     /// Slow timeframe.
@@ -113,8 +124,36 @@ pub struct Risk {
     pub size_pct_per_2atr: f64,
     /// Largest notional of one instrument, percent of equity.
     pub max_instrument_pct: f64,
+    /// Largest notional of all instruments, percent of equity.
+    pub max_gross_pct: f64,
+    /// Largest position of one instrument, in lots.
+    pub max_position_lots: i64,
     /// Loss of a day that stops trading, percent of equity.
     pub daily_loss_pct: f64,
+}
+
+/// Orders.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Orders {
+    /// What follows an entry.
+    pub bracket: Bracket,
+    /// Distance of the stop, multiples of ATR.
+    pub stop_atr: f64,
+    /// Distance of the target, multiples of ATR.
+    pub target_atr: f64,
+    /// Positions are closed before their session ends.
+    pub flat_at_close: bool,
+    /// How long before.
+    pub flat_before_close_s: i64,
+}
+
+/// What follows an entry.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Bracket {
+    /// Nothing.
+    None,
+    /// A stop and a target at multiples of ATR, of which one cancels the other.
+    Atr,
 }
 
 /// The venue.

@@ -2,8 +2,8 @@
 
 use super::walk::{Section, Walk};
 use super::{
-    Account, BarPrice, Bars, Clock, Config, Drill, Host, Policy, Risk, Semantic, Synergy, Validate,
-    Venue,
+    Account, BarPrice, Bars, Bracket, Clock, Config, Drill, Host, Indicators, Orders, Policy, Risk,
+    Semantic, Synergy, Validate, Venue,
 };
 use crate::calendar;
 use crate::instrument::{FEE_PER_CONTRACT, FEE_PER_SHARE, InstrumentDef, SYMBOL_MAX};
@@ -35,9 +35,11 @@ fn semantic<'t>(walk: &Walk<'t>, s: &mut Section<'t>) -> Semantic {
     let bars = bars(walk, s.section(walk, "bars"));
     let validate = validate(walk, s.section(walk, "validate"));
     let clock = clock(walk, s.section(walk, "clock"));
+    let indicators = indicators(walk, s.section(walk, "indicators"));
     let synergy = synergy(walk, s.section(walk, "synergy"), &bars);
     let policy = policy(walk, s.section(walk, "policy"));
     let risk = risk(walk, s.section(walk, "risk"));
+    let orders = orders(walk, s.section(walk, "orders"));
     let venue = venue(walk, s.section(walk, "venue"));
     let account = account(walk, s.section(walk, "account"));
     let drill = drill(walk, s.section(walk, "drill"));
@@ -51,7 +53,20 @@ fn semantic<'t>(walk: &Walk<'t>, s: &mut Section<'t>) -> Semantic {
         }
         section.finish(walk);
     }
-    Semantic { bars, validate, clock, synergy, policy, risk, venue, account, drill, instruments }
+    Semantic {
+        bars,
+        validate,
+        clock,
+        indicators,
+        synergy,
+        policy,
+        risk,
+        orders,
+        venue,
+        account,
+        drill,
+        instruments,
+    }
 }
 
 fn bars<'t>(walk: &Walk<'t>, mut s: Section<'t>) -> Bars {
@@ -100,6 +115,12 @@ fn clock<'t>(walk: &Walk<'t>, mut s: Section<'t>) -> Clock {
     clock
 }
 
+fn indicators<'t>(walk: &Walk<'t>, mut s: Section<'t>) -> Indicators {
+    let indicators = Indicators { heikin_ashi: s.boolean(walk, "heikin_ashi").unwrap_or(true) };
+    s.finish(walk);
+    indicators
+}
+
 fn synergy<'t>(walk: &Walk<'t>, mut s: Section<'t>, bars: &Bars) -> Synergy {
     let synergy = Synergy {
         slow_s: s.whole(walk, "slow_s", 1..=DAY_S).unwrap_or(1_800) as u32,
@@ -130,10 +151,29 @@ fn risk<'t>(walk: &Walk<'t>, mut s: Section<'t>) -> Risk {
     let risk = Risk {
         size_pct_per_2atr: s.number(walk, "size_pct_per_2atr", 0.0..=100.0).unwrap_or(0.5),
         max_instrument_pct: s.number(walk, "max_instrument_pct", 0.0..=1_000.0).unwrap_or(20.0),
+        max_gross_pct: s.number(walk, "max_gross_pct", 0.0..=10_000.0).unwrap_or(200.0),
+        max_position_lots: s
+            .whole(walk, "max_position_lots", 0..=1_000_000_000)
+            .unwrap_or(1_000_000),
         daily_loss_pct: s.number(walk, "daily_loss_pct", 0.0..=100.0).unwrap_or(5.0),
     };
     s.finish(walk);
     risk
+}
+
+fn orders<'t>(walk: &Walk<'t>, mut s: Section<'t>) -> Orders {
+    let orders = Orders {
+        bracket: match s.word(walk, "bracket", &["none", "atr"]).as_deref() {
+            Some("atr") => Bracket::Atr,
+            _ => Bracket::None,
+        },
+        stop_atr: s.number(walk, "stop_atr", 0.001..=1_000.0).unwrap_or(2.0),
+        target_atr: s.number(walk, "target_atr", 0.001..=1_000.0).unwrap_or(3.0),
+        flat_at_close: s.boolean(walk, "flat_at_close").unwrap_or(false),
+        flat_before_close_s: s.whole(walk, "flat_before_close_s", 1..=DAY_S).unwrap_or(60),
+    };
+    s.finish(walk);
+    orders
 }
 
 fn venue<'t>(walk: &Walk<'t>, mut s: Section<'t>) -> Venue {

@@ -1,6 +1,6 @@
 //! Prints a config: resolved text that reads back to itself, and a commented example.
 
-use super::{BarPrice, Config};
+use super::{BarPrice, Bracket, Config};
 use crate::instrument::InstrumentDef;
 use crate::source::{Column, CsvColumns, SourceConfig, TimeUnit};
 use ringbuf_layout::{Money, Price};
@@ -45,6 +45,7 @@ impl Config {
         put!(out, "stale_after_ms = {}\nreject = [{}]\n", v.stale_after_ms, reject.join(", "));
         put!(out, "[semantic.clock]\nheartbeat_ms = {}", s.clock.heartbeat_ms);
         put!(out, "bar_close_delay_ms = {}\n", s.clock.bar_close_delay_ms);
+        put!(out, "[semantic.indicators]\nheikin_ashi = {}\n", s.indicators.heikin_ashi);
         let synergy = &s.synergy;
         put!(out, "[semantic.synergy]");
         // The roles are checked only where they are given: a config with other timeframes and no synergy
@@ -69,7 +70,14 @@ impl Config {
         let r = &s.risk;
         put!(out, "[semantic.risk]\nsize_pct_per_2atr = {:?}", r.size_pct_per_2atr);
         put!(out, "max_instrument_pct = {:?}", r.max_instrument_pct);
+        put!(out, "max_gross_pct = {:?}", r.max_gross_pct);
+        put!(out, "max_position_lots = {}", r.max_position_lots);
         put!(out, "daily_loss_pct = {:?}\n", r.daily_loss_pct);
+        let bracket = if s.orders.bracket == Bracket::Atr { "atr" } else { "none" };
+        put!(out, "[semantic.orders]\nbracket = \"{bracket}\"");
+        put!(out, "stop_atr = {:?}\ntarget_atr = {:?}", s.orders.stop_atr, s.orders.target_atr);
+        put!(out, "flat_at_close = {}", s.orders.flat_at_close);
+        put!(out, "flat_before_close_s = {}\n", s.orders.flat_before_close_s);
         put!(
             out,
             "[semantic.venue]\nmode = {}\nlatency_ms = {}",

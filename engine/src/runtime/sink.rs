@@ -8,10 +8,10 @@ use crate::stage::Digest;
 use bytemuck::{Zeroable, bytes_of};
 use ringbuf_layout::frame::LINE;
 use ringbuf_layout::lane::DigestReader;
-use ringbuf_layout::names::{EndReason, OrderReason, OrderState};
+use ringbuf_layout::names::{Action, EndReason, OrderReason, OrderState, RiskReasons};
 use ringbuf_layout::{
-    Frame, InputCell, Kind, LaneReader, Money, Order, Part, Portfolio, Reasons, Side, Slot,
-    StateHash, Tail, Trade, Unprocessed,
+    Decision, Frame, InputCell, Kind, LaneReader, Money, Order, Part, Portfolio, Reasons, Risk,
+    Side, Slot, StateHash, Tail, Trade, Unprocessed,
 };
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering::Relaxed};
@@ -70,10 +70,14 @@ pub struct Tally {
     pub rejected_records: u64,
     /// Outputs by kind.
     pub outputs: [u64; 64],
+    /// Decisions by [`Action`].
+    pub decisions: [u64; 3],
     /// Parent orders.
     pub parents: u64,
     /// Orders that were denied or came back, by [`OrderReason`].
     pub denied: [u64; 32],
+    /// Decisions that `risk` denied, by reason: bit i of [`RiskReasons`].
+    pub risk_denied: [u64; 32],
     /// Latest account record.
     pub account: Option<(Money, Money, Money)>,
     /// Latest state hash.
@@ -91,8 +95,10 @@ impl Default for Tally {
             flagged: [0; 32],
             rejected_records: 0,
             outputs: [0; 64],
+            decisions: [0; 3],
             parents: 0,
             denied: [0; 32],
+            risk_denied: [0; 32],
             account: None,
             state_hash: None,
             seqs: None,
@@ -114,13 +120,41 @@ impl Tally {
         }
     }
 
-    /// Denied and rejected orders: reason and count.
+    fn risk(&mut self, risk: &Risk) {
+        if risk.approved == 0 {
+            for (bit, count) in self.risk_denied.iter_mut().enumerate() {
+                *count += u64::from(risk.reason >> bit & 1);
+            }
+        }
+    }
+
+    /// Denied decisions, denied and rejected orders: reason and count.
     pub fn denials(&self) -> impl Iterator<Item = (&'static str, u64)> {
-        let counted = (0_u8..).zip(self.denied).filter(|(_, count)| *count > 0);
-        counted.map(|(code, count)| {
+        let of = |reason: RiskReasons| self.risk_denied[reason.0.trailing_zeros() as usize];
+        let decisions = RiskReasons::WORDS.iter().map(|(reason, word)| (*word, of(*reason)));
+        let mut all: Vec<(&'static str, u64)> = decisions.filter(|(_, count)| *count > 0).collect();
+        for (code, count) in (0_u8..).zip(self.denied).filter(|(_, count)| *count > 0) {
             let word = OrderReason::from_byte(code).map_or("other", OrderReason::name);
-            (if word.is_empty() { "venue" } else { word }, count)
-        })
+            let word = if word.is_empty() { "venue" } else { word };
+            // A limit and the gate may say the same of different decisions.
+            match all.iter_mut().find(|(known, _)| *known == word) {
+                Some((_, total)) => *total += count,
+                None => all.push((word, count)),
+            }
+        }
+        all.into_iter()
+    }
+
+    fn decision(&mut self, decision: &Decision) {
+        if let Some(count) = self.decisions.get_mut(usize::from(decision.action)) {
+            *count += 1;
+        }
+    }
+
+    /// Decisions: action and count, zeros too.
+    pub fn decisions_by_action(&self) -> impl Iterator<Item = (&'static str, u64)> {
+        let actions = [Action::Short, Action::Hold, Action::Long];
+        actions.into_iter().map(|action| (action.name(), self.decisions[action as usize]))
     }
 
     fn verdict(&mut self, reasons: Reasons, rejected: bool) {
@@ -305,8 +339,14 @@ impl<R: Recorder> Sink<R> {
         walk.lane(&self.lanes.indicators, seq)?;
         walk.lane(&self.lanes.matrices, seq)?;
         walk.lane(&self.lanes.synergies, seq)?;
-        walk.lane(&self.lanes.decisions, seq)?;
-        walk.lane(&self.lanes.risks, seq)?;
+        for decision in self.lanes.decisions.read(seq) {
+            walk.tally.decision(&decision);
+            walk.frame(&decision)?;
+        }
+        for risk in self.lanes.risks.read(seq) {
+            walk.tally.risk(&risk);
+            walk.frame(&risk)?;
+        }
         for execution in self.lanes.orders.read(seq) {
             if let Some(order) = execution.order() {
                 walk.tally.order(&order);

@@ -1,15 +1,32 @@
-//! matrix: 48×8 of 30 minutes, 60×7 of 5 minutes, regime; z-score, clip ±3.
+//! matrix: 48×8 of the slow timeframe, 60×7 of the fast one, 96×3 for the regime; z-score, clip ±3.
 //!
-//! Emits nothing yet: it is wired, hashed and replayed like the others, and the decisions issue fills
-//! it in.
+//! The record carries shape and hash. Whoever reads the values (`marl`, on its own thread) keeps windows of its
+//! own, fed by the same indicator records: a copy of 13 KB an instrument instead of cells that two threads share.
 
+use crate::config::{Semantic, Synergy};
 use crate::earlier::AfterIndicator;
+use crate::indicators::matrices::MatrixSet;
+use crate::indicators::{Features, Roles};
 use crate::stage::{Digest, Emit, Stage};
-use ringbuf_layout::{Matrix, Part, Slot};
+use bytemuck::Zeroable;
+use ringbuf_layout::{Frame, Matrix, Part, Slot, Tail};
 
-/// The stage; no state yet.
-#[derive(Debug, Default)]
-pub struct MatrixStage;
+/// The stage.
+#[derive(Debug)]
+pub struct MatrixStage {
+    roles: Synergy,
+    instruments: Vec<MatrixSet>,
+}
+
+impl MatrixStage {
+    /// A stage for the roles of a config and at most `instruments` instruments.
+    pub fn new(semantic: &Semantic, instruments: usize) -> Self {
+        Self {
+            roles: semantic.synergy.clone(),
+            instruments: (0..instruments).map(|_| MatrixSet::default()).collect(),
+        }
+    }
+}
 
 impl Stage for MatrixStage {
     const PART: Part = Part::Matrix;
@@ -18,7 +35,33 @@ impl Stage for MatrixStage {
     type Output = Matrix;
     type Standing<'a> = ();
 
-    fn on_input(&mut self, _: &Slot, _: &AfterIndicator, (): (), _: &mut Emit<'_, Matrix>) {}
+    fn on_input(
+        &mut self,
+        slot: &Slot,
+        earlier: &AfterIndicator,
+        (): (),
+        out: &mut Emit<'_, Matrix>,
+    ) {
+        let head = slot.input.head();
+        for record in earlier.indicators.read(slot.seq()) {
+            let instrument = record.tail.instrument;
+            let Some(set) = self.instruments.get_mut(instrument as usize) else { continue };
+            let roles = Roles::of(record.timeframe_s, &self.roles);
+            set.on_features(roles, &Features::from(&record), |number, window| {
+                out.push(Matrix {
+                    head: Matrix::header(head.ts_event, head.ts_recv),
+                    hash: window.hash(),
+                    rows: window.shape().rows as u32,
+                    cols: window.shape().columns.len() as u32,
+                    name: number as u32,
+                    tail: Tail { instrument, ..Tail::default() },
+                    ..Matrix::zeroed()
+                });
+            });
+        }
+    }
 
-    fn digest(&self, _: &mut Digest) {}
+    fn digest(&self, digest: &mut Digest) {
+        self.instruments.iter().for_each(|set| set.digest(digest));
+    }
 }

@@ -1,6 +1,7 @@
 //! The columns of each record, in the order of the header.
 
 use crate::cli::Record;
+use engine::indicators::FEATURES;
 
 /// What a column holds.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -60,6 +61,97 @@ const BAR: &[Column] = &[
     ("micro_volatility", Float),
 ];
 
+const BEFORE_FEATURES: [Column; 4] =
+    [("seq", Int), ("symbol", Text), ("timeframe_s", Int), ("ts_close", Int)];
+
+/// A column a feature, in the order of their bits.
+const INDICATOR: [Column; BEFORE_FEATURES.len() + FEATURES.len()] = {
+    let mut columns = [("", Float); BEFORE_FEATURES.len() + FEATURES.len()];
+    let mut i = 0;
+    while i < columns.len() {
+        columns[i] = match i.checked_sub(BEFORE_FEATURES.len()) {
+            None => BEFORE_FEATURES[i],
+            Some(feature) => (FEATURES[feature], Float),
+        };
+        i += 1;
+    }
+    columns
+};
+
+const MATRIX: &[Column] =
+    &[("seq", Int), ("symbol", Text), ("name", Text), ("rows", Int), ("cols", Int), ("hash", Text)];
+
+const SYNERGY: &[Column] = &[
+    ("seq", Int),
+    ("symbol", Text),
+    ("ts", Int),
+    ("kind", Int),
+    ("direction", Text),
+    ("bars_to_complete", Int),
+    ("strength", Float),
+];
+
+const DECISION: &[Column] = &[
+    ("seq", Int),
+    ("symbol", Text),
+    ("ts", Int),
+    ("action", Text),
+    ("confidence", Float),
+    ("strategic_action", Text),
+    ("strategic_confidence", Float),
+    ("tactical_action", Text),
+    ("tactical_confidence", Float),
+    ("shadow", Text),
+    ("policy", Text),
+];
+
+const RISK: &[Column] = &[
+    ("seq", Int),
+    ("symbol", Text),
+    ("approved", Int),
+    ("reason", Text),
+    ("size", Decimal),
+    ("total_risk", Float),
+    ("position_risk", Float),
+    ("portfolio_risk", Float),
+    ("correlation_risk", Float),
+    ("var", Float),
+    ("kelly", Float),
+];
+
+const ORDER: &[Column] = &[
+    ("seq", Int),
+    ("order_id", Text),
+    ("parent_id", Text),
+    ("symbol", Text),
+    ("ts", Int),
+    ("side", Text),
+    ("type", Text),
+    ("price", Decimal),
+    ("qty", Decimal),
+    ("filled", Decimal),
+    ("state", Text),
+    ("reason", Text),
+    ("limit_price", Decimal),
+    ("stop_price", Decimal),
+    ("tif", Text),
+    ("venue", Int),
+    ("client_id", Text),
+];
+
+const FILL: &[Column] = &[
+    ("seq", Int),
+    ("fill_id", Text),
+    ("order_id", Text),
+    ("symbol", Text),
+    ("ts", Int),
+    ("side", Text),
+    ("price", Decimal),
+    ("qty", Decimal),
+    ("fee", Decimal),
+    ("liquidity", Text),
+];
+
 const PORTFOLIO: &[Column] = &[
     ("seq", Int),
     ("ts", Int),
@@ -77,6 +169,13 @@ pub fn of(record: Record) -> &'static [Column] {
     match record {
         Record::Tick => TICK,
         Record::Bar => BAR,
+        Record::Indicator => &INDICATOR,
+        Record::Matrix => MATRIX,
+        Record::Synergy => SYNERGY,
+        Record::Decision => DECISION,
+        Record::Risk => RISK,
+        Record::Order => ORDER,
+        Record::Fill => FILL,
         Record::Portfolio => PORTFOLIO,
     }
 }

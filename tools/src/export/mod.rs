@@ -1,9 +1,10 @@
 //! `journal export`: one kind of record as a table.
 //!
 //! Times are integer nanoseconds UTC; prices, sizes and money exact decimals; absent is empty. Columns go
-//! by name; later versions append. The records of the deciding stages get their tables with those stages.
+//! by name; later versions append.
 
 mod columns;
+mod decisions;
 mod rows;
 mod write;
 

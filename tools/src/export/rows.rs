@@ -1,6 +1,6 @@
 //! Turns the frames of a slot into rows.
 
-use super::Cell;
+use super::{Cell, decisions};
 use crate::cli::Record;
 use journal::FrameRef;
 use ringbuf_layout::frame::NO_INSTRUMENT;
@@ -33,6 +33,14 @@ impl<'a> Slot<'a> {
         self.all().next()
     }
 
+    fn rows<T: Frame>(
+        &self,
+        symbols: &Symbols,
+        row: impl Fn(&T, &Symbols) -> Vec<Cell>,
+    ) -> Vec<Vec<Cell>> {
+        self.all().map(|record| row(&record, symbols)).collect()
+    }
+
     /// The records of a kind. Money is 16-byte aligned and a frame is not, so they are copied.
     fn all<T: Frame>(&self) -> impl Iterator<Item = T> + '_ {
         let of_kind = self.frames.iter().filter(|frame| frame.kind() == T::KIND);
@@ -50,7 +58,8 @@ impl Symbols {
         Self(table.iter().map(|i| (text_of(&i.symbol).to_string(), i.size_precision)).collect())
     }
 
-    fn symbol(&self, instrument: u32) -> Cell {
+    /// The symbol of an instrument.
+    pub fn symbol(&self, instrument: u32) -> Cell {
         match self.0.get(instrument as usize) {
             Some((symbol, _)) => Cell::Text(symbol.clone()),
             None if instrument == NO_INSTRUMENT => Cell::Empty,
@@ -58,21 +67,25 @@ impl Symbols {
         }
     }
 
-    fn size(&self, size: Size, instrument: u32) -> Cell {
+    /// A size in the digits of its instrument.
+    pub fn size(&self, size: Size, instrument: u32) -> Cell {
         let precision = self.0.get(instrument as usize).map_or(0, |(_, precision)| *precision);
         Cell::Decimal(i128::from(size.0), u32::from(precision))
     }
 }
 
-fn price(price: Price) -> Cell {
+/// A cell of it; empty where there is none.
+pub fn price(price: Price) -> Cell {
     if price.is_defined() { Cell::Decimal(i128::from(price.0), PRICE_DIGITS) } else { Cell::Empty }
 }
 
-fn money(money: Money) -> Cell {
+/// A cell of it; empty where there is none.
+pub fn money(money: Money) -> Cell {
     Cell::Decimal(money.0, PRICE_DIGITS)
 }
 
-fn text(text: &str) -> Cell {
+/// A cell of it; empty where there is none.
+pub fn text(text: &str) -> Cell {
     if text.is_empty() { Cell::Empty } else { Cell::Text(text.to_string()) }
 }
 
@@ -80,10 +93,15 @@ fn text(text: &str) -> Cell {
 pub fn of(record: Record, slot: &Slot<'_>, symbols: &Symbols) -> Vec<Vec<Cell>> {
     match record {
         Record::Tick => tick(slot, symbols).into_iter().collect(),
-        Record::Bar => slot.all::<Bar>().map(|bar| bar_row(&bar, symbols)).collect(),
-        Record::Portfolio => {
-            slot.all::<Portfolio>().map(|account| account_row(&account, symbols)).collect()
-        }
+        Record::Bar => slot.rows(symbols, bar_row),
+        Record::Indicator => slot.rows(symbols, decisions::indicator),
+        Record::Matrix => slot.rows(symbols, decisions::matrix),
+        Record::Synergy => slot.rows(symbols, decisions::synergy),
+        Record::Decision => slot.rows(symbols, decisions::decision),
+        Record::Risk => slot.rows(symbols, decisions::risk),
+        Record::Order => slot.rows(symbols, decisions::order),
+        Record::Fill => slot.rows(symbols, decisions::fill),
+        Record::Portfolio => slot.rows(symbols, account_row),
     }
 }
 

@@ -1,0 +1,265 @@
+//! An account over many instruments: what is realised, what the marks say, and how far it has fallen.
+
+use crate::accounting::position::{Position, Terms};
+use crate::accounting::round::mul_div_half_even;
+use crate::stage::Digest;
+use core::fmt;
+
+/// Why a fill or a mark was not booked. The account is as it was.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum AccountError {
+    /// No size, or no price.
+    NotAFill,
+    /// The instrument is not defined.
+    UnknownInstrument,
+    /// A position or an amount would not fit.
+    Overflow,
+}
+
+impl fmt::Display for AccountError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::NotAFill => "not_a_fill",
+            Self::UnknownInstrument => "unknown_instrument",
+            Self::Overflow => "overflow",
+        })
+    }
+}
+
+/// Drawdown is in 1e-9 of the highest equity.
+const RATIO_ONE: i128 = 1_000_000_000;
+
+/// One instrument: its position, and the two amounts of it that are in the account's sums.
+#[derive(Clone, Copy, Debug, Default)]
+struct Holding {
+    terms: Option<Terms>,
+    position: Position,
+    unrealized: i128,
+    /// What it cost, where it was paid for in full.
+    paid: i128,
+}
+
+impl Holding {
+    /// Values the position.
+    fn value(&mut self, terms: Terms) -> Option<()> {
+        self.unrealized = terms.money(self.position.unrealized_points()?)?;
+        self.paid =
+            if terms.is_paid_in_full() { terms.money(self.position.open_cost)? } else { 0 };
+        Some(())
+    }
+}
+
+/// The sums over all instruments.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Sums {
+    /// Realised profit, fees included.
+    pub realized: i128,
+    /// Unrealised profit at the marks.
+    pub unrealized: i128,
+    /// Fees, which are in `realized` already.
+    pub fees: i128,
+    /// Cost of what was paid for in full.
+    paid: i128,
+}
+
+/// The account. Money in 1e-9.
+#[derive(Clone, Debug)]
+pub struct Account {
+    opening: i128,
+    holdings: Vec<Holding>,
+    sums: Sums,
+    highest: i128,
+    max_drawdown: i64,
+    refused: u64,
+}
+
+impl Account {
+    /// An account with opening cash, for at most `instruments` instruments.
+    pub fn new(opening: i128, instruments: usize) -> Self {
+        Self {
+            opening,
+            holdings: vec![Holding::default(); instruments],
+            sums: Sums::default(),
+            highest: opening,
+            max_drawdown: 0,
+            refused: 0,
+        }
+    }
+
+    /// Learns what an instrument's points are worth.
+    pub fn define(&mut self, instrument: u32, terms: Terms) {
+        if let Some(holding) = self.holdings.get_mut(instrument as usize) {
+            holding.terms = Some(terms);
+        }
+    }
+
+    /// Books a fill: `signed` units at `price`, which becomes the mark, and its fee.
+    ///
+    /// realised += realised points as money − fee, rounded once (fees are whole already).
+    ///
+    /// # Errors
+    /// If it cannot be booked; it is counted then, and nothing else changes.
+    pub fn fill(
+        &mut self,
+        instrument: u32,
+        signed: i64,
+        price: i64,
+        fee: i128,
+    ) -> Result<(), AccountError> {
+        let booked = self.try_fill(instrument, signed, price, fee);
+        self.refused += u64::from(booked.is_err());
+        booked
+    }
+
+    fn try_fill(
+        &mut self,
+        instrument: u32,
+        signed: i64,
+        price: i64,
+        fee: i128,
+    ) -> Result<(), AccountError> {
+        let (mut holding, terms) = self.holding(instrument)?;
+        let points = holding.position.fill(signed, price)?;
+        holding.position.mark = price;
+        let profit = terms.money(points).and_then(|money| money.checked_sub(fee));
+        self.commit(instrument, holding, terms, profit.ok_or(AccountError::Overflow)?, fee)
+    }
+
+    /// Marks an instrument. True if that moved the value of something held.
+    ///
+    /// # Errors
+    /// If the value does not fit; the old mark stays and the refusal is counted.
+    pub fn mark(&mut self, instrument: u32, price: i64) -> Result<bool, AccountError> {
+        let (mut holding, terms) = self.holding(instrument)?;
+        if holding.position.mark == price {
+            return Ok(false);
+        }
+        holding.position.mark = price;
+        let marked = self.commit(instrument, holding, terms, 0, 0);
+        self.refused += u64::from(marked.is_err());
+        marked.map(|()| holding.position.quantity != 0)
+    }
+
+    fn holding(&self, instrument: u32) -> Result<(Holding, Terms), AccountError> {
+        let holding = self.holdings.get(instrument as usize).copied();
+        let holding = holding.ok_or(AccountError::UnknownInstrument)?;
+        Ok((holding, holding.terms.ok_or(AccountError::UnknownInstrument)?))
+    }
+
+    /// Puts a changed holding in the place of the old one, in the sums too, or changes nothing.
+    fn commit(
+        &mut self,
+        instrument: u32,
+        mut holding: Holding,
+        terms: Terms,
+        profit: i128,
+        fee: i128,
+    ) -> Result<(), AccountError> {
+        let old = self.holdings[instrument as usize];
+        holding.value(terms).ok_or(AccountError::Overflow)?;
+        let sums = self.sums.changed(&old, &holding, profit, fee).ok_or(AccountError::Overflow)?;
+        let equity = equity(self.opening, &sums).ok_or(AccountError::Overflow)?;
+        self.holdings[instrument as usize] = holding;
+        self.sums = sums;
+        self.highest = self.highest.max(equity);
+        self.max_drawdown = self.max_drawdown.max(drawdown(self.highest, equity));
+        Ok(())
+    }
+
+    /// The sums.
+    pub fn sums(&self) -> Sums {
+        self.sums
+    }
+
+    /// Opening cash and what is realised, less the cost of what was paid for in full.
+    pub fn cash(&self) -> i128 {
+        self.opening + self.sums.realized - self.sums.paid
+    }
+
+    /// Opening cash, realised and unrealised profit.
+    pub fn equity(&self) -> i128 {
+        self.opening + self.sums.realized + self.sums.unrealized
+    }
+
+    /// Highest equity so far, the opening included.
+    pub fn highest(&self) -> i128 {
+        self.highest
+    }
+
+    /// Largest fall from it, in 1e-9 of it.
+    pub fn max_drawdown(&self) -> i64 {
+        self.max_drawdown
+    }
+
+    /// Fills and marks that could not be booked.
+    pub fn refused(&self) -> u64 {
+        self.refused
+    }
+
+    /// The position of an instrument.
+    pub fn position(&self, instrument: u32) -> Position {
+        self.holdings.get(instrument as usize).map_or_else(Position::default, |h| h.position)
+    }
+
+    /// Σ |position × mark| in money, without one instrument; `None` where it does not fit.
+    pub fn gross_without(&self, instrument: u32) -> Option<i128> {
+        let others = (0_u32..).zip(&self.holdings).filter(|(number, _)| *number != instrument);
+        others.map(|(_, holding)| holding).try_fold(0_i128, |sum, holding| {
+            let Some(terms) = holding.terms else { return Some(sum) };
+            let notional = terms.notional(holding.position.mark, holding.position.quantity)?;
+            sum.checked_add(notional.checked_abs()?)
+        })
+    }
+
+    /// Feeds its state to the hash.
+    pub fn digest(&self, digest: &mut Digest) {
+        let sums = &self.sums;
+        for amount in [self.opening, sums.realized, sums.unrealized, sums.fees, sums.paid] {
+            digest.wide(amount);
+        }
+        digest.wide(self.highest);
+        digest.int(self.max_drawdown);
+        digest.word(self.refused);
+        for holding in &self.holdings {
+            let Some(terms) = holding.terms else {
+                digest.word(0);
+                continue;
+            };
+            digest.int(terms.multiplier);
+            digest.int(terms.size_one);
+            holding.position.digest(digest);
+            digest.wide(holding.unrealized);
+            digest.wide(holding.paid);
+        }
+    }
+}
+
+impl Sums {
+    fn changed(&self, old: &Holding, new: &Holding, profit: i128, fee: i128) -> Option<Self> {
+        let replace =
+            |sum: i128, old: i128, new: i128| sum.checked_sub(old).and_then(|s| s.checked_add(new));
+        Some(Self {
+            realized: self.realized.checked_add(profit)?,
+            unrealized: replace(self.unrealized, old.unrealized, new.unrealized)?,
+            fees: self.fees.checked_add(fee)?,
+            paid: replace(self.paid, old.paid, new.paid)?,
+        })
+    }
+}
+
+/// Equity, if it and the cash fit.
+fn equity(opening: i128, sums: &Sums) -> Option<i128> {
+    let settled = opening.checked_add(sums.realized)?;
+    settled.checked_sub(sums.paid)?;
+    settled.checked_add(sums.unrealized)
+}
+
+/// (highest − equity) / highest in 1e-9; the largest `i64` where it is more, or there is nothing to divide by.
+fn drawdown(highest: i128, equity: i128) -> i64 {
+    if equity >= highest {
+        return 0;
+    }
+    let fall = highest.checked_sub(equity);
+    let ratio = fall.and_then(|fall| mul_div_half_even(fall, RATIO_ONE, highest));
+    ratio.and_then(|ratio| i64::try_from(ratio).ok()).unwrap_or(i64::MAX)
+}

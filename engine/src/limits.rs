@@ -1,0 +1,193 @@
+//! The limits on a position: how large it may be, and which limit says so. Integers throughout.
+//!
+//! size = min(size by ATR, the room under each limit), rounded down to a lot, where for a part p of equity E
+//!
+//! * size by ATR = p·E / (2·ATR·m): a move of two ATR costs `size_pct_per_2atr` of equity;
+//! * room of the instrument = p·E / (price·m), and of the whole = (p·E − notional of the others) / (price·m);
+//! * room of the day = (p·E₀ − loss so far) / (2·ATR·m): what a move of two ATR may still cost today.
+//!
+//! m is the money of a point of one size unit. An order that reduces is never denied by a limit: where no size
+//! is left, a position on the other side is closed, and one on the same side is kept.
+
+use crate::config;
+use crate::orders::desk::Mode;
+use crate::orders::venue::Contract;
+use ringbuf_layout::names::RiskReasons;
+use ringbuf_layout::units::PRICE_ONE;
+
+/// Parts are in millionths.
+const PART_ONE: i128 = 1_000_000;
+
+/// The limits of a config, in millionths and lots.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Limits {
+    /// `size_pct_per_2atr`
+    pub size: i128,
+    /// `max_instrument_pct`
+    pub instrument: i128,
+    /// `max_gross_pct`
+    pub gross: i128,
+    /// `daily_loss_pct`
+    pub daily_loss: i128,
+    /// `max_position_lots`
+    pub position_lots: i64,
+}
+
+impl Limits {
+    /// The limits of a config: percents to four decimal digits.
+    pub fn new(risk: &config::Risk) -> Self {
+        let part = |percent: f64| libm::round(percent * 10_000.0) as i128;
+        Self {
+            size: part(risk.size_pct_per_2atr),
+            instrument: part(risk.max_instrument_pct),
+            gross: part(risk.max_gross_pct),
+            daily_loss: part(risk.daily_loss_pct),
+            position_lots: risk.max_position_lots,
+        }
+    }
+
+    /// The loss that ends a day that began with this equity.
+    pub fn loss_of_day(&self, opening: i128) -> Option<i128> {
+        part(opening, self.daily_loss)
+    }
+}
+
+/// What the limits are held against.
+#[derive(Clone, Copy, Debug)]
+pub struct Facts {
+    /// What operators last said.
+    pub mode: Mode,
+    /// The instrument; `None` if it is not defined.
+    pub contract: Option<Contract>,
+    /// Price that notionals are taken at; 0 if there is none.
+    pub price: i64,
+    /// Average true range of the fast timeframe; 0 if it is not known.
+    pub atr: i64,
+    /// Signed position, with what is on its way at the market.
+    pub position: i128,
+    /// Equity.
+    pub equity: i128,
+    /// Notional of the other instruments; `None` if it does not fit.
+    pub gross: Option<i128>,
+    /// Equity that the trading date began with.
+    pub day_opening: i128,
+    /// The day's loss has reached its limit.
+    pub day_is_over: bool,
+}
+
+/// How large the position may be, by each limit, in size units.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Rooms {
+    /// By ATR.
+    pub atr: i64,
+    /// Under `max_instrument_pct`.
+    pub instrument: i64,
+    /// Under `max_gross_pct`.
+    pub gross: i64,
+    /// Under `max_position_lots`.
+    pub position: i64,
+    /// Under `daily_loss_pct`.
+    pub loss: i64,
+}
+
+/// What the limits say.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Ruling {
+    /// The order may go out.
+    pub approved: bool,
+    /// The position to come to, signed; where it is, if denied.
+    pub target: i64,
+    /// Which limits spoke.
+    pub reasons: RiskReasons,
+    /// How large it might be.
+    pub rooms: Rooms,
+}
+
+/// Rules on a wish for a position on side `direction` (+1 or −1).
+pub fn rule(direction: i64, facts: &Facts, limits: &Limits) -> Ruling {
+    let (mut reasons, rooms) = match rooms(facts, limits) {
+        Ok(rooms) => (binding(&rooms), rooms),
+        Err(reason) => (reason, Rooms::default()),
+    };
+    let lot = facts.contract.map_or(1, |contract| contract.lot);
+    let least = [rooms.instrument, rooms.gross, rooms.position, rooms.loss].into_iter().min();
+    let mut size = least.unwrap_or(0).min(rooms.atr);
+    size -= size % lot;
+    if rooms != Rooms::default() && rooms.atr < lot {
+        reasons = reasons.with(RiskReasons::BELOW_ONE_LOT);
+    }
+    let along = facts.position * i128::from(direction);
+    let mut approved = size > 0;
+    if facts.mode == Mode::Reducing && i128::from(size) >= along {
+        // It would grow, open, or reverse.
+        reasons = reasons.with(RiskReasons::REDUCING);
+        (size, approved) = (0, false);
+    }
+    // Nothing may be opened: what is held on the other side is closed all the same.
+    approved |= along < 0;
+    if facts.mode == Mode::Halted {
+        reasons = reasons.with(RiskReasons::HALTED);
+        approved = false;
+    }
+    if facts.contract.is_none() {
+        approved = false;
+    }
+    let kept = i64::try_from(facts.position).unwrap_or(0);
+    let target = if approved { direction * size } else { kept };
+    Ruling { approved, target, reasons, rooms }
+}
+
+/// The rooms, or why there are none.
+fn rooms(facts: &Facts, limits: &Limits) -> Result<Rooms, RiskReasons> {
+    let contract = facts.contract.ok_or(RiskReasons::UNKNOWN_INSTRUMENT)?;
+    if facts.price <= 0 {
+        return Err(RiskReasons::NO_PRICE);
+    }
+    if facts.atr <= 0 {
+        return Err(RiskReasons::NO_ATR);
+    }
+    if facts.equity <= 0 {
+        return Err(RiskReasons::NO_EQUITY);
+    }
+    sized(facts, limits, &contract).ok_or(RiskReasons::OVERFLOW)
+}
+
+fn sized(facts: &Facts, limits: &Limits, contract: &Contract) -> Option<Rooms> {
+    let price = i128::from(facts.price);
+    let two_atr = 2 * i128::from(facts.atr);
+    let loss = facts.day_opening.checked_sub(facts.equity)?;
+    let left_today = limits.loss_of_day(facts.day_opening)?.checked_sub(loss)?;
+    let left_of_gross = part(facts.equity, limits.gross)?.checked_sub(facts.gross?)?;
+    Some(Rooms {
+        atr: units(part(facts.equity, limits.size)?, two_atr, contract)?,
+        instrument: units(part(facts.equity, limits.instrument)?, price, contract)?,
+        gross: units(left_of_gross, price, contract)?,
+        position: limits.position_lots.saturating_mul(contract.lot),
+        loss: if facts.day_is_over { 0 } else { units(left_today, two_atr, contract)? },
+    })
+}
+
+/// The limits that leave less than the ATR does.
+fn binding(rooms: &Rooms) -> RiskReasons {
+    let limits = [
+        (rooms.instrument, RiskReasons::INSTRUMENT_NOTIONAL),
+        (rooms.gross, RiskReasons::GROSS_EXPOSURE),
+        (rooms.position, RiskReasons::POSITION),
+        (rooms.loss, RiskReasons::DAILY_LOSS),
+    ];
+    let spoke = limits.into_iter().filter(|(room, _)| *room < rooms.atr);
+    spoke.fold(RiskReasons::NONE, |reasons, (_, reason)| reasons.with(reason))
+}
+
+/// A part of an amount, rounded down.
+fn part(amount: i128, millionths: i128) -> Option<i128> {
+    amount.checked_mul(millionths).map(|product| product.div_euclid(PART_ONE))
+}
+
+/// How many size units an amount pays for, at `points` of price each, rounded down; 0 for none.
+fn units(amount: i128, points: i128, contract: &Contract) -> Option<i64> {
+    let one = i128::from(PRICE_ONE) * i128::from(contract.terms.size_one);
+    let each = points.checked_mul(i128::from(contract.terms.multiplier)).filter(|m| *m > 0)?;
+    let units = amount.max(0).checked_mul(one)? / each;
+    Some(i64::try_from(units).unwrap_or(i64::MAX))
+}

@@ -1,0 +1,76 @@
+//! What operators can say of an instrument, and what happens then.
+//!
+//! | command | new orders | working orders |
+//! |---|---|---|
+//! | halt | none | cancelled (at a broker the gateway does that, with the kill word) |
+//! | reduce | those that reduce | those that would not reduce are cancelled |
+//! | resume | all | stay |
+//! | flatten | all | cancelled, and the position is closed at the market, good till cancelled |
+//! | cancel-all | all | cancelled |
+
+use crate::orders::desk::{Desk, Mode, Moment};
+use crate::orders::id::OrderId;
+use crate::orders::intent::Intent;
+use crate::orders::order::{Role, Working};
+use crate::orders::outbox::Outbox;
+use ringbuf_layout::Side;
+use ringbuf_layout::names::{Command, OrderReason, TimeInForce};
+
+impl Desk {
+    /// Takes a command.
+    pub fn on_command(&mut self, command: Command, at: &Moment, out: &mut Outbox) {
+        match command {
+            Command::Halt => {
+                self.ordered = Mode::Halted;
+                if self.rules.paper {
+                    self.cancel_where(|_| true, OrderReason::Halted, at, out);
+                }
+            }
+            Command::Reduce => {
+                self.ordered = Mode::Reducing;
+                let (sign, open) = (self.position.signum(), self.position.unsigned_abs());
+                let grows = |order: &Working| {
+                    !order.is_exit()
+                        && (sign != -order.sign() || order.left().unsigned_abs() > open)
+                };
+                self.cancel_where(grows, OrderReason::Reducing, at, out);
+            }
+            Command::Resume => self.ordered = Mode::Active,
+            Command::Flatten => self.flatten(OrderReason::Operator, at, out),
+            Command::CancelAll => self.cancel_where(|_| true, OrderReason::Operator, at, out),
+        }
+    }
+
+    /// The session of the instrument ends soon: as flatten, and nothing is opened until the next.
+    pub fn close_for_session(&mut self, at: &Moment, out: &mut Outbox) {
+        self.closing = true;
+        if self.mode() != Mode::Halted {
+            self.flatten(OrderReason::SessionEnd, at, out);
+        }
+    }
+
+    /// True if `close_for_session` is due.
+    pub fn is_closing_due(&self, now: i64) -> bool {
+        now >= self.flat_from && !self.closing
+    }
+
+    /// True once it has, until the next session.
+    pub fn is_closing(&self) -> bool {
+        self.closing
+    }
+
+    /// Cancels what works and closes the position; an order that does so already stays.
+    fn flatten(&mut self, reason: OrderReason, at: &Moment, out: &mut Outbox) {
+        let other = |order: &Working| order.role != Role::Flatten;
+        self.cancel_where(other, reason, at, out);
+        let left = self.expected();
+        if left == 0 {
+            return;
+        }
+        let side = if left > 0 { Side::Sell } else { Side::Buy };
+        let qty = i64::try_from(left.unsigned_abs()).unwrap_or(i64::MAX);
+        let intent = Intent { tif: TimeInForce::GoodTillCancelled, ..Intent::market(side, qty) };
+        let refusal = self.gate(side, qty).err();
+        self.make(&intent, Role::Flatten, OrderId::NONE, refusal, at, out);
+    }
+}
