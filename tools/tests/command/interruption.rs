@@ -16,7 +16,9 @@ fn started(place: &Place) -> Running {
     let run = place.start("run -c small.toml --pace 2000 --journal J --json");
     // The first frame begins behind the header page.
     let journaled = || {
-        std::fs::read(place.segment("J", 0)).is_ok_and(|s| s.get(4_096).is_some_and(|b| *b != 0))
+        let segment = std::fs::read(place.segment("J", 0));
+        // The whole line: its first byte is of a CRC over the wall time, and 0 once in 256 starts.
+        segment.is_ok_and(|s| s.get(4_096..4_160).is_some_and(|line| line != [0; 64]))
     };
     until(journaled);
     run
