@@ -26,5 +26,6 @@ pub mod stage;
 pub mod stages;
 pub mod start;
 pub mod summary;
+pub mod trusted;
 
 pub use problem::Problem;
