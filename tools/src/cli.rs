@@ -158,6 +158,9 @@ pub struct Export {
     /// Of the table
     #[arg(long, value_enum, default_value = "csv")]
     pub format: Format,
+    /// Of matrices: a row for each cell instead of the hash
+    #[arg(long)]
+    pub values: bool,
     /// File to write; `-` is stdout, which then holds the table and nothing else
     #[arg(short, long, value_name = "FILE")]
     pub output: PathBuf,
