@@ -129,6 +129,13 @@ pub enum JournalCommand {
     Dump(Dump),
     /// Write one kind of record as a table
     Export(Export),
+    /// Where two journals part, and what that came to; exit 1 if they do
+    Diff {
+        /// One journal directory
+        a: PathBuf,
+        /// The other
+        b: PathBuf,
+    },
 }
 
 /// `journal dump`
