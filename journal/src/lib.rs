@@ -35,6 +35,8 @@ mod reader;
 mod recover;
 mod recovery;
 mod seal;
+#[cfg(feature = "sim")]
+pub mod sim;
 pub mod store;
 mod superblock;
 mod syncer;

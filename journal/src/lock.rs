@@ -17,6 +17,7 @@ pub struct Lock {
 }
 
 impl Lock {
+    #[cfg(feature = "sim")]
     /// Of a disk that nobody else can reach.
     pub(crate) fn simulated(dir: &Path) -> Self {
         Self { file: None, path: dir.join("LOCK") }

@@ -225,8 +225,6 @@ struct Walk {
     kept: Vec<Kept>,
     place: Place,
     next_seq: u64,
-    /// Position of the segment where it stopped, in the journal; behind the last one if it ended there.
-    index: usize,
     /// Where the error is that a refusal names: segment, offset.
     at: (u32, u64),
     found: String,
@@ -262,7 +260,6 @@ impl Walk {
         let mut walk = Self {
             place: Place::Bad,
             next_seq: frames.next_seq(),
-            index: frames.index(),
             at: (0, 0),
             found: String::new(),
             kept,
@@ -296,7 +293,7 @@ impl Walk {
     }
 
     fn facts(&self, journal: &Journal, superblock: &Superblock) -> Facts {
-        let behind = &journal.segments[self.index.min(journal.segments.len())..];
+        let behind = self.behind(journal);
         let bad = self.place == Place::Bad;
         Facts {
             superblock: Block::Whole,
@@ -311,6 +308,11 @@ impl Walk {
         }
     }
 
+    /// The segment where it stopped, and those behind it; none if that is a spare.
+    fn behind<'a>(&self, journal: &'a Journal) -> &'a [Mapped] {
+        &journal.segments[journal.segments.partition_point(|mapped| mapped.number < self.at.0)..]
+    }
+
     /// Where the cut in a segment lies: behind its last whole slot; 0 where none of it stays.
     fn end_in(&self, mapped: &Mapped) -> usize {
         let kept = self.kept.iter().find(|kept| kept.contents.number == mapped.number);
@@ -319,7 +321,6 @@ impl Walk {
 
     /// Valid frames behind the end, in all segments, but those of the slot `not`.
     fn valid_behind(&self, journal: &Journal, epoch: u32, not: u64) -> u64 {
-        let from = self.index.min(journal.segments.len());
         let count = |mapped: &Mapped| {
             let epoch = mapped.header.as_ref().map_or(epoch, |header| header.epoch);
             let seed = seed(epoch, mapped.number);
@@ -334,7 +335,7 @@ impl Walk {
             count
         };
         let spare = journal.spare.as_ref().map(|(spare, _)| spare);
-        journal.segments[from..].iter().chain(spare).map(count).sum()
+        self.behind(journal).iter().chain(spare).map(count).sum()
     }
 
     /// Bytes, valid frames and whole segments behind the end.
@@ -344,8 +345,7 @@ impl Walk {
         }
         let (mut bytes, mut segments) = (0, 0);
         let spare = journal.spare.as_ref().map(|(spare, _)| spare);
-        let from = self.index.min(journal.segments.len());
-        for mapped in journal.segments[from..].iter().chain(spare) {
+        for mapped in self.behind(journal).iter().chain(spare) {
             let end = self.end_in(mapped);
             let used = mapped.map.iter().rposition(|byte| *byte != 0).map_or(0, |last| last + 1);
             bytes += used.saturating_sub(end) as u64;

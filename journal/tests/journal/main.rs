@@ -2,6 +2,7 @@
 
 mod crash;
 mod damage;
+mod power;
 mod resuming;
 mod support;
 mod writing;

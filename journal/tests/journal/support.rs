@@ -169,3 +169,22 @@ pub fn segment_files(dir: &Path) -> usize {
     let entries = std::fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().file_name());
     entries.filter(|name| name.to_string_lossy().ends_with(".gmj")).count()
 }
+
+/// As `options`, synced: on a simulated disk, when something waits or the journal is closed.
+pub fn synced(dir: &Path) -> Options {
+    Options { sync_backend: SyncBackend::Msync, ..options(dir) }
+}
+
+/// A frame as it lay in the ring: without CRC and `last` bit.
+pub fn strip(frame: &[u8]) -> Bytes {
+    let mut bytes = frame.to_vec();
+    bytes[..4].fill(0);
+    bytes[FLAGS_OFFSET] &= !LAST;
+    bytes
+}
+
+/// How many cases a campaign runs, by its variable, and the seed it begins with.
+pub fn campaign(variable: &str, reduced: u64) -> (u64, u64) {
+    let number = |name: &str| std::env::var(name).ok().and_then(|text| text.parse().ok());
+    (number(variable).unwrap_or(reduced), number("GRANDMODEL_SEED").unwrap_or(1))
+}
