@@ -13,6 +13,7 @@ use crate::maker::{Maker, Segment};
 use crate::reader::{has_segment, remove_segments};
 use crate::recover::{self, Resumed};
 use crate::recovery::Recovery;
+use crate::retention::Retention;
 use crate::seal::{Contents, Rolled};
 use crate::store::Store;
 use crate::superblock::{FILE_NAME, Found, Superblock, SuperblockFile};
@@ -448,6 +449,12 @@ impl Writer {
     /// The sync that failed, if any did: the engine halts.
     pub fn sync_failure(&self) -> Option<JournalError> {
         self.durability.failure()
+    }
+
+    /// What removes old segments while this writer is alive, for another thread.
+    pub fn retention(&self) -> Retention {
+        let dir = self.segment.path.parent().unwrap_or(Path::new("."));
+        Retention::new(self.store.clone(), dir.to_owned(), self.superblock.clone())
     }
 
     /// The life of the directory that this writer writes.

@@ -144,7 +144,9 @@ fn every_call_that_fails_ends_by_name_and_loses_nothing_durable() {
                 .unwrap_or_else(|why| panic!("seed {seed}, {name} at call {call}: {error}: {why}"));
         }
     }
-    println!("fail the n-th call: seed {seed}, {cases} cases, 0 failures; (met, of them latched) {met:?}");
+    println!(
+        "fail the n-th call: seed {seed}, {cases} cases, 0 failures; (met, of them latched) {met:?}"
+    );
     assert!(met["sync_range"].1 > 0 && met["sync_data"].1 > 0, "syncs that failed were latched");
 }
 
@@ -161,7 +163,8 @@ fn a_failed_sync_leaves_pages_that_a_second_sync_does_not_bring() {
     sim.set_fault(sim.calls() + 1, Fault::Fail(ErrorKind::Other));
     assert!(file.sync().is_err());
     file.sync().unwrap();
-    let on_disk = |sim: &Sim| journal::store::Store::view(&sim.after_cut(&[]), path).unwrap().bytes[0];
+    let on_disk =
+        |sim: &Sim| journal::store::Store::view(&sim.after_cut(&[]), path).unwrap().bytes[0];
     assert_eq!(on_disk(&sim), 1, "a second sync brings nothing");
     file.write_at(&[2; 5_000], 0).unwrap();
     file.sync().unwrap();

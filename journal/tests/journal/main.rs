@@ -3,6 +3,7 @@
 mod crash;
 mod damage;
 mod faults;
+mod following;
 mod power;
 mod resuming;
 mod support;
