@@ -425,6 +425,20 @@ impl Writer {
         self.slot_end = 0;
     }
 
+    /// Stores only the first bytes of a frame, as where a process is killed inside an append. For tests of
+    /// recovery; nothing may be appended after it.
+    ///
+    /// # Panics
+    /// If no slot is open.
+    #[cfg(feature = "sim")]
+    pub fn append_part(&mut self, frame: &[u8], last: bool, bytes: usize) {
+        assert_ne!(self.slot_end, 0, "Invariant: a slot is open");
+        let at = frame::place(self.at, frame.len());
+        let mut whole = vec![0; frame.len()];
+        self.crc.store(&mut whole, frame, self.seed, last);
+        self.segment.map[at..at + bytes].copy_from_slice(&whole[..bytes]);
+    }
+
     /// Moves the watermark over all whole slots.
     #[inline]
     pub fn publish(&mut self) {

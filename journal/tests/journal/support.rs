@@ -188,3 +188,19 @@ pub fn campaign(variable: &str, reduced: u64) -> (u64, u64) {
     let number = |name: &str| std::env::var(name).ok().and_then(|text| text.parse().ok());
     (number(variable).unwrap_or(reduced), number("GRANDMODEL_SEED").unwrap_or(1))
 }
+
+/// A directory in memory where there is one: thousands of journals are made there.
+pub fn memory_dir() -> tempfile::TempDir {
+    let memory = Path::new("/dev/shm");
+    let parent = if memory.is_dir() { memory.to_owned() } else { std::env::temp_dir() };
+    tempfile::tempdir_in(parent).unwrap()
+}
+
+/// Waits for something that another thread or process does, and fails by name if it never does.
+pub fn wait_for(what: &str, mut done: impl FnMut() -> bool) {
+    let started = std::time::Instant::now();
+    while !done() {
+        assert!(started.elapsed().as_secs() < 60, "no sign of {what}");
+        std::thread::sleep(std::time::Duration::from_micros(100));
+    }
+}
