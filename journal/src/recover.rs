@@ -94,7 +94,9 @@ fn locked(store: &dyn Store, dir: &Path) -> Result<Lock, JournalError> {
     if segment_numbers(store, dir)?.is_empty() && Superblock::find(store, dir)? == Found::Absent {
         return Err(JournalError::NoJournal { dir: dir.to_owned() });
     }
-    store.lock(dir)
+    let mut lock = store.lock(dir)?;
+    lock.sign(0)?;
+    Ok(lock)
 }
 
 /// A segment that stays, and what its footer is to say.

@@ -1,4 +1,5 @@
 //! Slots of random frames, a journal of them, and what a reader makes of it.
+#![allow(dead_code)] // Two test binaries share it.
 
 use journal::{End, Journal, JournalError, Options, SyncBackend, Writer};
 use ringbuf_layout::frame::{FLAGS_OFFSET, Header, Kind, LAST, fields_of};
@@ -203,4 +204,16 @@ pub fn wait_for(what: &str, mut done: impl FnMut() -> bool) {
         assert!(started.elapsed().as_secs() < 60, "no sign of {what}");
         std::thread::sleep(std::time::Duration::from_micros(100));
     }
+}
+
+/// Tries again while the lock is held: another test's child holds it too, from its fork to its exec.
+pub fn unlocked<T>(mut work: impl FnMut() -> Result<T, JournalError>) -> Result<T, JournalError> {
+    let mut result = None;
+    wait_for("the lock", || {
+        let done = work();
+        let locked = matches!(done, Err(JournalError::Locked { .. }));
+        result = Some(done);
+        !locked
+    });
+    result.expect("it was tried")
 }

@@ -1,9 +1,11 @@
 //! Promise P1: what the watermark covered survives `kill -9`, whatever the process was doing, over many
 //! lives of one directory.
 //!
-//! `GRANDMODEL_KILLS=10000 cargo test --release -p journal --test journal kills -- --nocapture`
+//! `GRANDMODEL_KILLS=10000 cargo test --release -p journal --test crash kills -- --nocapture`
 
-use crate::support::{Random, Slot, append_slot, campaign, memory_dir, options, read, slot, wait_for};
+use crate::support::{
+    Random, Slot, append_slot, campaign, memory_dir, options, read, slot, unlocked, wait_for,
+};
 use journal::{Case, JournalError, Options, SyncBackend, Writer, recover};
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -97,7 +99,7 @@ fn check(
     [from, journaled, durable, inside]: [u64; 4],
     tally: &mut Tally,
 ) {
-    let recovery = match recover(dir, false) {
+    let recovery = match unlocked(|| recover(dir, false)) {
         Err(JournalError::NoJournal { .. }) if journaled == 0 => return,
         recovery => recovery.unwrap_or_else(|e| panic!("life {life} refused to start: {e}")),
     };
@@ -109,7 +111,7 @@ fn check(
     }
     *tally.cases.entry(recovery.case).or_default() += 1;
     tally.torn_by_chance += u64::from(recovery.case == Case::D && inside != 2);
-    let mended = recover(dir, life % 2 == 0).unwrap();
+    let mended = unlocked(|| recover(dir, life % 2 == 0)).unwrap();
     let whole = match read(dir) {
         Ok((slots, _)) => slots,
         Err(JournalError::NoJournal { .. }) if mended.next_seq == 0 => return,
@@ -178,7 +180,7 @@ fn child_that_writes_until_it_is_killed() {
     let file = File::options().write(true).open(words).unwrap();
     let backend = [SyncBackend::Msync, SyncBackend::Off, SyncBackend::IoUring][life as usize % 3];
     let options = Options { sync_backend: backend, sync_interval_ms: 1, ..options(dir) };
-    let mut writer = match Writer::resume(&options) {
+    let mut writer = match unlocked(|| Writer::resume(&options)) {
         Err(JournalError::NoJournal { .. }) => Writer::create(&options).unwrap(),
         resumed => resumed.unwrap().0,
     };
