@@ -276,13 +276,12 @@ impl JournalError {
             Self::Options { .. } => "correct the option",
             Self::Damaged { .. } => "restore this segment from a copy; `verify` lists all damage",
             Self::NoSuperblock { .. } => "read or export it; continue in another directory",
-            Self::SuperblockDamaged { .. } => "restore this file from a copy of the directory",
             Self::PositionGone { .. } => "take back what is no longer there, then follow anew",
             Self::Retired { .. } => "start this follower from the first segment that is left",
             Self::HelperGone => "report the panic printed above; what is journaled is readable",
-            Self::ObjectMissing { .. } | Self::ObjectDamaged { .. } => {
-                "restore this file from a copy of the directory"
-            }
+            Self::SuperblockDamaged { .. }
+            | Self::ObjectMissing { .. }
+            | Self::ObjectDamaged { .. } => "restore this file from a copy of the directory",
         }
     }
 }

@@ -112,6 +112,9 @@ impl Follower {
     /// # Errors
     /// A record below the limit is not what was written, retention was faster, or a recovery has cut what
     /// was read before ([`JournalError::PositionGone`]).
+    ///
+    /// # Panics
+    /// Never: a frame that was found lies in an open segment.
     #[expect(clippy::should_implement_trait, reason = "it lends from itself")]
     pub fn next(&mut self) -> Result<Option<FrameRef<'_>>, JournalError> {
         let (start, len) = loop {

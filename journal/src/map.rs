@@ -251,5 +251,5 @@ pub(crate) fn free_bytes(dir: &Path) -> io::Result<u64> {
     }
     // SAFETY: the call succeeded, so it filled `found`.
     let found = unsafe { found.assume_init() };
-    Ok((found.f_bavail as u64).saturating_mul(found.f_frsize as u64))
+    Ok(found.f_bavail.saturating_mul(found.f_frsize))
 }

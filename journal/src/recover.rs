@@ -122,16 +122,16 @@ impl Examined {
         let journal = Journal::open_on(store, dir)?;
         let Some(superblock) = journal.superblock else {
             return Err(refusal_of(
-                &Facts { superblock: Block::Absent, ..Facts::NOTHING },
+                Facts { superblock: Block::Absent, ..Facts::NOTHING },
                 dir,
                 None,
             ));
         };
         let mut walk = Walk::of(&journal);
         let facts = walk.facts(&journal, &superblock);
-        let case = decide(&facts);
+        let case = decide(facts);
         if case.action() == Action::Refuse {
-            return Err(refusal_of(&facts, dir, Some(walk)));
+            return Err(refusal_of(facts, dir, Some(walk)));
         }
         walk.drop_empty_end();
         let (cut_bytes, cut_frames, cut_segments) = walk.cut(&journal, superblock.epoch);
@@ -201,6 +201,14 @@ impl Kept {
         let end = self.contents.end;
         // A copy: the file is written under the map.
         let mut bytes = mapped.map.to_vec();
+        if let Some(digest) = self.digest {
+            // Only its permissions are lacking. The footer stays all the while: the next segment may be
+            // sealed, and names it.
+            file.write_at(&bytes, 0).map_err(io("write again"))?;
+            file.sync().map_err(io("sync"))?;
+            file.set_read_only().map_err(io("make read-only"))?;
+            return Ok(digest);
+        }
         zero(&*file, &mut bytes, end).map_err(io("zero the tail of"))?;
         file.write_at(&bytes[..end], 0).map_err(io("write again"))?;
         file.sync().map_err(io("sync"))?;
@@ -395,7 +403,7 @@ impl Facts {
 }
 
 /// What a refusal says: the case, and the place, sequence and finding.
-fn refusal_of(facts: &Facts, dir: &Path, walk: Option<Walk>) -> JournalError {
+fn refusal_of(facts: Facts, dir: &Path, walk: Option<Walk>) -> JournalError {
     let case = decide(facts);
     match (case, walk) {
         (Case::I, _) | (_, None) => JournalError::NoSuperblock { dir: dir.to_owned() },

@@ -174,6 +174,7 @@ impl Sim {
     }
 
     /// The disk after a cut that brought just these of `pending` to it; every other one is lost.
+    #[must_use]
     pub fn after_cut(&self, came: &[(Pending, Came)]) -> Self {
         let state = self.state();
         let (files, deleted) = state.at_cut();
@@ -209,10 +210,15 @@ impl Sim {
     }
 
     /// Changes bytes of a file on the disk and in the cache, as rot would.
+    ///
+    /// # Panics
+    /// If there is no such file.
     pub fn rot(&self, path: &Path, change: impl FnOnce(&mut [u8])) {
         let mut state = self.state();
         let file = state.files.get_mut(path).expect("a file to damage");
         let mut bytes = file.cache.bytes();
+        // Nobody else holds them then, so nothing is copied.
+        (file.disk, file.cache) = (Arc::default(), Cache::Held(Arc::default()));
         change(Arc::make_mut(&mut bytes).as_mut_slice());
         file.disk = bytes.clone();
         file.cache = Cache::Held(bytes);

@@ -206,6 +206,7 @@ impl Writer {
     ///
     /// # Errors
     /// As for [`Writer::create`].
+    #[expect(clippy::needless_pass_by_value, reason = "as `resume_on`, which keeps it")]
     pub fn create_on(
         store: Arc<dyn Store>,
         options: &Options,

@@ -111,7 +111,7 @@ fn check(
     }
     *tally.cases.entry(recovery.case).or_default() += 1;
     tally.torn_by_chance += u64::from(recovery.case == Case::D && inside != 2);
-    let mended = unlocked(|| recover(dir, life % 2 == 0)).unwrap();
+    let mended = unlocked(|| recover(dir, life.is_multiple_of(2))).unwrap();
     let whole = match read(dir) {
         Ok((slots, _)) => slots,
         Err(JournalError::NoJournal { .. }) if mended.next_seq == 0 => return,

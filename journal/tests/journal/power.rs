@@ -283,7 +283,7 @@ fn cut_again(
 ) -> Result<(), String> {
     let script = Script { ahead: 0, slots: 3 + random.below(6) as u64, ..Script::draw(random) };
     // How many calls a whole second life takes: asked now and then, as it costs one.
-    if tally.second % 16 == 0 {
+    if tally.second.is_multiple_of(16) {
         let dry = image.after_cut(&[]);
         let trial = live(&dry, life.log.clone(), script, &mut || ());
         match &trial.error {
