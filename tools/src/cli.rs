@@ -129,6 +129,31 @@ pub enum JournalCommand {
     Dump(Dump),
     /// Write one kind of record as a table
     Export(Export),
+    /// How a run would go on with it, and what would be cut; exit 1 if something is to mend
+    Recover {
+        /// Journal directory
+        dir: PathBuf,
+        /// Mend it
+        #[arg(long)]
+        write: bool,
+    },
+    /// Kill a writer many times on this disk and check that nothing acknowledged is lost
+    Torture {
+        /// Directory on the disk to try; what is made in it is deleted again
+        dir: PathBuf,
+        /// How often
+        #[arg(long, value_name = "N", default_value_t = 100)]
+        kills: u64,
+        /// Of the moments
+        #[arg(long, value_name = "N", default_value_t = 1)]
+        seed: u64,
+        /// A writer's life, for the command itself
+        #[arg(long, hide = true)]
+        life: Option<u64>,
+        /// The same
+        #[arg(long, hide = true)]
+        stops_inside: bool,
+    },
     /// Where two journals part, and what that came to; exit 1 if they do
     Diff {
         /// One journal directory

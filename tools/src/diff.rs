@@ -79,7 +79,9 @@ fn compare(journals: &[Journal; 2]) -> Result<(Option<Parting>, [Held; 2]), Prob
 
 fn take<'a>(frames: &mut Frames<'a>, held: &mut Held) -> Result<Option<FrameRef<'a>>, Problem> {
     let frame = next(frames)?;
-    frame.iter().for_each(|frame| held.count(frame));
+    if let Some(frame) = &frame {
+        held.count(frame);
+    }
     Ok(frame)
 }
 
@@ -122,7 +124,9 @@ fn bytes(field: &Field, frame: &FrameRef<'_>) -> Vec<u8> {
     let mut bytes =
         frame.bytes.get(field.offset..field.offset + field.size).unwrap_or(&[]).to_vec();
     if field.offset == FLAGS_OFFSET {
-        bytes.iter_mut().for_each(|byte| *byte &= !LAST);
+        for byte in &mut bytes {
+            *byte &= !LAST;
+        }
     }
     bytes
 }
@@ -133,8 +137,10 @@ fn counted(held: &[Held; 2]) -> impl Iterator<Item = (Kind, u64, u64)> + '_ {
     counts.filter(|(_, (a, b))| **a + **b > 0).map(|(kind, (a, b))| (*kind, *a, *b))
 }
 
+type OfAccount = fn(&Portfolio) -> Money;
+
 /// The account's end.
-const ACCOUNT: [(&str, fn(&Portfolio) -> Money); 3] = [
+const ACCOUNT: [(&str, OfAccount); 3] = [
     ("realized_pnl", |account| account.realized_pnl),
     ("unrealized_pnl", |account| account.unrealized_pnl),
     ("equity", |account| account.equity),

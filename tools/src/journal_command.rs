@@ -1,9 +1,9 @@
-//! `journal describe|verify|dump|export|diff`.
+//! `journal describe|verify|dump|export|recover|diff|torture`.
 
 use crate::cli::{self, Dump, JournalCommand};
 use crate::run::{grouped, mib};
 use crate::say::{Exit, Lines, Say, aside, print, stdout_is_gone, watched};
-use crate::{diff, export};
+use crate::{diff, export, recover, torture};
 use engine::Problem;
 use engine::calendar::utc;
 use engine::replay::text_of_field;
@@ -23,6 +23,13 @@ pub fn journal(arguments: &cli::Journal, say: Say) -> Result<Exit, Problem> {
         JournalCommand::Dump(arguments) => dump(arguments, say),
         JournalCommand::Export(arguments) => export::export(arguments, say),
         JournalCommand::Diff { a, b } => diff::diff(a, b, say),
+        JournalCommand::Recover { dir, write } => recover::recover(dir, *write, say),
+        JournalCommand::Torture { dir, life: Some(life), stops_inside, .. } => {
+            torture::write_until_killed(dir, *life, *stops_inside)
+        }
+        JournalCommand::Torture { dir, kills, seed, .. } => {
+            torture::torture(dir, *kills, *seed, say)
+        }
     }
 }
 

@@ -19,10 +19,12 @@ pub mod latency;
 mod log;
 mod policy;
 mod progress;
+mod recover;
 mod replay;
 mod run;
 mod say;
 mod signals;
+mod torture;
 
 use clap::Parser as _;
 use cli::{Cli, Command};

@@ -9,4 +9,5 @@ mod latency;
 mod layouts;
 mod policies;
 mod proof;
+mod recovery;
 mod support;

@@ -1,0 +1,63 @@
+//! `journal recover` and `journal torture`, on real files and real kills.
+
+use crate::support::{Place, flip, until};
+
+/// A run that was killed once it had journaled something.
+fn killed(place: &Place) {
+    let mut run = place.start("run -c small.toml --pace 2000 --journal J --json");
+    until(|| place.run("journal describe J --json").code == Some(0));
+    std::thread::sleep(std::time::Duration::from_millis(100));
+    run.signal("-KILL");
+    run.end();
+}
+
+#[test]
+fn a_killed_run_is_described_and_mended_only_where_that_was_asked_for() {
+    let place = Place::new().with_small_config();
+    killed(&place);
+    let before = std::fs::read(place.segment("J", 0)).expect("a segment");
+    let looked = place.run("journal recover J --json");
+    assert_eq!(looked.code, Some(1), "{}", looked.err);
+    let found = looked.json();
+    assert!(["C", "D"].contains(&found["case"].as_str().expect("a letter")), "{found}");
+    assert_eq!(found["written"], false);
+    assert_eq!(std::fs::read(place.segment("J", 0)).expect("a segment"), before, "only looked at");
+    let mended = place.json("journal recover J --write");
+    assert_eq!((&mended["written"], &mended["next_seq"]), (&true.into(), &found["next_seq"]));
+    let again = place.json("journal recover J");
+    assert_eq!((again["case"].as_str(), &again["next_seq"]), (Some("B"), &found["next_seq"]));
+    assert_eq!(place.run("journal verify J").code, Some(0));
+    assert_eq!(place.json("replay J")["verified"], true);
+}
+
+#[test]
+fn damage_is_refused_with_its_place_and_left_as_it_is() {
+    let place = Place::new().with_small_config();
+    place.small_run("J");
+    assert_eq!(place.json("journal recover J")["case"], "A");
+    flip(&place.segment("J", 0), 8_192 + 40);
+    let before = std::fs::read(place.segment("J", 0)).expect("a segment");
+    for line in ["journal recover J", "journal recover J --write"] {
+        let said = place.run(line);
+        assert_eq!(said.code, Some(1), "{line}: {}", said.err);
+        for word in ["segment-00000000.gmj", "offset 8192", "sequence"] {
+            assert!(said.err.contains(word), "{line}: no {word} in {}", said.err);
+        }
+    }
+    assert_eq!(std::fs::read(place.segment("J", 0)).expect("a segment"), before);
+    assert_eq!(place.run("journal recover missing").code, Some(2));
+}
+
+/// `GRANDMODEL_TORTURE=10000 cargo test --release -p tools --test command torture -- --nocapture`.
+#[test]
+fn torture_kills_a_writer_many_times_and_leaves_nothing_behind() {
+    let kills = std::env::var("GRANDMODEL_TORTURE").unwrap_or_else(|_| "30".to_string());
+    let place = Place::new();
+    let json = place.json(&format!("journal torture D --kills {kills} --seed 7"));
+    println!("{json}");
+    assert_eq!(json["kills"].to_string(), kills);
+    assert_eq!(json["failures"], serde_json::json!([]));
+    assert!(json["slots_read"].as_u64() > Some(1_000), "{json}");
+    let left = std::fs::read_dir(place.path("D")).expect("the directory").count();
+    assert_eq!(left, 0, "what was made is deleted");
+}
