@@ -25,6 +25,7 @@ pub mod source;
 pub mod stage;
 pub mod stages;
 pub mod start;
+pub mod state;
 pub mod summary;
 
 pub use problem::Problem;

@@ -8,6 +8,7 @@ use crate::indicators::{Features, Roles};
 use crate::policy::{Action, Choice, Policies, View};
 use crate::stage::{Digest, Emit, Stage};
 use crate::stages::portfolio::PortfolioStage;
+use crate::state::{Codec, State, StateError, state};
 use bytemuck::Zeroable;
 use ringbuf_layout::{Bar, Decision, Frame, Header, Part, Size, Slot, Tail};
 
@@ -179,5 +180,16 @@ impl Stage for MarlStage {
         if let Some(shadow) = &self.policies.shadow {
             shadow.digest(digest);
         }
+    }
+}
+
+state!(Seen { matrices, fast, slow });
+
+impl State for MarlStage {
+    fn state(&mut self, codec: &mut Codec<'_>) -> Result<(), StateError> {
+        let Self { roles, policies, instruments } = self;
+        codec.same(&(roles.fast_s, roles.slow_s), "fast_s and slow_s")?;
+        codec.rows(instruments)?;
+        policies.state(codec)
     }
 }
