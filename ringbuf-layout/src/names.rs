@@ -145,7 +145,7 @@ macro_rules! codes {
                 match byte { $( $value => Some(Self::$code), )* _ => None }
             }
             /// Its word.
-            pub fn name(self) -> &'static str {
+            pub const fn name(self) -> &'static str {
                 match self { $( Self::$code => $word ),* }
             }
         }

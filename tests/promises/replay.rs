@@ -1,7 +1,7 @@
 //! A run replays to the same bytes, and whatever is not as it was is named.
 
 use engine::Problem;
-use engine::replay::{Divergence, Proof, replay};
+use engine::replay::{Divergence, Options, Proof, replay};
 use engine::run::run;
 use engine::runtime::feed::{self, Filter};
 use engine::runtime::merge::{Head, Inlet, Merge};
@@ -121,7 +121,13 @@ fn bars_in_a_real_journal_equal_the_naive_builder() {
 fn a_replay_up_to_a_sequence_stops_there() {
     let dir = recorded();
     for until in [0, 1, 9_999, 10_000, 15_000] {
-        let proof = replay(dir.path(), Some(until), None, by_rule, |_| {}).unwrap();
+        let proof = replay(
+            dir.path(),
+            Options { until: Some(until), ..Options::default() },
+            by_rule,
+            |_| {},
+        )
+        .unwrap();
         assert!(proof.verified(), "{proof:?}");
         assert_eq!(proof.summary.tally.seqs, Some((0, until)));
     }

@@ -231,7 +231,7 @@ impl Sequencer {
     fn record(&mut self, inlet: usize, ts: i64) -> Ready {
         let now = self.engine_time.max(ts);
         if self.origin.is_none() {
-            self.plan.schedule.start(now);
+            self.plan.schedule.begin(now);
             self.origin = Some((now, self.plan.beside.clock.now()));
         }
         match self.plan.pace {

@@ -39,6 +39,11 @@ impl MarlStage {
         }
     }
 
+    /// The policies, to save and to load them.
+    pub fn policies_mut(&mut self) -> &mut Policies {
+        &mut self.policies
+    }
+
     /// The features of this slot. Returns the instrument that they are of.
     fn take(&mut self, slot: &Slot, earlier: &AfterSynergy) -> Option<u32> {
         let seq = slot.seq();
@@ -187,9 +192,9 @@ state!(Seen { matrices, fast, slow });
 
 impl State for MarlStage {
     fn state(&mut self, codec: &mut Codec<'_>) -> Result<(), StateError> {
-        let Self { roles, policies, instruments } = self;
+        // What the policies remember is saved apart.
+        let Self { roles, policies: _, instruments } = self;
         codec.same(&(roles.fast_s, roles.slow_s), "fast_s and slow_s")?;
-        codec.rows(instruments)?;
-        policies.state(codec)
+        codec.rows(instruments)
     }
 }
