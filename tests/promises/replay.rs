@@ -5,6 +5,7 @@ use engine::replay::{Divergence, Options, Proof, replay};
 use engine::run::run;
 use engine::runtime::feed::{self, Filter};
 use engine::runtime::merge::{Head, Inlet, Merge};
+use engine::runtime::taken::Taken;
 use engine::source::Source;
 use journal::End;
 use ringbuf_layout::{
@@ -362,7 +363,7 @@ fn a_source_that_fails_is_never_taken_for_one_that_ended() {
         let problem = Problem::new("line 1 is no row", "a.csv", "correct it");
         let source = decoded_source("fails", &["SPY"], records.clone(), Some(problem));
         let inflow =
-            feed::start(source, 1, vec![Some(0)], Filter::default(), 60_000).expect("a thread");
+            feed::start(source, 1, vec![Some(0)], Filter::default(), 60_000, Taken::default()).expect("a thread");
         let mut merge = Merge::new(vec![Inlet { inflow, live: false, ended: false }]);
         let mut taken = InputCell::default();
         let failure = loop {

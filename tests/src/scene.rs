@@ -193,6 +193,7 @@ impl Scene {
         let calendars = self.instruments.iter().map(|listed| calendar(&listed.def.calendar));
         Plan {
             base_seq: 0,
+            engine_time: 0,
             prologue,
             merge: Merge::new(self.sources.iter().map(inlet).collect()),
             schedule: Schedule::new(
