@@ -32,5 +32,6 @@ pub mod start;
 pub mod state;
 pub mod summary;
 pub mod tape;
+pub mod trusted;
 
 pub use problem::Problem;

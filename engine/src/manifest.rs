@@ -36,6 +36,7 @@ pub fn write(
     table: &[Listed],
     calendars: &[&Calendar],
     sources: &[Source],
+    weights: Option<&[u8]>,
 ) -> Result<[u8; 32], Problem> {
     let put = |bytes: &[u8]| objects::put(dir, bytes).map_err(|e| Problem::from_journal(&e));
     let instruments: Vec<Value> = table.iter().map(instrument_json).collect();
@@ -47,12 +48,16 @@ pub fn write(
     let config = put(config.text().as_bytes())?;
     let instruments = put(pretty(&Value::Array(instruments)).as_bytes())?;
     let calendars = put(pretty(&Value::Array(calendars)).as_bytes())?;
-    let manifest = json!({
+    let weights = weights.map(put).transpose()?;
+    let mut manifest = json!({
         "config": objects::hex(&config),
         "instruments": objects::hex(&instruments),
         "calendars": objects::hex(&calendars),
         "sources": sources,
     });
+    if let Some(weights) = weights {
+        manifest["weights"] = json!(objects::hex(&weights));
+    }
     put(pretty(&manifest).as_bytes())
 }
 
@@ -115,7 +120,9 @@ pub fn verify(dir: &Path, hash: &[u8; 32]) -> Vec<Problem> {
         Err(problem) => return vec![problem],
     };
     let manifest: Value = serde_json::from_slice(&bytes).unwrap_or_default();
-    let named = ["config", "instruments", "calendars"].into_iter();
+    // A journal without agents has no weights.
+    let weights = manifest.get("weights").map(|_| "weights");
+    let named = ["config", "instruments", "calendars"].into_iter().chain(weights);
     named
         .filter_map(|key| match manifest[key].as_str().and_then(from_hex) {
             Some(hash) => get(&hash).err(),
@@ -124,7 +131,8 @@ pub fn verify(dir: &Path, hash: &[u8; 32]) -> Vec<Problem> {
         .collect()
 }
 
-fn from_hex(text: &str) -> Option<[u8; 32]> {
+/// The bytes that 64 hex digits stand for.
+pub fn from_hex(text: &str) -> Option<[u8; 32]> {
     let mut bytes = [0; 32];
     if text.len() != 64 || !text.is_ascii() {
         return None;

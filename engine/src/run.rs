@@ -63,6 +63,8 @@ pub struct Order {
     pub controls: Arc<Controls>,
     /// Who decides, and who runs in shadow.
     pub policies: Policies,
+    /// The file of the weights that the policies run, if they run any: kept with the journal.
+    pub weights: Option<Vec<u8>>,
     /// Who takes orders in broker mode.
     pub broker: Option<Box<dyn Broker>>,
     /// Where each second's histograms go.
@@ -85,6 +87,7 @@ impl Order {
             filter: Filter::default(),
             controls: Arc::default(),
             policies: Policies::default(),
+            weights: None,
             broker: None,
             latency_log: None,
             build: "unknown build".to_string(),
@@ -208,7 +211,8 @@ fn begin(order: &Order, started: impl FnOnce(&Path)) -> Result<Begun, Problem> {
         tracing::warn!("{problem}");
         controls.note_error(problem.to_string());
     }
-    match start::prologue(dir, config, &table, &calendars, sources, &order.build) {
+    let weights = order.weights.as_deref();
+    match start::prologue(dir, config, &table, &calendars, sources, &order.build, weights) {
         Ok(prologue) => Ok(Begun { table, calendars, writer, prologue }),
         Err(problem) => {
             // Nothing was journaled: the directory shall not look like a journal.

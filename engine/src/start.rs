@@ -49,11 +49,12 @@ pub fn prologue(
     calendars: &[Arc<Calendar>],
     sources: &[Source],
     build: &str,
+    weights: Option<&[u8]>,
 ) -> Result<Vec<InputCell>, Problem> {
     let in_use: BTreeMap<&str, &Calendar> =
         calendars.iter().map(|c| (c.name, c.as_ref())).collect();
     let in_use: Vec<&Calendar> = in_use.into_values().collect();
-    let manifest = manifest::write(dir, config, table, &in_use, sources)?;
+    let manifest = manifest::write(dir, config, table, &in_use, sources, weights)?;
     let mut prologue = vec![InputCell::from(&run_start(config, &manifest, build))];
     for (number, listed) in table.iter().enumerate() {
         let price = u8::from(listed.bars_from_mid);

@@ -33,6 +33,13 @@ impl Record {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
+    /// New orders that were taken, without requests to cancel.
+    pub fn new_orders(&self) -> u64 {
+        let is_new = |order: &&Order| order.state == OrderState::New as u8;
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).orders.iter().filter(is_new).count()
+            as u64
+    }
+
     /// Orders and requests so far.
     pub fn count(&self) -> u64 {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).orders.len() as u64

@@ -27,13 +27,13 @@ pub enum Fault {
 }
 
 impl Fault {
-    /// The reason in the record. Records have no code of their own for these yet: all of them say that there is
-    /// no confidence that is a number.
+    /// The reason in the record.
     pub fn reason(self) -> DecisionReason {
         match self {
-            Self::Weights | Self::Shape | Self::Input | Self::Output => {
-                DecisionReason::ConfidenceNan
-            }
+            Self::Weights => DecisionReason::WeightsNotFinite,
+            Self::Shape => DecisionReason::MatrixShape,
+            Self::Input => DecisionReason::InputNotFinite,
+            Self::Output => DecisionReason::OutputNotFinite,
         }
     }
 }
@@ -133,9 +133,9 @@ impl Trio {
 }
 
 impl Policy for Agents {
-    #[expect(clippy::unnecessary_literal_bound, reason = "the trait lets a policy own its name")]
     fn name(&self) -> &str {
-        "burn"
+        // Nobody shall take seeded weights for a strategy.
+        if self.is_trained() { "burn" } else { "burn UNTRAINED" }
     }
 
     fn decide(&mut self, view: &View<'_>) -> Choice {

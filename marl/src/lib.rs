@@ -20,7 +20,7 @@
 //! use marl::Agents;
 //!
 //! let agents = Agents::embedded();
-//! assert_eq!((agents.name(), agents.is_trained()), ("burn", false));
+//! assert_eq!((agents.name(), agents.is_trained()), ("burn UNTRAINED", false));
 //! ```
 //!
 //! # What is promised of the numbers
@@ -31,12 +31,12 @@
 //! order, the same bits anywhere. Other backends agree to 1e-5:
 //!
 //! ```text
-//! cargo test --manifest-path marl/Cargo.toml --features ndarray --test parity
+//! cargo test -p marl --features ndarray --test parity
 //! ```
 //!
 //! # What is not kept
 //!
-//! A policy takes no memory while it decides; Burn does, for every tensor (`cargo run --release --manifest-path marl/Cargo.toml
+//! A policy takes no memory while it decides; Burn does, for every tensor (`cargo run --release -p marl
 //! --example decision_cost` prints how often and how long). Nothing is kept between decisions.
 
 pub mod agents;

@@ -254,6 +254,14 @@ codes! {
         BelowThreshold = 3 => "below_threshold",
         /// The strategic actors want the opposite.
         Disagreement = 4 => "disagreement",
+        /// A weight of the agents is not finite.
+        WeightsNotFinite = 5 => "weights_not_finite",
+        /// A matrix has another shape than the agents read.
+        MatrixShape = 6 => "matrix_shape",
+        /// A cell of a matrix is not finite.
+        InputNotFinite = 7 => "input_not_finite",
+        /// What an agent says is not finite.
+        OutputNotFinite = 8 => "output_not_finite",
     }
 }
 

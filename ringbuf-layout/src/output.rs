@@ -170,7 +170,7 @@ record! {
     /// ```text
     /// 32 │ confidence (f64)                                              │
     /// 40 │ action│strat. │tact.  │shadow │ policy        │ reason        │
-    /// 48 │ reserved                                                      │
+    /// 48 │ shadow_reason │ reserved                                      │
     /// 56 │ tail                                                          │
     /// 64 │ strategic_confidence (f64)                                    │
     /// 72 │ tactical_confidence (f64)                                     │
@@ -193,8 +193,10 @@ record! {
         policy: u16,
         /// Why it held, where it had to.
         reason: u16,
+        /// Why the shadow held, where it had to.
+        shadow_reason: u16,
         /// Zero.
-        reserved: u64,
+        reserved: [u16; 3],
     } tail {
         /// Confidence of the strategic action.
         strategic_confidence: f64,

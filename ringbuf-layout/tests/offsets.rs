@@ -207,7 +207,8 @@ fn records() -> Vec<Record> {
             shadow: 43, 1;
             policy: 44, 2;
             reason: 46, 2;
-            reserved: 48, 8;
+            shadow_reason: 48, 2;
+            reserved: 50, 6;
             strategic_confidence: 64, 8;
             tactical_confidence: 72, 8;
             shadow_confidence: 80, 8;

@@ -4,7 +4,7 @@
 use engine::Problem;
 use engine::config::Config;
 use engine::pipeline;
-use engine::policy::{Policies, Rule};
+use engine::policy::{Choice, Policies, Policy, Rule, View};
 use engine::run::{JournalRecorder, close, drive};
 use engine::runtime::clock::Clock;
 use engine::runtime::feed;
@@ -13,6 +13,7 @@ use engine::runtime::merge::{Inlet, Merge};
 use engine::runtime::sequencer::Sequencer;
 use engine::runtime::sink::{Recorder, Tally};
 use engine::source::Source;
+use marl::Agents;
 use ringbuf_layout::{InputCell, Kind};
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
@@ -24,6 +25,8 @@ use tests::recording::Recording;
 use tests::scene::Scene;
 
 thread_local! {
+    /// Allocations and frees inside the agents: Burn takes memory for every tensor.
+    static INSIDE: Cell<(u64, u64)> = const { Cell::new((0, 0)) };
     /// True while this thread's allocations count.
     static COUNTING: Cell<bool> = const { Cell::new(false) };
     static ALLOCATED: Cell<u64> = const { Cell::new(0) };
@@ -77,6 +80,8 @@ static ALLOCATOR: Counting = Counting;
 struct Counted {
     allocated: u64,
     freed: u64,
+    /// Of these, those inside Burn at a decision.
+    inside: (u64, u64),
     inputs: u64,
     bars: u64,
     decisions: u64,
@@ -99,6 +104,7 @@ impl Counter {
             self.last = Some(Counted {
                 allocated: ALLOCATED.get(),
                 freed: FREED.get(),
+                inside: INSIDE.get(),
                 inputs: tally.inputs - from.inputs,
                 bars: of(Kind::Bar),
                 decisions: of(Kind::Decision),
@@ -108,6 +114,7 @@ impl Counter {
             self.from = Some(tally.clone());
             ALLOCATED.set(0);
             FREED.set(0);
+            INSIDE.set((0, 0));
             COUNTING.set(true);
         }
     }
@@ -115,6 +122,23 @@ impl Counter {
     fn stop(self) -> Counted {
         COUNTING.set(false);
         self.last.expect("the run is longer than its warm-up")
+    }
+}
+
+/// The agents, with what they allocate counted apart.
+struct Apart(Agents);
+
+impl Policy for Apart {
+    fn name(&self) -> &str {
+        self.0.name()
+    }
+
+    fn decide(&mut self, view: &View<'_>) -> Choice {
+        let before = (ALLOCATED.get(), FREED.get());
+        let choice = self.0.decide(view);
+        let (allocated, freed) = INSIDE.get();
+        INSIDE.set((allocated + ALLOCATED.get() - before.0, freed + FREED.get() - before.1));
+        choice
     }
 }
 
@@ -139,7 +163,7 @@ fn prints() -> Vec<ringbuf_layout::Trade> {
 
 /// Drives sources through the fused spine into a journal, all on this thread, and prints what was counted
 /// on it.
-fn counted_run(what: &str, sources: Vec<Source>) -> Counted {
+fn counted_run(what: &str, sources: Vec<Source>, policies: Policies) -> Counted {
     let dir = tempfile::tempdir().unwrap();
     let config = Config::parse(CONFIG, "a test").unwrap();
     let options = journal::Options {
@@ -159,7 +183,6 @@ fn counted_run(what: &str, sources: Vec<Source>) -> Counted {
     plan.merge = Merge::new((1..).zip(sources).map(|(i, source)| inlet(i, source)).collect());
     plan.beside.due = Some(due);
     let mut inputs = Sequencer::new(plan);
-    let policies = Policies::default().with_shadow(Rule);
     let mut machine =
         pipeline::build(&scene.semantic, 3, slots, &[], &mut recorder, None, policies);
     collector.attach(&mut machine.groups);
@@ -194,8 +217,25 @@ fn inlet(number: u16, source: Source) -> Inlet {
 
 #[test]
 fn the_spine_allocates_nothing_for_a_million_ticks_from_memory() {
-    let counted = counted_run("memory", vec![memory_source("prints", &SYMBOLS, prints())]);
+    let sources = vec![memory_source("prints", &SYMBOLS, prints())];
+    let counted = counted_run("memory", sources, Policies::default().with_shadow(Rule));
     assert_eq!((counted.allocated, counted.freed), (0, 0), "{counted:?}");
+}
+
+#[test]
+fn with_agents_in_shadow_the_spine_allocates_inside_burn_alone() {
+    let sources = vec![memory_source("prints", &SYMBOLS, prints())];
+    let policies = Policies::default().with_shadow(Apart(Agents::embedded()));
+    let counted = counted_run("agents in shadow", sources, policies);
+    let (allocated, freed) = counted.inside;
+    println!(
+        "{:.1} allocations a decision inside Burn, {} outside",
+        allocated as f64 / counted.decisions as f64,
+        counted.allocated - allocated
+    );
+    assert!(allocated > counted.decisions, "it is Burn that is counted: {counted:?}");
+    assert_eq!((counted.allocated, counted.freed), (allocated, freed), "{counted:?}");
+    assert_eq!(allocated, freed, "nothing is kept between decisions: {counted:?}");
 }
 
 #[test]
@@ -213,7 +253,7 @@ fn the_spine_allocates_nothing_for_a_million_ticks_from_a_gateway_thread() {
         decoded_source("prints", &SYMBOLS, cells, None),
         decoded_source("others", &SYMBOLS, others, None),
     ];
-    let counted = counted_run("gateway threads", sources);
+    let counted = counted_run("gateway threads", sources, Policies::default());
     assert!(counted.verdicts > 100_000, "{counted:?}");
     assert_eq!((counted.allocated, counted.freed), (0, 0), "{counted:?}");
 }

@@ -4,6 +4,7 @@ mod bars;
 mod code;
 mod decisions;
 mod exit;
+mod faults_of_decisions;
 mod order;
 mod panics;
 mod real_data;

@@ -99,6 +99,9 @@ pub struct Replay {
     /// Stop after this sequence
     #[arg(long, value_name = "SEQ")]
     pub until: Option<u64>,
+    /// Take the decisions from the journal: for a host whose SIMD level is another, or without the weights
+    #[arg(long)]
+    pub trust_decisions: bool,
 }
 
 /// `journal`

@@ -1,6 +1,7 @@
 //! `config check|show|init`, and reading a config file.
 
 use crate::cli::{self, ConfigCommand};
+use crate::policy;
 use crate::say::{Exit, Say, print};
 use engine::Problem;
 use engine::config::Config;
@@ -14,8 +15,11 @@ pub fn config(arguments: &cli::Config, say: Say) -> Result<Exit, Problem> {
             check(file.as_deref().or(config.as_deref()).unwrap_or(Path::new("")), say)
         }
         ConfigCommand::Show { config } => {
-            let config = load(config.as_deref())?;
-            let (text, hash) = (config.text(), hash(&config));
+            let mut config = load(config.as_deref())?;
+            let text = config.text();
+            // The hash is of what a run would journal: weights by their content, not their path.
+            policy::weights(&mut config)?;
+            let hash = hash(&config);
             if say.json {
                 let fields = [("semantic_hash", json!(hash)), ("config", json!(text))];
                 say.answer(fields.map(|(k, v)| (k.to_string(), v)).into_iter().collect());

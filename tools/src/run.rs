@@ -31,9 +31,18 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, SystemTime};
 use sync::Trading;
 
-/// Build identity.
-pub const BUILD: &str =
-    concat!(env!("CARGO_PKG_VERSION"), " ", env!("GRANDMODEL_BUILD"), " x86-64");
+/// Build identity: version, commit, and the SIMD level by which the agents' kernels round.
+pub fn build() -> String {
+    let level = if is_x86_feature_detected!("avx512f") {
+        "v4"
+    } else if is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma") {
+        "v3"
+    } else {
+        "v2"
+    };
+    let (version, commit) = (env!("CARGO_PKG_VERSION"), env!("GRANDMODEL_BUILD"));
+    format!("{version} {commit} x86-64-{level}")
+}
 
 /// What the recording broker writes in the journal's directory.
 const BROKER_FILE: &str = "broker.csv";
@@ -42,7 +51,8 @@ const NS_PER_US: f64 = 1e3;
 
 /// `run …`
 pub fn run(arguments: &cli::Run, say: Say, controls: &Arc<Controls>) -> Result<Exit, Problem> {
-    let config = resolve(arguments)?;
+    let mut config = resolve(arguments)?;
+    let (policies, weights) = policy::of_run(&mut config)?;
     let layout = Layout::of(&config.host)?;
     let pace = pace(&arguments.pace)?;
     let filter = filter(arguments)?;
@@ -71,10 +81,11 @@ pub fn run(arguments: &cli::Run, say: Say, controls: &Arc<Controls>) -> Result<E
         pace,
         filter,
         controls: Arc::clone(controls),
-        policies: policy::of(&config)?,
+        policies,
+        weights,
         broker: broker(&config, &dir),
         latency_log: Some(latency_log(&beside.latency)),
-        build: BUILD.to_string(),
+        build: build(),
         ..Order::new(config, layout, sources, dir)
     };
     let started = |dir: &Path| beside.start(dir, controls);
@@ -151,7 +162,7 @@ impl Beside {
     pub fn start(&mut self, dir: &Path, controls: &Arc<Controls>) {
         dir.clone_into(&mut self.dir);
         self.log = Log::start(dir);
-        tracing::info!(build = BUILD, journal = %dir.display(), "run starts");
+        tracing::info!(build = build(), journal = %dir.display(), "run starts");
         self.server = said(Server::open(dir, Arc::clone(controls)));
         let file = dir.join(latency::FILE_NAME);
         *self.latency.borrow_mut() = said(LatencyLog::create(&file, SystemTime::now()));

@@ -113,8 +113,16 @@ pub struct Policy {
     pub decide: String,
     /// Who runs in shadow.
     pub shadow: String,
-    /// Weights of the agents.
+    /// Weights of the agents: `embedded`, the path of a file, or, in the config that a journal names, the
+    /// `sha256:` of an object.
     pub weights: String,
+}
+
+impl Policy {
+    /// True if the agents decide or run in shadow.
+    pub fn uses_weights(&self) -> bool {
+        [&self.decide, &self.shadow].into_iter().any(|name| name == "burn")
+    }
 }
 
 /// Limits.

@@ -138,11 +138,18 @@ fn synergy<'t>(walk: &Walk<'t>, mut s: Section<'t>, bars: &Bars) -> Synergy {
 }
 
 fn policy<'t>(walk: &Walk<'t>, mut s: Section<'t>) -> Policy {
-    let policy = Policy {
-        decide: s.word(walk, "decide", &["rule"]).unwrap_or_else(|| "rule".into()),
-        shadow: s.word(walk, "shadow", &["burn", "none"]).unwrap_or_else(|| "burn".into()),
-        weights: s.word(walk, "weights", &["embedded"]).unwrap_or_else(|| "embedded".into()),
-    };
+    let decide = s.word(walk, "decide", &["rule", "burn"]).unwrap_or_else(|| "rule".into());
+    let other = if decide == "burn" { "rule" } else { "burn" };
+    let shadow = s.word(walk, "shadow", &["burn", "rule", "none"]);
+    let shadow = shadow.unwrap_or_else(|| other.into());
+    if shadow == decide {
+        s.violate(walk, "shadow", format!("{decide} decides already: \"{other}\" or \"none\""));
+    }
+    let weights = s.text(walk, "weights").unwrap_or_else(|| "embedded".into());
+    if weights.is_empty() {
+        s.violate(walk, "weights", "is empty: \"embedded\", or the path of a weights file");
+    }
+    let policy = Policy { decide, shadow, weights };
     s.finish(walk);
     policy
 }

@@ -133,6 +133,7 @@ impl MarlStage {
             shadow: action(shadow.map(|choice| choice.action)),
             policy: policies.decide.code() as u16,
             reason: choice.reason as u16,
+            shadow_reason: shadow.map_or(0, |choice| choice.reason as u16),
             tail: Tail { instrument, ..Tail::default() },
             strategic_confidence: choice.strategic.map_or(0.0, |vote| vote.confidence),
             tactical_confidence: choice.tactical.map_or(0.0, |vote| vote.confidence),

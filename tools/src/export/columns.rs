@@ -103,6 +103,9 @@ const DECISION: &[Column] = &[
     ("tactical_confidence", Float),
     ("shadow", Text),
     ("policy", Text),
+    ("reason", Text),
+    ("shadow_confidence", Float),
+    ("shadow_reason", Text),
 ];
 
 const RISK: &[Column] = &[

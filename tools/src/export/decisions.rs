@@ -6,7 +6,8 @@ use engine::indicators::matrices::MATRICES;
 use engine::indicators::{Feature, Features};
 use ringbuf_layout::input::text_of;
 use ringbuf_layout::names::{
-    Action, Liquidity, OrderReason, OrderState, OrderType, PolicyCode, RiskReasons, TimeInForce,
+    Action, DecisionReason, Liquidity, OrderReason, OrderState, OrderType, PolicyCode, RiskReasons,
+    TimeInForce,
 };
 use ringbuf_layout::{Decision, Fill, Indicator, Matrix, Order, Risk, Side, Synergy};
 
@@ -70,9 +71,14 @@ pub fn decision(record: &Decision, symbols: &Symbols) -> Vec<Cell> {
     row.extend(vote(record.action, record.confidence));
     row.extend(vote(record.strategic_action, record.strategic_confidence));
     row.extend(vote(record.tactical_action, record.tactical_confidence));
-    let [shadow, _] = vote(record.shadow, record.shadow_confidence);
+    let [shadow, shadow_confidence] = vote(record.shadow, record.shadow_confidence);
     let policy = u8::try_from(record.policy).ok().and_then(PolicyCode::from_byte);
-    row.extend([shadow, text(policy.map_or("", PolicyCode::name))]);
+    let reason = |code: u16| {
+        let code = u8::try_from(code).ok().and_then(DecisionReason::from_byte);
+        text(code.map_or("", DecisionReason::name))
+    };
+    row.extend([shadow, text(policy.map_or("", PolicyCode::name)), reason(record.reason)]);
+    row.extend([shadow_confidence, reason(record.shadow_reason)]);
     row
 }
 

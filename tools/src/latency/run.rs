@@ -5,7 +5,7 @@ use super::{percentiles, table};
 use crate::cli;
 use crate::config;
 use crate::run::{
-    BUILD, Beside, answer as run_answer, broker, conclude, grouped, latency_log, next_free,
+    Beside, answer as run_answer, broker, build, conclude, grouped, latency_log, next_free,
 };
 use crate::say::{Exit, Say, aside};
 use engine::Problem;
@@ -70,7 +70,7 @@ pub fn run(
         controls: Arc::clone(controls),
         broker: broker(&config, &dir),
         latency_log: Some(latency_log(&beside.latency)),
-        build: BUILD.to_string(),
+        build: build(),
         ..Order::new(config, layout, vec![source], dir)
     };
     let outcome = engine::run::run(order, |dir| beside.start(dir, controls), |_| ());

@@ -6,5 +6,6 @@ mod exports;
 mod interruption;
 mod latency;
 mod layouts;
+mod policies;
 mod proof;
 mod support;

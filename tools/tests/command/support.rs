@@ -1,8 +1,12 @@
 //! Runs the command and reads what it says.
 
 use serde_json::Value;
+use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::flag::register_conditional_default;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
+use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
@@ -47,6 +51,7 @@ impl Place {
 
     /// Starts a command that the test talks to while it runs.
     pub fn start(&self, arguments: &str) -> Running {
+        signals_by_default();
         let mut command = self.command(arguments);
         command.stdout(Stdio::piped()).stderr(Stdio::piped());
         Running(Some(command.spawn().expect("the command starts")))
@@ -73,6 +78,19 @@ impl Place {
     pub fn segment(&self, journal: &str, number: u32) -> PathBuf {
         self.path(journal).join(format!("segment-{number:08}.gmj"))
     }
+}
+
+/// Where the tests run in the background of a script, SIGINT is ignored, and so it would be in every process that
+/// they start until its handlers are installed: one that comes before is lost, and a run of hours goes on. A
+/// signal that is caught here is at its default there.
+fn signals_by_default() {
+    static CAUGHT: OnceLock<()> = OnceLock::new();
+    CAUGHT.get_or_init(|| {
+        for signal in [SIGINT, SIGTERM] {
+            let always = Arc::new(AtomicBool::new(true));
+            register_conditional_default(signal, always).expect("a signal that can be caught");
+        }
+    });
 }
 
 /// A process of the command; killed if the test fails before it ends.
