@@ -117,6 +117,26 @@ pub enum JournalError {
         /// What is wrong, in words.
         what: String,
     },
+    /// No superblock: written by an earlier build, or lost. It can be read but not continued, as nothing
+    /// tells a torn tail from lost records. The command exits 2.
+    NoSuperblock {
+        /// Directory.
+        dir: PathBuf,
+    },
+    /// No copy of the superblock is whole. The command exits 1; nothing is touched.
+    SuperblockDamaged {
+        /// File.
+        path: PathBuf,
+        /// What is wrong with it.
+        what: &'static str,
+    },
+    /// A follower's position lies in a segment that retention has removed. The follower starts anew.
+    Retired {
+        /// Its segment.
+        segment: u32,
+        /// The first one that is left.
+        first: u32,
+    },
     /// The helper thread ended by a panic, so no further segment comes. The run halts.
     HelperGone,
     /// An object that a run start names is not there. The command exits 2.
@@ -155,7 +175,10 @@ impl JournalError {
 
     /// True if bytes are not what was written: the command exits 1, not 2.
     pub fn is_damage(&self) -> bool {
-        matches!(self, Self::Damaged { .. } | Self::ObjectDamaged { .. })
+        matches!(
+            self,
+            Self::Damaged { .. } | Self::SuperblockDamaged { .. } | Self::ObjectDamaged { .. }
+        )
     }
 
     /// What happened, where, and what to do about it: the command prints one line each.
@@ -185,6 +208,15 @@ impl JournalError {
             Self::Damaged { expected_seq, what, .. } => {
                 format!("damaged where sequence {expected_seq} should be: {what}")
             }
+            Self::NoSuperblock { .. } => {
+                "no superblock: an earlier build wrote this journal, or the file is lost".to_owned()
+            }
+            Self::SuperblockDamaged { what, .. } => {
+                format!("both copies of the superblock are damaged: {what}")
+            }
+            Self::Retired { segment, first } => {
+                format!("segment {segment} was removed by retention; the first is {first}")
+            }
             Self::HelperGone => "the journal's helper thread ended by a panic".to_owned(),
             Self::ObjectMissing { .. } => "an object is missing".to_owned(),
             Self::ObjectDamaged { .. } => "an object's bytes do not match its name".to_owned(),
@@ -200,15 +232,18 @@ impl JournalError {
             | Self::NewerFormat { path, .. }
             | Self::OtherLayout { path, .. }
             | Self::ObjectMissing { path }
+            | Self::SuperblockDamaged { path, .. }
             | Self::ObjectDamaged { path } => path.display().to_string(),
             Self::Locked { dir, .. }
             | Self::Exists { dir }
             | Self::NoJournal { dir }
+            | Self::NoSuperblock { dir }
             | Self::FileSystem { dir, .. } => dir.display().to_string(),
             Self::Options { .. } => "journal options".to_owned(),
             Self::Damaged { segment, offset, .. } => {
                 format!("{} offset {offset}", crate::header::file_name(*segment))
             }
+            Self::Retired { segment, .. } => crate::header::file_name(*segment),
             Self::HelperGone => "thread gm-segments".to_owned(),
         }
     }
@@ -227,6 +262,9 @@ impl JournalError {
             Self::FileSystem { .. } => "choose a directory on a local ext4, xfs or tmpfs",
             Self::Options { .. } => "correct the option",
             Self::Damaged { .. } => "restore this segment from a copy; `verify` lists all damage",
+            Self::NoSuperblock { .. } => "read or export it; continue in another directory",
+            Self::SuperblockDamaged { .. } => "restore this file from a copy of the directory",
+            Self::Retired { .. } => "start this follower from the first segment that is left",
             Self::HelperGone => "report the panic printed above; what is journaled is readable",
             Self::ObjectMissing { .. } | Self::ObjectDamaged { .. } => {
                 "restore this file from a copy of the directory"

@@ -12,10 +12,20 @@
 //! |---|---|---|
 //! | the footer of a close | | sealed |
 //! | the footer of a roll | a whole spare is the next segment | clean open end, in the spare |
+//! | the footer of a roll | nothing, and the superblock knows of no more | clean open end, recovered |
 //! | the footer of a roll | nothing, or another file | damage: the rest is gone |
+//!
+//! | a segment ends with | and the next one is of | |
+//! |---|---|---|
+//! | the footer of a close | a later epoch | read on |
+//! | the footer of a roll | the same epoch, or a later one (recovered) | read on |
+//! | no footer | the same epoch (its sealing was cut off) | read on |
+//! | anything else | | damage |
+//!
+//! Whatever the end, it is damage if the superblock says that more was durable.
 
 use crate::error::{Finding, JournalError};
-use crate::frame::{Found, first_set, head, is_zero, seed};
+use crate::frame::{FOOTER_ROOM, Found, first_set, head, is_zero, seed};
 use crate::header::{PAGE, SegmentHeader};
 use crate::reader::{Journal, Mapped};
 use ringbuf_layout::frame::{FLAGS_OFFSET, LAST, LINE, NO_INSTRUMENT};
@@ -45,6 +55,18 @@ pub enum End {
         /// What is missing.
         reason: String,
     },
+}
+
+impl Left {
+    /// Why a segment of epoch `next` cannot follow one of `epoch` that was left so.
+    fn why_not(self, epoch: u32, next: u32) -> Option<&'static str> {
+        match self {
+            _ if next < epoch => Some("the epoch falls"),
+            Self::Closed if next == epoch => Some("it follows the close of its own epoch"),
+            Self::Unsealed if next > epoch => Some("it follows a segment that was not recovered"),
+            _ => None,
+        }
+    }
 }
 
 /// A valid frame in its place.
@@ -88,6 +110,17 @@ impl<'a> FrameRef<'a> {
     }
 }
 
+/// How a segment was left.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Left {
+    /// By a close.
+    Closed,
+    /// By a roll, or a recovery.
+    Rolled,
+    /// Without a footer.
+    Unsealed,
+}
+
 /// Why reading stopped.
 #[derive(Debug)]
 enum Stop {
@@ -114,6 +147,10 @@ pub struct Frames<'a> {
     /// Digest in the previous segment's footer: 0 without one or before the first segment, `None` if
     /// it could not be read.
     previous_digest: Option<u64>,
+    /// True once the segment's header was checked.
+    inside: bool,
+    /// How the previous segment ended.
+    left: Left,
     /// Footers read, with their segments' positions, until someone takes them.
     footers: Vec<(usize, Footer)>,
     stop: Option<Stop>,
@@ -131,9 +168,18 @@ impl<'a> Frames<'a> {
             count: 0,
             first_seq: 0,
             previous_digest: Some(0),
+            inside: false,
+            left: Left::Rolled,
             footers: Vec::new(),
             stop: None,
         };
+        if let Some(block) = &journal.superblock
+            && block.first_segment > 0
+        {
+            // What came before was removed, and its digest with it.
+            frames.next_seq = block.first_seq;
+            frames.previous_digest = None;
+        }
         frames.start(0);
         frames
     }
@@ -176,12 +222,22 @@ impl<'a> Frames<'a> {
     pub(crate) fn resume(&mut self, index: usize) {
         self.previous_digest = None;
         self.stop = None;
+        if let Ok(header) = &self.journal.segments[index].header {
+            self.next_seq = header.base_seq;
+            // What is known of its end is that it is damaged.
+            self.left = Left::Rolled;
+        }
         self.start(index);
     }
 
     /// Position of the segment being read.
     pub(crate) fn index(&self) -> usize {
         self.index
+    }
+
+    /// True if the header of the segment being read was found good.
+    pub(crate) fn is_inside(&self) -> bool {
+        self.inside
     }
 
     /// Takes the footers of the segments that were read to their ends.
@@ -222,9 +278,7 @@ impl<'a> Frames<'a> {
         self.index = index;
         self.at = PAGE;
         self.checked = PAGE;
-        if let (None, Ok(header)) = (self.previous_digest, &self.segment().header) {
-            self.next_seq = header.base_seq;
-        }
+        self.inside = false;
         self.stop = self.enter().err();
     }
 
@@ -236,14 +290,17 @@ impl<'a> Frames<'a> {
             Err(why) => return Err(self.damage(0, self.next_seq, why)),
         };
         let before = self.index.checked_sub(1).map(|i| &self.journal.segments[i]);
-        // Nothing is ever deleted yet, so every journal begins with segment 0 and sequence 0.
-        let due = before.map_or(0, |before| before.number + 1);
+        let first = self.journal.superblock.map_or(0, |block| block.first_segment);
+        let due = before.map_or(first, |before| before.number + 1);
         if due != segment.number {
             return Err(self.damage(0, self.next_seq, format!("segment {due} is missing")));
         }
         let epoch = before.and_then(|before| before.header.as_ref().ok()).map(|h| h.epoch);
-        if epoch.is_some_and(|epoch| epoch > header.epoch) {
-            return Err(self.damage(0, self.next_seq, "the epoch falls"));
+        if let Some(why) = epoch.and_then(|epoch| self.left.why_not(epoch, header.epoch)) {
+            return Err(self.damage(0, self.next_seq, why));
+        }
+        if self.journal.superblock.is_some_and(|block| header.epoch > block.epoch) {
+            return Err(self.damage(0, self.next_seq, "the superblock is of an earlier epoch"));
         }
         if header.base_seq != self.next_seq {
             let what = format!("the segment starts with sequence {}", header.base_seq);
@@ -265,35 +322,51 @@ impl<'a> Frames<'a> {
         self.seed = seed(header.epoch, segment.number);
         self.count = 0;
         self.first_seq = header.base_seq;
+        self.inside = true;
         Ok(())
     }
 
     /// Goes on in the next segment, or stops here.
-    fn leave(&mut self, previous_digest: u64, stop: Stop) -> Result<(), Stop> {
+    fn leave(&mut self, left: Left, previous_digest: u64, stop: Stop) -> Result<(), Stop> {
         if self.index + 1 < self.journal.segments.len() {
             self.previous_digest = Some(previous_digest);
+            self.left = left;
             self.start(self.index + 1);
             return self.stop.take().map_or(Ok(()), Err);
         }
-        if let Some((segment, offset)) = self.journal.spare {
+        if let Some((spare, offset)) = &self.journal.spare {
             let what = "the header is empty, but data follows".to_owned();
-            let expected_seq = self.next_seq;
-            return Err(Stop::Damage(Finding { segment, offset, expected_seq, what }));
+            return Err(Stop::Damage(spare.finding(*offset as usize, self.next_seq, what)));
         }
         Err(stop)
     }
 
     /// What it means if no segment in use follows a footer.
     fn after_footer(&self, footer: &Footer) -> Stop {
+        let (number, segment) = (self.segment().number, self.segment().number.saturating_add(1));
+        if let Some(gone) = self.gone(segment, 0) {
+            return gone;
+        }
         if footer.tail.flags & FOOTER_FINAL != 0 {
             return Stop::End(End::Sealed);
         }
-        let segment = self.segment().number.saturating_add(1);
-        if self.journal.goes_on_in_spare {
+        let knows_no_more =
+            self.journal.superblock.is_some_and(|block| block.last_segment <= number);
+        if self.journal.goes_on_in_spare || knows_no_more {
             return Stop::End(End::Open { segment, offset: PAGE as u64 });
         }
         let what = "the journal goes on here, and the rest is gone".to_owned();
         Stop::Damage(Finding { segment, offset: 0, expected_seq: self.next_seq, what })
+    }
+
+    /// The damage, if records that were durable are not here, where the journal ends.
+    fn gone(&self, segment: u32, offset: usize) -> Option<Stop> {
+        let durable = self.journal.durable();
+        (durable > self.next_seq).then(|| {
+            let what = format!("the journal ends here, and sequences below {durable} were durable");
+            let offset = offset as u64;
+            Stop::Damage(Finding { segment, offset, expected_seq: self.next_seq, what })
+        })
     }
 
     /// Checks the next slot to its last frame; moves on to the next segment at the end of one.
@@ -305,6 +378,10 @@ impl<'a> Frames<'a> {
             let (start, frame) = match self.journal.rules.find(bytes, at, self.seed) {
                 Found::Frame(start, frame) => (start, frame),
                 Found::Nothing => return self.check_zeros(at, index),
+                Found::Bad(start, _) if index == 0 && self.is_torn_footer(start) => {
+                    let nothing = self.damage(start, self.next_seq, "the rest is gone");
+                    return self.leave(Left::Unsealed, 0, nothing);
+                }
                 Found::Bad(start, why) => return Err(self.judge(start, index, why)),
             };
             let head = head(frame);
@@ -356,12 +433,16 @@ impl<'a> Frames<'a> {
         if let Some(byte) = first_set(&self.segment().map[end..]) {
             return Err(self.damage(end + byte, self.next_seq, "a byte behind the footer is set"));
         }
-        if self.previous_digest.is_some_and(|known| known != self.header().previous_digest) {
+        let follows = self.header().previous_digest;
+        if self.previous_digest.is_none_or(|known| known == follows) {
+            self.footers.push((self.index, found));
+        } else if self.segment().read_only || follows != 0 {
             return Err(self.damage(0, self.first_seq, "it follows another previous segment"));
         }
-        self.footers.push((self.index, found));
+        // Else its sealing was cut off: the footer reached the disk, the header's field did not.
         let stop = self.after_footer(&found);
-        self.leave(found.digest, stop)
+        let closed = found.tail.flags & FOOTER_FINAL != 0;
+        self.leave(if closed { Left::Closed } else { Left::Rolled }, found.digest, stop)
     }
 
     fn last_seq(&self) -> u64 {
@@ -376,7 +457,20 @@ impl<'a> Frames<'a> {
             return Err(self.judge(at, index, "zeros where a frame should be"));
         }
         let end = End::Open { segment: segment.number, offset: at as u64 };
-        self.leave(0, Stop::End(end))
+        let stop = self.gone(segment.number, at).unwrap_or(Stop::End(end));
+        self.leave(Left::Unsealed, 0, stop)
+    }
+
+    /// True if all that is wrong here is the footer of a segment whose sealing was cut off, since the next
+    /// one goes on with the next sequence.
+    fn is_torn_footer(&self, at: usize) -> bool {
+        let (segment, next) = (self.segment(), self.journal.segments.get(self.index + 1));
+        let behind = (at + FOOTER_ROOM).min(segment.map.len());
+        !segment.read_only
+            && next.is_some_and(|next| !next.read_only)
+            && !self.followed_by_gap()
+            && is_zero(&segment.map[behind..])
+            && self.journal.rules.search(&segment.map[..behind], at, self.seed).is_none()
     }
 
     /// True if a next segment exists and does not go on with the next sequence.
@@ -396,6 +490,9 @@ impl<'a> Frames<'a> {
         }
         if valid_after || followed || segment.read_only || self.journal.spare.is_some() {
             return self.damage(at, self.next_seq, why);
+        }
+        if self.journal.durable() > self.next_seq {
+            return self.damage(at, self.next_seq, format!("a durable record: {why}"));
         }
         let used = segment.map.iter().rposition(|byte| *byte != 0).map_or(0, |last| last + 1);
         let reason = if index > 0 {

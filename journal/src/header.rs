@@ -25,7 +25,8 @@
 //! 16..`header_len`, a rule that later versions keep. `previous_digest` is not known at that time
 //! (the previous segment is being digested by the helper thread), so it lies outside the CRC, is
 //! stored when this segment is sealed, and is covered by this segment's footer. It is 0 in the first
-//! segment and where the previous one was not sealed. All zeros: a spare, not yet in use.
+//! segment and where the previous one was not sealed. All zeros: a spare, not yet in use; so is a page
+//! with nothing but part of a header without its magic, which is stored last.
 
 use crate::frame::is_zero;
 use bytemuck::{Pod, Zeroable};
@@ -147,7 +148,8 @@ impl SegmentHeader {
 
     /// Judges a file by its first page, from whatever bytes there are.
     pub(crate) fn read(page: &[u8]) -> FirstPage {
-        if is_zero(page) {
+        let unsigned = page.len() > size_of::<Self>() && is_zero(&page[..MAGIC.len()]);
+        if is_zero(page) || unsigned && is_zero(&page[size_of::<Self>()..]) {
             return FirstPage::Spare;
         }
         let Some(bytes) = page.get(..size_of::<Self>()) else {

@@ -20,15 +20,25 @@
 //! not trading. `unsafe` is in `map.rs` (system calls) and `copy.rs` (one CPU instruction) only.
 
 mod copy;
+mod disk;
+mod durability;
 mod error;
 pub mod frame;
 mod frames;
 pub mod header;
+mod helpers;
 mod lock;
+mod maker;
 mod map;
 pub mod objects;
-mod preparer;
 mod reader;
+mod recover;
+mod recovery;
+mod seal;
+pub mod store;
+mod superblock;
+mod syncer;
+mod uring;
 mod verify;
 mod writer;
 
@@ -38,9 +48,16 @@ pub mod floor {
     pub use crate::map::map_writable;
 }
 
+pub use disk::Disk;
+pub use durability::Durability;
 pub use error::{Finding, JournalError};
 pub use frames::{End, FrameRef, Frames};
+pub use lock::Lock;
+pub use map::{Map, Region};
 pub use reader::{Journal, SegmentInfo};
+pub use recover::{recover, recover_on};
+pub use recovery::{Case, Facts, Recovery};
+pub use superblock::Superblock;
 pub use sync::Watermark;
-pub use verify::{Progress, Report, verify};
-pub use writer::{Options, Stats, Writer};
+pub use verify::{Progress, Report, verify, verify_on};
+pub use writer::{Options, Stats, SyncBackend, Writer};

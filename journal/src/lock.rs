@@ -5,16 +5,23 @@ use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{Read, Seek, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 /// The held lock. The kernel drops it with the file, also when the process is killed; what the file
 /// says is for the refusal's message only and is never believed.
-#[derive(Debug)]
-pub(crate) struct Lock {
-    file: File,
+#[derive(Clone, Debug)]
+pub struct Lock {
+    /// None on a simulated disk, which has one user. Freed with the last clone.
+    file: Option<Arc<File>>,
     path: PathBuf,
 }
 
 impl Lock {
+    /// Of a disk that nobody else can reach.
+    pub(crate) fn simulated(dir: &Path) -> Self {
+        Self { file: None, path: dir.join("LOCK") }
+    }
+
     /// Takes the lock; what the file says stays until [`Lock::sign`].
     pub(crate) fn take(dir: &Path) -> Result<Self, JournalError> {
         let path = dir.join("LOCK");
@@ -27,7 +34,7 @@ impl Lock {
             .open(&path)
             .map_err(JournalError::io("open the lock file", &path))?;
         match file.try_lock() {
-            Ok(()) => Ok(Self { file, path }),
+            Ok(()) => Ok(Self { file: Some(Arc::new(file)), path }),
             Err(TryLockError::WouldBlock) => Err(locked(dir, &mut file)),
             Err(TryLockError::Error(error)) => Err(JournalError::io("lock", &path)(error)),
         }
@@ -46,13 +53,15 @@ impl Lock {
         let boot = if boot.is_empty() { "-" } else { boot.trim() };
         let text = format!("{} {boot} {epoch}\n", std::process::id());
         self.clear()?;
-        let written = self.file.rewind().and_then(|()| self.file.write_all(text.as_bytes()));
+        let Some(file) = &self.file else { return Ok(()) };
+        let written = (&**file).rewind().and_then(|()| (&**file).write_all(text.as_bytes()));
         written.map_err(JournalError::io("write the lock file", &self.path))
     }
 
     /// Says nothing again. The file stays: to delete it would race with the next who locks it.
     pub(crate) fn clear(&mut self) -> Result<(), JournalError> {
-        self.file.set_len(0).map_err(JournalError::io("write the lock file", &self.path))
+        let cleared = self.file.as_ref().map_or(Ok(()), |file| file.set_len(0));
+        cleared.map_err(JournalError::io("write the lock file", &self.path))
     }
 }
 

@@ -1,13 +1,25 @@
-//! The system calls behind a mapped segment: reserve, map, populate; and the file system's name.
+//! A segment's memory, and the system calls behind it: reserve, map, sync, populate; and the file
+//! system's name.
+//!
+//! ```text
+//!             ┌───────────── Region: the mapping, alive while anybody holds it ────────────┐
+//!  Map ───────┤ bytes: the one owner alone reads and writes them                           │
+//!  Region ────┤ range calls: `msync` and `madvise` look at no byte, so any thread may      │
+//!             └────────────────────────────────────────────────────────────────────────────┘
+//! ```
 #![allow(unsafe_code)] // `mmap` and libc calls: nothing safe offers them.
 
-use memmap2::{Advice, Mmap, MmapMut, MmapOptions};
+use memmap2::{Advice, Mmap, MmapMut, MmapOptions, MmapRaw};
+use std::cell::UnsafeCell;
 use std::ffi::CString;
 use std::fs::File;
 use std::io;
+use std::ops::{Deref, DerefMut, Range};
 use std::os::fd::AsRawFd;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
+use std::ptr::NonNull;
+use std::sync::Arc;
 
 /// Reserves disk blocks for the whole file, so that no later store can meet a full disk (SIGBUS).
 pub(crate) fn reserve(file: &File, bytes: u64) -> io::Result<()> {
@@ -15,6 +27,147 @@ pub(crate) fn reserve(file: &File, bytes: u64) -> io::Result<()> {
     match unsafe { libc::posix_fallocate(file.as_raw_fd(), 0, bytes as libc::off_t) } {
         0 => Ok(()),
         code => Err(io::Error::from_raw_os_error(code)),
+    }
+}
+
+/// A mapping, or memory that stands for one in a simulated disk. Its bytes are out of reach here.
+#[derive(Debug)]
+pub struct Region(Memory);
+
+#[derive(Debug)]
+enum Memory {
+    Mapped(MmapRaw),
+    Heap(Box<[UnsafeCell<u8>]>),
+}
+
+// SAFETY: the bytes are reached through the one `Map` of a region, which is not `Clone`, and through
+// `Region::copy_out` and `copy_in`, which serve a simulated disk that runs on its writer's own thread.
+// `msync` and `madvise` read and write no byte in the sense of the language.
+unsafe impl Sync for Region {}
+// SAFETY: as above; nothing in it belongs to a thread.
+unsafe impl Send for Region {}
+
+impl Region {
+    fn ptr(&self) -> *mut u8 {
+        match &self.0 {
+            Memory::Mapped(map) => map.as_mut_ptr(),
+            Memory::Heap(bytes) => UnsafeCell::raw_get(bytes.as_ptr()),
+        }
+    }
+
+    fn len(&self) -> usize {
+        match &self.0 {
+            Memory::Mapped(map) => map.len(),
+            Memory::Heap(bytes) => bytes.len(),
+        }
+    }
+
+    /// `msync(MS_SYNC)` of these bytes and of the pages around them: data and what is needed to read it
+    /// again, of this range only. Nothing on a heap region.
+    ///
+    /// # Errors
+    /// The system's; after one the pages count as clean whatever the disk has, so nobody may try again.
+    pub fn sync(&self, range: Range<usize>) -> io::Result<()> {
+        match &self.0 {
+            Memory::Mapped(map) => map.flush_range(range.start, range.len()),
+            Memory::Heap(_) => Ok(()),
+        }
+    }
+
+    /// Faults these pages in, writable. No byte changes.
+    ///
+    /// # Errors
+    /// The pages cannot be had, or the kernel (before 5.14) has no `MADV_POPULATE_WRITE`.
+    pub fn populate(&self, range: Range<usize>) -> io::Result<()> {
+        match &self.0 {
+            Memory::Mapped(map) => {
+                map.advise_range(Advice::PopulateWrite, range.start, range.len())
+            }
+            Memory::Heap(_) => Ok(()),
+        }
+    }
+
+    /// Bytes of a heap region, for a simulated disk on the writer's own thread.
+    ///
+    /// # Panics
+    /// If the region is a mapping, or shorter.
+    pub(crate) fn copy_out(&self, at: usize, bytes: &mut [u8]) {
+        let from = self.heap(at, bytes.len());
+        // SAFETY: `heap` checked the bounds; the simulated disk runs on the thread that owns the map,
+        // which lends no reference to it meanwhile.
+        unsafe { std::ptr::copy_nonoverlapping(from, bytes.as_mut_ptr(), bytes.len()) };
+    }
+
+    /// The other way round.
+    ///
+    /// # Panics
+    /// As for `copy_out`.
+    pub(crate) fn copy_in(&self, at: usize, bytes: &[u8]) {
+        let to = self.heap(at, bytes.len());
+        // SAFETY: as in `copy_out`.
+        unsafe { std::ptr::copy_nonoverlapping(bytes.as_ptr(), to, bytes.len()) };
+    }
+
+    fn heap(&self, at: usize, len: usize) -> *mut u8 {
+        assert!(matches!(self.0, Memory::Heap(_)), "Invariant: only a simulated disk looks inside");
+        assert!(at.checked_add(len).is_some_and(|end| end <= self.len()), "Invariant: in bounds");
+        self.ptr().wrapping_add(at)
+    }
+}
+
+/// The one owner of a region's bytes: a plain slice, whatever is behind it.
+#[derive(Debug)]
+pub struct Map {
+    /// Kept beside the region, so that an append reads no enum.
+    ptr: NonNull<u8>,
+    len: usize,
+    region: Arc<Region>,
+}
+
+// SAFETY: a `Map` owns its bytes as a `Box<[u8]>` would; the pointer is into the region it keeps alive.
+unsafe impl Send for Map {}
+// SAFETY: as above: `&Map` gives `&[u8]` only.
+unsafe impl Sync for Map {}
+
+impl Map {
+    fn new(memory: Memory) -> Self {
+        let region = Region(memory);
+        let ptr = NonNull::new(region.ptr()).expect("Invariant: memory has an address");
+        Self { ptr, len: region.len(), region: Arc::new(region) }
+    }
+
+    /// Memory of a simulated disk.
+    pub(crate) fn heap(bytes: &[u8]) -> Self {
+        Self::new(Memory::Heap(bytes.iter().map(|byte| UnsafeCell::new(*byte)).collect()))
+    }
+
+    /// A mapping for its one writer.
+    fn of(map: MmapMut) -> Self {
+        Self::new(Memory::Mapped(map.into()))
+    }
+
+    /// What other threads may hold of it.
+    pub fn region(&self) -> &Arc<Region> {
+        &self.region
+    }
+}
+
+impl Deref for Map {
+    type Target = [u8];
+
+    #[inline]
+    fn deref(&self) -> &[u8] {
+        // SAFETY: `region` keeps `len` bytes at `ptr` alive; this is their one owner, so nobody writes
+        // while the slice is borrowed from it.
+        unsafe { std::slice::from_raw_parts(self.ptr.as_ptr(), self.len) }
+    }
+}
+
+impl DerefMut for Map {
+    #[inline]
+    fn deref_mut(&mut self) -> &mut [u8] {
+        // SAFETY: as in `deref`; the owner is borrowed mutably.
+        unsafe { std::slice::from_raw_parts_mut(self.ptr.as_ptr(), self.len) }
     }
 }
 
@@ -26,8 +179,8 @@ pub(crate) fn reserve(file: &File, bytes: u64) -> io::Result<()> {
 /// The map or its pages cannot be had.
 pub fn map_writable(file: &File, bytes: usize) -> io::Result<MmapMut> {
     // SAFETY: the file was made exclusively by this process, is 0600 in a 0700 directory under the
-    // held LOCK, is never shortened, and this map is the only writable one: it moves by value from
-    // the helper thread to the writer and back.
+    // held LOCK, is never shortened, and this map is the only writable one: it moves by value between
+    // the writer and the helper threads.
     let mut map = unsafe { MmapOptions::new().len(bytes).map_mut(file)? };
     map.advise(Advice::DontFork)?;
     match map.advise(Advice::PopulateWrite) {
@@ -43,6 +196,11 @@ pub fn map_writable(file: &File, bytes: usize) -> io::Result<MmapMut> {
     Ok(map)
 }
 
+/// As [`map_writable`], as the journal holds it.
+pub(crate) fn map_segment(file: &File, bytes: usize) -> io::Result<Map> {
+    map_writable(file, bytes).map(Map::of)
+}
+
 /// Maps a segment for reading.
 pub(crate) fn map_readable(file: &File) -> io::Result<Mmap> {
     // SAFETY: a segment is never shortened once made. Its bytes may still grow while a writer is
@@ -51,10 +209,14 @@ pub(crate) fn map_readable(file: &File) -> io::Result<Mmap> {
     unsafe { MmapOptions::new().map(file) }
 }
 
+fn path_for_c(path: &Path) -> io::Result<CString> {
+    Ok(CString::new(path.as_os_str().as_bytes())?)
+}
+
 /// The name of a file system on which a mapped journal cannot keep its promises: a remote one, or
 /// one whose preallocation does not hold for the next write (copy on write).
 pub(crate) fn refused_file_system(dir: &Path) -> io::Result<Option<&'static str>> {
-    let path = CString::new(dir.as_os_str().as_bytes())?;
+    let path = path_for_c(dir)?;
     let mut found = std::mem::MaybeUninit::<libc::statfs>::uninit();
     // SAFETY: `path` is a C string and `found` is large enough; both outlive the call.
     if unsafe { libc::statfs(path.as_ptr(), found.as_mut_ptr()) } != 0 {
@@ -67,4 +229,17 @@ pub(crate) fn refused_file_system(dir: &Path) -> io::Result<Option<&'static str>
         libc::BTRFS_SUPER_MAGIC => Some("btrfs"),
         _ => None,
     })
+}
+
+/// Bytes that this user can still write on the directory's disk.
+pub(crate) fn free_bytes(dir: &Path) -> io::Result<u64> {
+    let path = path_for_c(dir)?;
+    let mut found = std::mem::MaybeUninit::<libc::statvfs>::uninit();
+    // SAFETY: as for `statfs` above.
+    if unsafe { libc::statvfs(path.as_ptr(), found.as_mut_ptr()) } != 0 {
+        return Err(io::Error::last_os_error());
+    }
+    // SAFETY: the call succeeded, so it filled `found`.
+    let found = unsafe { found.assume_init() };
+    Ok((found.f_bavail as u64).saturating_mul(found.f_frsize as u64))
 }

@@ -1,14 +1,15 @@
 //! Opens a journal for reading: maps the segments, judges their headers. Takes no lock.
 
+use crate::disk::Disk;
 use crate::error::{Finding, JournalError};
 use crate::frame::{Rules, is_zero, seed};
 use crate::frames::Frames;
-use crate::header::{FirstPage, PAGE, SegmentHeader, VERSION, file_name, layout_hash, number_of};
-use crate::map;
-use crate::preparer::OPEN_MODE;
-use memmap2::Mmap;
-use std::fs::File;
-use std::os::unix::fs::PermissionsExt;
+use crate::header::{
+    FirstPage, MAGIC, PAGE, SegmentHeader, VERSION, file_name, layout_hash, number_of,
+};
+use crate::store::{Bytes, OPEN_MODE, Store};
+use crate::superblock::{FILE_NAME, Found, Superblock};
+use std::io;
 use std::path::{Path, PathBuf};
 
 /// A journal opened for reading. It may be unsealed (after a kill). While a writer is alive, only
@@ -19,8 +20,12 @@ pub struct Journal {
     /// The segments in use, in order, without the spares behind them.
     pub(crate) segments: Vec<Mapped>,
     pub(crate) rules: Rules,
-    /// Where the first spare holds a byte that is not zero.
-    pub(crate) spare: Option<(u32, u64)>,
+    /// None in a journal of an earlier build: then nothing is known to be durable.
+    pub(crate) superblock: Option<Superblock>,
+    /// How many of its two copies are whole.
+    pub(crate) superblock_copies: u8,
+    /// The first spare that is not empty, and where its first byte lies that is not zero.
+    pub(crate) spare: Option<(Mapped, u64)>,
     /// True if a whole spare is the segment after the last one in use.
     pub(crate) goes_on_in_spare: bool,
 }
@@ -29,7 +34,7 @@ pub struct Journal {
 #[derive(Debug)]
 pub(crate) struct Mapped {
     pub(crate) number: u32,
-    pub(crate) map: Mmap,
+    pub(crate) map: Bytes,
     /// The header, or what is wrong with it.
     pub(crate) header: Result<SegmentHeader, String>,
     /// True if its permissions say that it was sealed.
@@ -50,40 +55,94 @@ pub struct SegmentInfo {
 }
 
 impl Journal {
-    /// Maps all segments and looks at their headers. Damage is left for [`Frames`] to meet, so that
-    /// all that lies before it can be read.
+    /// Maps all segments and looks at their headers. Damage in segments is left for [`Frames`] to meet, so
+    /// that all that lies before it can be read.
     ///
     /// # Errors
     /// There is no journal ([`JournalError::NoJournal`]), nothing in it was written by this engine
     /// ([`JournalError::NotAJournal`]), a whole header is of another format or layout
-    /// ([`JournalError::NewerFormat`], [`JournalError::OtherLayout`]), or a segment is no file or
-    /// cannot be mapped.
+    /// ([`JournalError::NewerFormat`], [`JournalError::OtherLayout`]), no copy of the superblock is whole
+    /// ([`JournalError::SuperblockDamaged`]), or a segment is no file or cannot be mapped.
     pub fn open(dir: impl AsRef<Path>) -> Result<Self, JournalError> {
+        Self::open_on(&Disk::default(), dir)
+    }
+
+    /// As [`Journal::open`], on this store.
+    ///
+    /// # Errors
+    /// As for [`Journal::open`].
+    pub fn open_on(store: &dyn Store, dir: impl AsRef<Path>) -> Result<Self, JournalError> {
         let dir = dir.as_ref();
+        loop {
+            // Before the segments: what it calls durable must then be found in them.
+            let (superblock, copies) = superblock_of(store, dir)?;
+            let opened = Self::open_as(store, dir, superblock, copies);
+            // Retention may have removed the first ones meanwhile; it says so before it does.
+            let first = |block: Option<Superblock>| block.map(|block| block.first_segment);
+            if first(superblock_of(store, dir)?.0) == first(superblock) {
+                return opened;
+            }
+        }
+    }
+
+    fn open_as(
+        store: &dyn Store,
+        dir: &Path,
+        superblock: Option<Superblock>,
+        superblock_copies: u8,
+    ) -> Result<Self, JournalError> {
+        let first = superblock.map_or(0, |block| block.first_segment);
         let mut segments: Vec<Mapped> = Vec::new();
         let mut spares = Vec::new();
-        for number in numbers(dir)? {
-            let Some(mapped) = Mapped::open(dir, number, segments.is_empty())? else {
+        // Older ones are what a retention that was killed has left.
+        for number in numbers(store, dir)?.into_iter().filter(|number| *number >= first) {
+            let Some(mapped) = Mapped::open(store, dir, number, segments.is_empty())? else {
                 spares.push(number);
                 continue;
             };
             // A segment in use behind an empty one: the empty one lost its header.
             for number in spares.drain(..) {
-                segments.push(Mapped::headless(dir, number)?);
+                segments.push(Mapped::headless(store, dir, number)?);
             }
             segments.push(mapped);
         }
         let Some(first) = segments.first() else {
-            return Err(JournalError::NoJournal { dir: dir.to_owned() });
+            return Err(match superblock {
+                Some(block) if block.durable > 0 => JournalError::Damaged {
+                    segment: block.first_segment,
+                    offset: 0,
+                    expected_seq: block.first_seq,
+                    what: format!("sequences below {} were durable, and are gone", block.durable),
+                },
+                _ => JournalError::NoJournal { dir: dir.to_owned() },
+            });
         };
         let rules = Rules::new();
         if segments.iter().all(|segment| segment.foreign && !segment.has_frames(&rules)) {
             return Err(JournalError::NotAJournal { path: dir.join(file_name(first.number)) });
         }
-        let dir = dir.to_owned();
-        let mut journal = Self { dir, segments, rules, spare: None, goes_on_in_spare: false };
-        journal.look_at(&spares)?;
+        let mut journal = Self {
+            dir: dir.to_owned(),
+            segments,
+            rules,
+            superblock,
+            superblock_copies,
+            spare: None,
+            goes_on_in_spare: false,
+        };
+        journal.look_at(store, &spares)?;
         Ok(journal)
+    }
+
+    /// Every sequence below this one is on the disk, as the superblock says; 0 in a journal of an earlier
+    /// build, which has none.
+    pub fn durable(&self) -> u64 {
+        self.superblock.map_or(0, |block| block.durable)
+    }
+
+    /// What the superblock says, if there is one.
+    pub fn superblock(&self) -> Option<&Superblock> {
+        self.superblock.as_ref()
     }
 
     /// All frames from the beginning.
@@ -101,12 +160,12 @@ impl Journal {
 
     /// Where a spare holds something, and whether the first one is the next segment. The first page
     /// of frames is looked at, as a segment in use always starts there.
-    fn look_at(&mut self, spares: &[u32]) -> Result<(), JournalError> {
+    fn look_at(&mut self, store: &dyn Store, spares: &[u32]) -> Result<(), JournalError> {
         let last = self.segments.last().map(|last| (last.number.saturating_add(1), last.map.len()));
         for number in spares {
-            let spare = Mapped::headless(&self.dir, *number)?;
-            if let Some(at) = crate::frame::first_set(spare.head()) {
-                self.spare = Some((*number, at as u64));
+            let spare = Mapped::headless(store, &self.dir, *number)?;
+            if let Some(at) = first_set_in_spare(spare.head()) {
+                self.spare = Some((spare, at as u64));
                 return Ok(());
             }
             // Spares further on may be half-made, but a roll takes only a whole one.
@@ -118,13 +177,20 @@ impl Journal {
 
 impl Mapped {
     /// Maps a segment; `None` for a spare.
-    fn open(dir: &Path, number: u32, first: bool) -> Result<Option<Self>, JournalError> {
+    fn open(
+        store: &dyn Store,
+        dir: &Path,
+        number: u32,
+        first: bool,
+    ) -> Result<Option<Self>, JournalError> {
         let path = dir.join(file_name(number));
-        let mut mapped = Self::headless(dir, number)?;
+        let mut mapped = Self::headless(store, dir, number)?;
         let page = &mapped.map[..mapped.map.len().min(PAGE)];
         mapped.header = match SegmentHeader::read(page) {
             // Spares can be written: only a segment in use is sealed.
-            FirstPage::Spare if mapped.read_only || first && !is_zero(mapped.head()) => {
+            FirstPage::Spare
+                if mapped.read_only || first && first_set_in_spare(mapped.head()).is_some() =>
+            {
                 return Ok(Some(mapped));
             }
             FirstPage::Spare => return Ok(None),
@@ -144,23 +210,20 @@ impl Mapped {
         Ok(Some(mapped))
     }
 
-    fn headless(dir: &Path, number: u32) -> Result<Self, JournalError> {
+    fn headless(store: &dyn Store, dir: &Path, number: u32) -> Result<Self, JournalError> {
         let path = dir.join(file_name(number));
-        let metadata = std::fs::metadata(&path).map_err(JournalError::io("look up", &path))?;
-        if !metadata.is_file() {
-            // Not opened: a pipe would block.
+        let view = store.view(&path).map_err(JournalError::io("map", &path))?;
+        if !view.is_file {
             return Err(JournalError::NotAFile { path });
         }
-        let file = File::open(&path).map_err(JournalError::io("open", &path))?;
-        let map = map::map_readable(&file).map_err(JournalError::io("map", &path))?;
+        let map = view.bytes;
         let what = if map.is_empty() { "the file is empty" } else { "the header is empty" };
-        let mode = metadata.permissions().mode() & 0o777;
         Ok(Self {
             number,
             map,
             header: Err(what.to_owned()),
-            read_only: mode & 0o222 == 0,
-            private: mode == OPEN_MODE,
+            read_only: view.mode & 0o222 == 0,
+            private: view.mode == OPEN_MODE,
             foreign: false,
         })
     }
@@ -195,11 +258,39 @@ impl SegmentHeader {
     }
 }
 
+/// The superblock, and how many of its copies are whole.
+fn superblock_of(store: &dyn Store, dir: &Path) -> Result<(Option<Superblock>, u8), JournalError> {
+    let path = || dir.join(FILE_NAME);
+    match Superblock::find(store, dir)? {
+        Found::Absent => Ok((None, 0)),
+        Found::Whole(block, copies) => Ok((Some(block), copies)),
+        Found::Damaged(why) => {
+            // A start that was killed before its first segment had not finished writing it.
+            if segment_numbers(store, dir)?.is_empty() {
+                return Err(JournalError::NoJournal { dir: dir.to_owned() });
+            }
+            Err(JournalError::SuperblockDamaged { path: path(), what: why })
+        }
+        Found::Newer(found) => {
+            let known = crate::superblock::VERSION;
+            Err(JournalError::NewerFormat { path: path(), found, known })
+        }
+    }
+}
+
+/// Where a spare holds anything, in these first bytes of it. Part of a header without its magic, which is
+/// stored last, is what a kill in the middle of taking it into use leaves.
+fn first_set_in_spare(head: &[u8]) -> Option<usize> {
+    let unsigned = is_zero(&head[..head.len().min(MAGIC.len())]);
+    let skip = if unsigned { size_of::<SegmentHeader>().min(head.len()) } else { 0 };
+    crate::frame::first_set(&head[skip..]).map(|at| skip + at)
+}
+
 /// True if the directory holds a segment with anything in it. Files of zeros that the writer's
 /// permissions mark as its own are leftovers of a start that was killed before its first header.
-pub(crate) fn has_segment(dir: &Path) -> Result<bool, JournalError> {
-    for number in segment_numbers(dir)? {
-        let file = Mapped::headless(dir, number)?;
+pub(crate) fn has_segment(store: &dyn Store, dir: &Path) -> Result<bool, JournalError> {
+    for number in segment_numbers(store, dir)? {
+        let file = Mapped::headless(store, dir, number)?;
         if !file.private || !is_zero(&file.map) {
             return Ok(true);
         }
@@ -208,32 +299,29 @@ pub(crate) fn has_segment(dir: &Path) -> Result<bool, JournalError> {
 }
 
 /// Deletes all segments, the first one first: a kill on the way leaves spares only.
-pub(crate) fn remove_segments(dir: &Path) -> Result<(), JournalError> {
-    for number in segment_numbers(dir)? {
+pub(crate) fn remove_segments(store: &dyn Store, dir: &Path) -> Result<(), JournalError> {
+    for number in segment_numbers(store, dir)? {
         let path = dir.join(file_name(number));
-        std::fs::remove_file(&path).map_err(JournalError::io("delete", &path))?;
+        store.remove(&path).map_err(JournalError::io("delete", &path))?;
     }
     Ok(())
 }
 
 /// The segments' numbers, in order; at least one.
-fn numbers(dir: &Path) -> Result<Vec<u32>, JournalError> {
-    let numbers = segment_numbers(dir)?;
-    if numbers.is_empty() {
+fn numbers(store: &dyn Store, dir: &Path) -> Result<Vec<u32>, JournalError> {
+    let numbers = segment_numbers(store, dir)?;
+    if numbers.is_empty() && Superblock::find(store, dir)? == Found::Absent {
         return Err(JournalError::NoJournal { dir: dir.to_owned() });
     }
     Ok(numbers)
 }
 
-fn segment_numbers(dir: &Path) -> Result<Vec<u32>, JournalError> {
-    let entries = match std::fs::read_dir(dir) {
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Vec::new(),
-        entries => entries
-            .and_then(Iterator::collect::<Result<Vec<_>, _>>)
-            .map_err(JournalError::io("list", dir))?,
+pub(crate) fn segment_numbers(store: &dyn Store, dir: &Path) -> Result<Vec<u32>, JournalError> {
+    let names = match store.list(dir) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Vec::new(),
+        names => names.map_err(JournalError::io("list", dir))?,
     };
-    let mut numbers: Vec<u32> =
-        entries.iter().filter_map(|entry| number_of(entry.file_name().to_str()?)).collect();
+    let mut numbers: Vec<u32> = names.iter().filter_map(|name| number_of(name)).collect();
     numbers.sort_unstable();
     Ok(numbers)
 }

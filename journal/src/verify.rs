@@ -1,9 +1,11 @@
 //! Reads a whole journal, digests included, and reports. Never writes.
 
+use crate::disk::Disk;
 use crate::error::{Finding, JournalError};
 use crate::frames::{End, FrameRef, Frames};
 use crate::header::PAGE;
 use crate::reader::Journal;
+use crate::store::Store;
 use ringbuf_layout::{Footer, Kind};
 use std::path::Path;
 
@@ -35,6 +37,10 @@ pub struct Report {
     pub ts_event: Option<(i64, i64)>,
     /// How it ends; `None` if damage hides it.
     pub end: Option<End>,
+    /// What the superblock says is on the disk: sequences below it. `None` without a superblock.
+    pub durable: Option<u64>,
+    /// Whole copies of the superblock, of two; fewer are no damage yet: a cut during a write leaves one.
+    pub superblock_copies: u8,
     /// All damage, in order: at most one a segment, as nothing behind it can be trusted.
     pub findings: Vec<Finding>,
     by_kind: Vec<(Kind, u64)>,
@@ -68,7 +74,19 @@ pub fn verify(
     dir: impl AsRef<Path>,
     progress: &mut dyn FnMut(Progress),
 ) -> Result<Report, JournalError> {
-    let journal = Journal::open(dir)?;
+    verify_on(&Disk::default(), dir, progress)
+}
+
+/// As [`verify`], on this store.
+///
+/// # Errors
+/// As for [`verify`].
+pub fn verify_on(
+    store: &dyn Store,
+    dir: impl AsRef<Path>,
+    progress: &mut dyn FnMut(Progress),
+) -> Result<Report, JournalError> {
+    let journal = Journal::open_on(store, dir)?;
     let mut frames = journal.frames();
     let mut tally = Tally::new(&journal, progress);
     loop {
@@ -179,6 +197,8 @@ impl<'a> Tally<'a> {
             seqs: self.seqs,
             ts_event: self.ts_event,
             end: frames.end().cloned(),
+            durable: self.journal.superblock.map(|block| block.durable),
+            superblock_copies: self.journal.superblock_copies,
             findings: self.findings,
             by_kind,
         }

@@ -1,22 +1,42 @@
 //! The one writer of a journal: frames into the mapped segment, the watermark behind them.
 
+use crate::Watermark;
 use crate::copy::{Crc, prefetch_for_writing};
+use crate::disk::Disk;
+use crate::durability::Durability;
 use crate::error::JournalError;
 use crate::frame::{self, FOOTER_ROOM, SLOT_BYTES_MAX};
 use crate::header::{self, PAGE, SegmentHeader};
+use crate::helpers::{Helpers, Plan, Roll, SharedSuperblock, Stop};
 use crate::lock::Lock;
-use crate::preparer::{Helper, Maker, Rolled, Segment, Stop};
+use crate::maker::{Maker, Segment};
 use crate::reader::{has_segment, remove_segments};
-use crate::{Watermark, map};
+use crate::recover::{self, Resumed};
+use crate::recovery::Recovery;
+use crate::seal::{Contents, Rolled};
+use crate::store::Store;
+use crate::superblock::{FILE_NAME, Found, Superblock, SuperblockFile};
+use crate::syncer::Current;
 use ringbuf_layout::frame::LINE;
-use std::fs::{DirBuilder, File};
-use std::os::unix::fs::{DirBuilderExt, FileExt};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 /// How far ahead of the writer a line is asked for.
 const PREFETCH: usize = 1_024;
+
+/// How the journal comes to the disk behind the writer.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum SyncBackend {
+    /// `msync` of ranges.
+    #[default]
+    Msync,
+    /// Ranged `fdatasync` by `io_uring`.
+    IoUring,
+    /// Not at all, but for sealed segments: `durable` moves when the journal is closed. For journals in
+    /// memory and for benches.
+    Off,
+}
 
 /// How a journal is made.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -28,21 +48,37 @@ pub struct Options {
     /// Segments kept ready ahead of the one being written, at least 1. All of them are made before
     /// the writer starts, so a large number takes the making out of a measurement.
     pub ready_segments: usize,
-    /// Life of the directory, from 1.
+    /// Full segments that a slow disk may leave unsynced before the writer has to wait, at least 1: at
+    /// the default length, 2 GiB.
+    pub backlog_segments: usize,
+    /// Life of the directory, from 1. [`Writer::resume`] counts on from the superblock instead.
     pub epoch: u32,
-    /// The time now, ns UTC: this crate reads no clock.
+    /// True if what is written from here on cannot be replayed together with what is there: a new chain.
+    pub new_chain: bool,
+    /// The time now, ns UTC: this crate reads no wall clock.
     pub created_ns: i64,
+    /// How the journal is synced.
+    pub sync_backend: SyncBackend,
+    /// The longest that a journaled slot stays unsynced while the disk keeps up, from 1 ms.
+    pub sync_interval_ms: u64,
+    /// Free bytes below which [`Durability::is_below_floor`] says so.
+    pub free_floor_bytes: u64,
 }
 
 impl Options {
-    /// The defaults: segments of 64 MiB, two ready, epoch 1.
+    /// The defaults: segments of 64 MiB, two ready, epoch 1, synced by `msync` every 10 ms, floor 1 GiB.
     pub fn new(dir: impl Into<PathBuf>) -> Self {
         Self {
             dir: dir.into(),
             segment_bytes: header::SEGMENT_BYTES,
             ready_segments: 2,
+            backlog_segments: 32,
             epoch: 1,
+            new_chain: false,
             created_ns: 0,
+            sync_backend: SyncBackend::default(),
+            sync_interval_ms: 10,
+            free_floor_bytes: 1 << 30,
         }
     }
 
@@ -53,12 +89,28 @@ impl Options {
             format!("segment_bytes is {bytes}: a multiple of {PAGE} from {least} to {most}")
         } else if !(1..=100_000).contains(&self.ready_segments) {
             format!("ready_segments is {}: from 1 to 100000", self.ready_segments)
+        } else if !(1..=100_000).contains(&self.backlog_segments) {
+            format!("backlog_segments is {}: from 1 to 100000", self.backlog_segments)
+        } else if !(1..=60_000).contains(&self.sync_interval_ms) {
+            format!("sync_interval_ms is {}: from 1 to 60000", self.sync_interval_ms)
         } else if self.epoch == 0 {
             "epoch is 0: from 1".to_owned()
         } else {
             return Ok(());
         };
         Err(JournalError::Options { what })
+    }
+
+    /// In line there is no clock: an order that waits, or a close, brings a sync.
+    fn sync_interval(&self, inline: bool) -> Option<Duration> {
+        let interval =
+            if inline { Duration::MAX } else { Duration::from_millis(self.sync_interval_ms) };
+        (self.sync_backend != SyncBackend::Off).then_some(interval)
+    }
+
+    fn disk(&self) -> Result<Arc<dyn Store>, JournalError> {
+        let disk = Disk::new(self.sync_backend);
+        Ok(Arc::new(disk.map_err(JournalError::io("get an io_uring for", &self.dir))?))
     }
 }
 
@@ -92,7 +144,7 @@ pub struct Writer {
     index: u16,
     crc: Crc,
     seed: u32,
-    watermark: Arc<Watermark>,
+    durability: Durability,
     /// Frames in this segment.
     frames: u64,
     first_seq: u64,
@@ -101,82 +153,180 @@ pub struct Writer {
     epoch: u32,
     created_ns: i64,
     failed: Option<JournalError>,
+    store: Arc<dyn Store>,
+    superblock: SharedSuperblock,
     /// Dropped, and so joined, before the lock goes.
-    helper: Helper,
+    helpers: Helpers,
     lock: Lock,
+}
+
+/// What a writer starts from.
+struct Start {
+    store: Arc<dyn Store>,
+    superblock: SuperblockFile,
+    lock: Lock,
+    /// Number of the first segment, and the first sequence in it.
+    segment: u32,
+    next_seq: u64,
+    previous_digest: u64,
+    inline: bool,
 }
 
 impl Writer {
     /// Makes a new journal, which begins with sequence 0, and takes its lock.
     ///
     /// Where it fails, no segment is left that would block another try. A start that was killed before
-    /// its first header leaves segment files of zeros, mode 0600: if there is nothing else, they are
-    /// deleted.
+    /// its first header leaves segment files of zeros, mode 0600, and perhaps a superblock: if there is
+    /// nothing else, they are deleted.
     ///
     /// # Errors
     /// [`JournalError::Exists`], [`JournalError::Locked`], [`JournalError::DiskFull`], and whatever
     /// else keeps a journal from being made.
     pub fn create(options: &Options) -> Result<Self, JournalError> {
         options.check()?;
+        Self::create_on(options.disk()?, options, false)
+    }
+
+    /// Goes on with a journal that was closed, killed or cut off: takes the lock, recovers
+    /// ([`Recovery`] says what was found and done), and starts a new segment of a new epoch, which is on
+    /// the disk before the first frame.
+    ///
+    /// # Errors
+    /// [`JournalError::NoJournal`], [`JournalError::Locked`], [`JournalError::Damaged`] where a durable
+    /// record is not what was written, [`JournalError::NoSuperblock`],
+    /// [`JournalError::SuperblockDamaged`], and whatever else keeps a journal from being read or written.
+    pub fn resume(options: &Options) -> Result<(Self, Recovery), JournalError> {
+        options.check()?;
+        Self::resume_on(options.disk()?, options, false)
+    }
+
+    /// As [`Writer::create`], on this store; `inline`: without threads, helpers work when the writer
+    /// rolls, closes or calls [`Writer::pump`].
+    ///
+    /// # Errors
+    /// As for [`Writer::create`].
+    pub fn create_on(
+        store: Arc<dyn Store>,
+        options: &Options,
+        inline: bool,
+    ) -> Result<Self, JournalError> {
+        options.check()?;
         let dir = &options.dir;
-        DirBuilder::new()
-            .recursive(true)
-            .mode(0o700)
-            .create(dir)
-            .map_err(JournalError::io("create", dir))?;
-        if let Some(name) =
-            map::refused_file_system(dir).map_err(JournalError::io("look up the disk of", dir))?
-        {
-            return Err(JournalError::FileSystem { dir: dir.clone(), name });
-        }
+        store.make_dir(dir)?;
         let exists = || JournalError::Exists { dir: dir.clone() };
         // Asked before the lock is taken, which makes a file, and again under it.
-        if has_segment(dir)? {
-            return Err(Lock::held(dir).unwrap_or_else(exists));
+        if has_journal(&*store, dir)? {
+            return Err(store.lock_held(dir).unwrap_or_else(exists));
         }
-        let mut lock = Lock::take(dir)?;
-        if has_segment(dir)? {
+        let mut lock = store.lock(dir)?;
+        if has_journal(&*store, dir)? {
             return Err(exists());
         }
-        remove_segments(dir)?;
+        remove_journal(&*store, dir)?;
         lock.sign(options.epoch)?;
-        let (segment, helper) = prepare(options).inspect_err(|_| {
+        // Before the first segment: a journal of this build always has it.
+        let superblock = SuperblockFile::create(&*store, dir, Superblock::new(options.epoch));
+        let made = superblock.and_then(|superblock| {
+            let (segment, next_seq, previous_digest) = (0, 0, 0);
+            let cleared = lock.clone();
+            let store = store.clone();
+            let start = Start {
+                store,
+                superblock,
+                lock: cleared,
+                segment,
+                next_seq,
+                previous_digest,
+                inline,
+            };
+            Self::start(options, start)
+        });
+        made.inspect_err(|_| {
             // The first error is the one to tell.
-            let _ = remove_segments(dir).and_then(|()| lock.clear());
-        })?;
+            let _ = remove_journal(&*store, dir).and_then(|()| lock.clear());
+        })
+    }
+
+    /// As [`Writer::resume`], on this store.
+    ///
+    /// # Errors
+    /// As for [`Writer::resume`].
+    pub fn resume_on(
+        store: Arc<dyn Store>,
+        options: &Options,
+        inline: bool,
+    ) -> Result<(Self, Recovery), JournalError> {
+        options.check()?;
+        let Resumed { mut recovery, superblock, mut lock, previous_digest } =
+            recover::resume(&*store, options)?;
+        let (segment, next_seq) = (recovery.segment_after, recovery.next_seq);
+        recovery.epoch_after = superblock.now().epoch;
+        lock.sign(recovery.epoch_after)?;
+        let start = Start { store, superblock, lock, segment, next_seq, previous_digest, inline };
+        Ok((Self::start(options, start)?, recovery))
+    }
+
+    /// Makes the first segment and those ready behind it, and starts the helpers.
+    fn start(options: &Options, start: Start) -> Result<Self, JournalError> {
+        let Start { store, superblock, lock, segment, next_seq, previous_digest, inline } = start;
+        let mut maker = Maker::new(store.clone(), &options.dir, options.segment_bytes, segment);
+        let run = Stop::default();
+        let mut made = Vec::with_capacity(options.ready_segments + 1);
+        while made.len() <= options.ready_segments {
+            made.extend(maker.make(&run)?);
+        }
+        let mut segment = made.remove(0);
+        let (epoch, created_ns) = (superblock.now().epoch, options.created_ns);
+        let superblock = Arc::new(Mutex::new(superblock));
+        let durability = Durability::new(next_seq, options.free_floor_bytes);
+        segment.put_header(&header_of(&segment, epoch, next_seq, created_ns));
+        durability.publish(segment.number, PAGE, next_seq);
+        let plan = Plan {
+            maker,
+            durability: durability.clone(),
+            superblock: superblock.clone(),
+            previous_digest,
+            backlog: options.backlog_segments,
+            sync_interval: options.sync_interval(inline),
+            inline,
+        };
+        let helpers = Helpers::start(plan, made, Current::of(&segment))?;
         Ok(Self {
             at: PAGE,
             slot_end: 0,
-            next_seq: 0,
+            next_seq,
             index: 0,
             crc: Crc::detect(),
-            seed: frame::seed(options.epoch, segment.number),
-            watermark: Arc::new(Watermark::new(0)),
+            seed: frame::seed(epoch, segment.number),
+            durability,
             frames: 0,
-            first_seq: 0,
+            first_seq: next_seq,
             done: Stats::default(),
-            epoch: options.epoch,
-            created_ns: options.created_ns,
+            epoch,
+            created_ns,
             failed: None,
-            helper,
+            store,
+            superblock,
+            helpers,
             lock,
             segment,
         })
     }
 
     /// Takes a journal back that was made but cannot be used, as where a run does not start after
-    /// all: deletes its segments, empties LOCK and leaves the directory, so that the next try is not
-    /// refused. A journal with any frame in it stays as it is, as if the writer were dropped.
+    /// all: deletes its segments and superblock, empties LOCK and leaves the directory, so that the next
+    /// try is not refused. A journal with any frame in it, of this life or an earlier one, stays as it is,
+    /// as if the writer were dropped.
     ///
     /// # Errors
     /// A segment could not be deleted, or LOCK not be written.
     pub fn abandon(self) -> Result<(), JournalError> {
-        let is_empty = self.stats().frames == 0;
-        let Self { segment, helper, mut lock, .. } = self;
+        let is_empty = self.stats().frames == 0 && self.next_seq == 0;
+        let Self { segment, helpers, mut lock, store, .. } = self;
         // Joined first: it makes segments.
-        drop(helper);
+        drop(helpers);
         if is_empty && let Some(dir) = segment.path.parent() {
-            remove_segments(dir)?;
+            remove_journal(&*store, dir)?;
             lock.clear()?;
         }
         Ok(())
@@ -277,12 +427,42 @@ impl Writer {
     /// Moves the watermark over all whole slots.
     #[inline]
     pub fn publish(&mut self) {
-        self.watermark.store(self.next_seq);
+        self.durability.publish(self.segment.number, self.at, self.next_seq);
     }
 
     /// The watermark, for those who must not run ahead of the journal.
     pub fn watermark(&self) -> Arc<Watermark> {
-        self.watermark.clone()
+        self.durability.journaled().clone()
+    }
+
+    /// The watermark of what survives a power cut.
+    pub fn durable(&self) -> Arc<Watermark> {
+        self.durability.durable().clone()
+    }
+
+    /// The disk's side, for whoever waits for it; it outlives the writer.
+    pub fn durability(&self) -> Durability {
+        self.durability.clone()
+    }
+
+    /// The sync that failed, if any did: the engine halts.
+    pub fn sync_failure(&self) -> Option<JournalError> {
+        self.durability.failure()
+    }
+
+    /// The life of the directory that this writer writes.
+    pub fn epoch(&self) -> u32 {
+        self.epoch
+    }
+
+    /// Sequence of the next slot.
+    pub fn next_seq(&self) -> u64 {
+        self.next_seq
+    }
+
+    /// In line: lets the helpers do what is to be done.
+    pub fn pump(&mut self) {
+        self.helpers.wake();
     }
 
     /// What was done so far.
@@ -298,7 +478,7 @@ impl Writer {
     /// Publishes, seals every segment, deletes the spares and syncs the directory.
     ///
     /// # Errors
-    /// A segment could not be sealed; it is readable up to its last whole slot.
+    /// A segment could not be synced or sealed; it is readable up to its last whole slot.
     ///
     /// # Panics
     /// If a slot is open.
@@ -306,22 +486,33 @@ impl Writer {
         assert_eq!(self.slot_end, 0, "Invariant: the last slot is whole");
         self.publish();
         let stats = self.stats();
-        let dir = self.segment.path.parent().unwrap_or(Path::new(".")).to_owned();
-        let Self { segment, epoch, at, frames, first_seq, next_seq, mut helper, lock, .. } = self;
-        let last_seq = if frames == 0 { first_seq } else { next_seq - 1 };
-        let is_final = true;
-        let rolled = Rolled { segment, epoch, end: at, frames, first_seq, last_seq, is_final };
-        let pushed = helper.rolled.push(rolled).is_ok();
-        let sealed = helper.close();
+        let contents = self.contents(true);
+        let Self { segment, mut helpers, lock, store, .. } = self;
+        let path = segment.path.clone();
+        let dir = path.parent().unwrap_or(Path::new("."));
+        let rolled = Rolled { segment, contents };
+        let pushed = helpers.rolls.push(Roll { rolled, next: None }).is_ok();
+        let sealed = helpers.close(&*store);
         assert!(pushed || sealed.is_err(), "Invariant: the queue holds all rolled segments");
         sealed?;
-        let sync = File::open(&dir).and_then(|file| file.sync_all());
-        sync.map_err(JournalError::io("sync", &dir))?;
+        store.sync_dir(dir).map_err(JournalError::io("sync", dir))?;
         drop(lock);
         Ok(stats)
     }
 
-    /// Leaves the segment to the helper and goes on in the next one.
+    fn contents(&self, is_final: bool) -> Contents {
+        Contents {
+            number: self.segment.number,
+            epoch: self.epoch,
+            end: self.at,
+            frames: self.frames,
+            first_seq: self.first_seq,
+            next_seq: self.next_seq,
+            is_final,
+        }
+    }
+
+    /// Leaves the segment to the helpers and goes on in the next one.
     #[cold]
     fn roll(&mut self) -> Result<(), JournalError> {
         let next = match &self.failed {
@@ -329,27 +520,20 @@ impl Writer {
             None => self.next_segment().inspect_err(|error| self.failed = Some(error.clone()))?,
         };
         self.seed = frame::seed(self.epoch, next.number);
-        let stats = self.stats();
-        self.done = stats;
+        self.done = self.stats();
+        let contents = self.contents(false);
+        let current = Current::of(&next);
         let segment = std::mem::replace(&mut self.segment, next);
-        let rolled = Rolled {
-            segment,
-            epoch: self.epoch,
-            end: self.at,
-            frames: self.frames,
-            first_seq: self.first_seq,
-            last_seq: self.next_seq - 1,
-            is_final: false,
-        };
         self.at = PAGE;
         self.frames = 0;
         self.first_seq = self.next_seq;
-        let pushed = self.helper.rolled.push(rolled);
+        let rolled = Rolled { segment, contents };
+        let pushed = self.helpers.rolls.push(Roll { rolled, next: Some(current) });
         assert!(
-            pushed.is_ok() || self.helper.rolled.is_abandoned(),
+            pushed.is_ok() || self.helpers.rolls.is_abandoned(),
             "Invariant: the queue holds all rolled segments"
         );
-        self.helper.wake();
+        self.helpers.wake();
         Ok(())
     }
 
@@ -357,17 +541,18 @@ impl Writer {
     fn next_segment(&mut self) -> Result<Segment, JournalError> {
         let mut rounds = 0_u32;
         loop {
-            if let Ok(ready) = self.helper.ready.pop() {
-                let segment = ready?;
-                write_header(&segment, self.epoch, self.next_seq, self.created_ns)?;
+            if let Ok(ready) = self.helpers.ready.pop() {
+                let mut segment = ready?;
+                let header = header_of(&segment, self.epoch, self.next_seq, self.created_ns);
+                segment.put_header(&header);
                 return Ok(segment);
             }
-            if self.helper.ready.is_abandoned() && self.helper.ready.is_empty() {
+            if self.helpers.ready.is_abandoned() && self.helpers.ready.is_empty() {
                 return Err(JournalError::HelperGone);
             }
             if rounds == 0 {
                 self.done.segment_waits += 1;
-                self.helper.wake();
+                self.helpers.wake();
             }
             rounds += 1;
             if rounds < 100 {
@@ -379,29 +564,30 @@ impl Writer {
     }
 }
 
-/// Takes a segment into use, by one `write` within a page: a killed process leaves all of the header or
-/// a spare.
-fn write_header(
-    segment: &Segment,
-    epoch: u32,
-    base_seq: u64,
-    created_ns: i64,
-) -> Result<(), JournalError> {
-    let Segment { number, path, file, map } = segment;
-    let header = SegmentHeader::new(*number, epoch, base_seq, map.len() as u64, created_ns);
-    file.write_all_at(bytemuck::bytes_of(&header), 0)
-        .map_err(JournalError::io("write the header of", path))
+fn header_of(segment: &Segment, epoch: u32, base_seq: u64, created_ns: i64) -> SegmentHeader {
+    SegmentHeader::new(segment.number, epoch, base_seq, segment.map.len() as u64, created_ns)
 }
 
-/// Makes the first segment and those ready behind it, and starts the helper.
-fn prepare(options: &Options) -> Result<(Segment, Helper), JournalError> {
-    let mut maker = Maker::new(&options.dir, options.segment_bytes)?;
-    let run = Stop::default();
-    let mut made = Vec::with_capacity(options.ready_segments + 1);
-    while made.len() <= options.ready_segments {
-        made.extend(maker.make(&run)?);
+/// True if the directory holds anything of a journal that is worth keeping: a segment, or a superblock
+/// that speaks of records.
+fn has_journal(store: &dyn Store, dir: &Path) -> Result<bool, JournalError> {
+    let spoken_of = match Superblock::find(store, dir)? {
+        Found::Whole(block, _) => block.durable > 0,
+        Found::Newer(_) => true,
+        // A start that was killed while it wrote the file.
+        Found::Absent | Found::Damaged(_) => false,
+    };
+    Ok(spoken_of || has_segment(store, dir)?)
+}
+
+/// Deletes the segments, then the superblock.
+fn remove_journal(store: &dyn Store, dir: &Path) -> Result<(), JournalError> {
+    remove_segments(store, dir)?;
+    let path = dir.join(FILE_NAME);
+    match store.remove(&path) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+            Err(JournalError::io("delete", &path)(error))
+        }
+        _ => Ok(()),
     }
-    let segment = made.remove(0);
-    write_header(&segment, options.epoch, 0, options.created_ns)?;
-    Ok((segment, Helper::start(maker, made)?))
 }

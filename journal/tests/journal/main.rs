@@ -2,5 +2,6 @@
 
 mod crash;
 mod damage;
+mod resuming;
 mod support;
 mod writing;

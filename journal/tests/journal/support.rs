@@ -1,6 +1,6 @@
 //! Slots of random frames, a journal of them, and what a reader makes of it.
 
-use journal::{End, Journal, JournalError, Options, Writer};
+use journal::{End, Journal, JournalError, Options, SyncBackend, Writer};
 use ringbuf_layout::frame::{FLAGS_OFFSET, Header, Kind, LAST, fields_of};
 use std::fs::{File, Permissions};
 use std::os::unix::fs::{FileExt, PermissionsExt};
@@ -62,7 +62,8 @@ pub fn slot(seq: u64, random: &mut Random) -> Slot {
 }
 
 pub fn options(dir: &Path) -> Options {
-    Options { segment_bytes: SMALL, created_ns: 7, ..Options::new(dir) }
+    let sync_backend = SyncBackend::Off;
+    Options { segment_bytes: SMALL, created_ns: 7, sync_backend, ..Options::new(dir) }
 }
 
 /// Appends whole slots until there are `until`, and returns them.
