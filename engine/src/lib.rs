@@ -22,6 +22,7 @@ pub mod pipeline;
 pub mod policy;
 pub mod problem;
 pub mod replay;
+pub mod resume;
 pub mod run;
 pub mod runtime;
 pub mod snapshot;

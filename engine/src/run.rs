@@ -1,12 +1,16 @@
 //! A run: sources in, a sealed journal and a summary out.
 
 use crate::calendar::Calendar;
-use crate::config::Config;
+use crate::config::{Config, Semantic};
+use crate::image::Image;
 use crate::layout::{Layout, Wait};
+use crate::ledger::Ledger;
+use crate::legs::Standing;
 use crate::manifest::Listed;
 use crate::pipeline::{self, Pipeline};
 use crate::policy::Policies;
 use crate::problem::Problem;
+use crate::resume::{self, Consent, Last, Rebuild, Rebuilt, Rise};
 use crate::runtime::clock::Clock;
 use crate::runtime::controls::{Controls, ExitGauges, Gauges};
 use crate::runtime::egress::{ENTRY_WORDS, Outlet};
@@ -21,11 +25,13 @@ use crate::runtime::schedule::Schedule;
 use crate::runtime::sequencer::{Beside, Inputs, Pace, Plan, Sequencer};
 use crate::runtime::sink::{Progress, Recorder, Tally};
 use crate::runtime::threads::{self, Driven, Watch, publish};
+use crate::snapshot;
 use crate::source::Source;
-use crate::start;
+use crate::start::{self, Opening};
 use crate::summary::Summary;
 use journal::{Stats, Watermark, Writer};
 use ringbuf_layout::frame::LINE;
+use ringbuf_layout::input::fixed_text;
 use ringbuf_layout::names::EndReason;
 use ringbuf_layout::{ExecutionReport, InputCell, Part};
 use std::path::{Path, PathBuf};
@@ -44,6 +50,9 @@ const REPORTS: usize = 1_024;
 
 /// Takes each second's histograms.
 pub type LatencyLog = Box<dyn FnMut(&Interval)>;
+
+/// Makes the policies of a config.
+pub type PolicyMaker = Box<dyn FnMut(&Config) -> Result<Policies, Problem>>;
 
 /// What to run.
 pub struct Order {
@@ -71,6 +80,12 @@ pub struct Order {
     pub latency_log: Option<LatencyLog>,
     /// Build identity.
     pub build: String,
+    /// What the run may do with a journal that is there already.
+    pub consent: Consent,
+    /// Makes the policies of the runs before in the same journal, from their config: their outputs are compared.
+    pub policies_of: PolicyMaker,
+    /// Told once the state of a journal that is there was rebuilt.
+    pub rebuilt: Option<Box<dyn FnOnce(&Rebuilt)>>,
     /// A fail point: this part panics at this input. For tests of what follows.
     pub fault: Option<FailPoint>,
 }
@@ -91,6 +106,9 @@ impl Order {
             broker: None,
             latency_log: None,
             build: "unknown build".to_string(),
+            consent: Consent::default(),
+            policies_of: Box::new(|_| Ok(Policies::default())),
+            rebuilt: None,
             fault: None,
         }
     }
@@ -109,6 +127,10 @@ pub struct Outcome {
     pub summary: Summary,
     /// What went wrong once it was running: the journal holds what came before.
     pub failure: Option<Problem>,
+    /// How its state was rebuilt, if it went on with a journal.
+    pub rebuilt: Option<Rebuilt>,
+    /// The snapshot of its end, or why there is none. Only a run that ended in good order leaves one.
+    pub snapshot: Option<Result<PathBuf, Problem>>,
 }
 
 /// Runs until the sources end, one fails, the disk is full, or SIGINT stops it. `started` is called once the
@@ -121,19 +143,23 @@ pub fn run(
     started: impl FnOnce(&Path),
     mut watch: impl FnMut(&Tally),
 ) -> Result<Outcome, Problem> {
-    let begun = begin(&order, started)?;
+    let mut begun = begin(&mut order, started, &mut watch)?;
     let (slots, controls) = (order.config.host.ring_slots, Arc::clone(&order.controls));
     let clock = Clock::default();
     let (mut collector, due) = Collector::new(&clock, slots, order.pace != Pace::Max);
     let (outlet, list) = order.broker.as_ref().map(|_| exit_of(&order)).unzip();
     let pushed = outlet.as_ref().map(Outlet::pushed).unwrap_or_default();
-    let journaled = begun.writer.watermark();
-    let mut writer = JournalRecorder::new(begun.writer);
+    let writer = begun.writer.take().expect("Invariant: a run that has begun has a writer");
+    let journaled = writer.watermark();
+    let mut writer = JournalRecorder::new(writer);
     let (semantic, instruments) = (&order.config.semantic, begun.table.len());
     let (cuts, names) = (order.layout.cuts(), order.policies.names());
     let policies = std::mem::take(&mut order.policies);
     let mut machine =
         pipeline::build(semantic, instruments, slots, &cuts, &mut writer, outlet, policies);
+    if let Some(image) = begun.image.take() {
+        stand(&mut machine, &image, begun.rows == instruments, &order.dir)?;
+    }
     collector.attach(&mut machine.groups);
     if let Some(fault) = order.fault {
         machine.inject(fault);
@@ -164,7 +190,7 @@ pub fn run(
         layout: order.layout.threads.clone(),
         began: Instant::now(),
     });
-    let plan = plan(&mut order, &begun.table, begun.calendars, begun.prologue, beside)?;
+    let plan = plan(&mut order, &mut begun, beside)?;
     let mut sequencer = Sequencer::new(plan);
     let mut watcher = Watcher {
         controls: &controls,
@@ -180,70 +206,200 @@ pub fn run(
     let driven = driven.and_then(|driven| at_once(&driven, &mut sequencer, &mut machine));
     let driven = driven.and(close(&mut machine)).and(left.map_or(Ok(()), Err));
     let (tally, orders) = (tally(&machine), egress_orders(&machine));
+    let image = driven.is_ok().then(|| machine.save());
     drop(machine);
+    let snapshot = image.map(|image| begun.leave(image, &order.dir, &order.config));
+    if let Some(Err(problem)) = &snapshot {
+        tracing::warn!("{problem}");
+        controls.note_error(problem.to_string());
+    }
     let mut summary = Summary::new(tally, names, elapsed_s, &order.dir);
     (summary.layout, summary.egress_orders, summary.latency) =
         (order.layout.threads, orders, latency);
     (summary.bytes, summary.segment_waits) = (writer.stats.bytes, writer.stats.segment_waits);
     (summary.state, summary.state_reason) = (controls.kill.state(), controls.halt_reason());
-    Ok(outcome(summary, driven, &sequencer))
+    let (summary, failure) = outcome(summary, driven, &sequencer);
+    Ok(Outcome { summary, failure, rebuilt: begun.rebuilt, snapshot })
 }
 
 /// What a run has before its machine.
 struct Begun {
     table: Vec<Listed>,
     calendars: Vec<Arc<Calendar>>,
-    writer: Writer,
+    writer: Option<Writer>,
     prologue: Vec<InputCell>,
+    base_seq: u64,
+    /// The state that it goes on with, and how many instruments that has rows of.
+    image: Option<Image>,
+    rows: usize,
+    /// What stands beside it; at the end of the run brought up to there.
+    ledger: Option<Ledger>,
+    rebuilt: Option<Rebuilt>,
 }
 
-/// Checks what was ordered, makes the journal, and writes what the run start names.
-fn begin(order: &Order, started: impl FnOnce(&Path)) -> Result<Begun, Problem> {
-    let Order { config, layout, sources, dir, filter, controls, .. } = order;
-    start::refuse_twins(sources)?;
-    refuse_exit(config, order.broker.is_some())?;
-    let table = start::instrument_table(config, sources, filter)?;
-    let calendars = start::calendars(&table)?;
-    let apart = threads::keep_helpers_on(&layout.helpers);
-    let writer = start::create_writer(dir, config)?;
-    started(dir);
+/// Checks what was ordered, makes the journal or goes on with it, and writes what the run start names.
+fn begin(
+    order: &mut Order,
+    started: impl FnOnce(&Path),
+    watch: &mut impl FnMut(&Tally),
+) -> Result<Begun, Problem> {
+    start::refuse_twins(&order.sources)?;
+    refuse_exit(&order.config, order.broker.is_some())?;
+    let table = start::instrument_table(&order.config, &order.sources, &order.filter)?;
+    let apart = threads::keep_helpers_on(&order.layout.helpers);
+    let mut begun = match start::create_writer(&order.dir, &order.config)? {
+        Some(writer) => {
+            started(&order.dir);
+            let calendars = start::calendars(&table)?;
+            Begun::first(table, calendars, writer)
+        }
+        None => go_on(order, table, started, watch)?,
+    };
     if let Err(problem) = apart {
         tracing::warn!("{problem}");
-        controls.note_error(problem.to_string());
+        order.controls.note_error(problem.to_string());
     }
-    let weights = order.weights.as_deref();
-    match start::prologue(dir, config, &table, &calendars, sources, &order.build, weights) {
-        Ok(prologue) => Ok(Begun { table, calendars, writer, prologue }),
+    match begun.prologue(order) {
+        Ok(()) => Ok(begun),
         Err(problem) => {
             // Nothing was journaled: the directory shall not look like a journal.
-            writer.abandon().map_err(|e| Problem::from_journal(&e))?;
+            let abandoned = begun.writer.take().map_or(Ok(()), Writer::abandon);
+            abandoned.map_err(|e| Problem::from_journal(&e))?;
             Err(problem)
         }
     }
 }
 
-/// Starts the sources and plans the sequencer.
-fn plan(
+/// Goes on with a journal: recovers it, rebuilds the state, extends its instrument table.
+fn go_on(
     order: &mut Order,
-    table: &[Listed],
-    calendars: Vec<Arc<Calendar>>,
-    prologue: Vec<InputCell>,
-    beside: Beside,
-) -> Result<Plan, Problem> {
+    table: Vec<Listed>,
+    started: impl FnOnce(&Path),
+    watch: &mut impl FnMut(&Tally),
+) -> Result<Begun, Problem> {
+    let (dir, config) = (order.dir.clone(), order.config.clone());
+    let build = fixed_text(&order.build);
+    let last = Last::of(&dir)?;
+    let ours = (&config, &build);
+    let chain = last.as_ref().map_or(Ok(false), |last| last.judge(&dir, ours, order.consent))?;
+    let (writer, recovery) = start::resume_writer(&dir, &config, chain)?;
+    started(&dir);
+    let (epoch, base_seq) = (writer.epoch(), writer.next_seq());
+    if base_seq == 0 {
+        // Killed before its first input: nothing was ever recorded.
+        let calendars = start::calendars(&table)?;
+        return Ok(Begun { base_seq, ..Begun::first(table, calendars, writer) });
+    }
+    let consent = order.consent;
+    let rebuild =
+        Rebuild { dir: &dir, config: &config, build, consent, chain, recovery, epoch, base_seq };
+    let Rise { image, ledger, rows, again, rebuilt } =
+        rebuild.rise(&mut order.policies_of, watch)?;
+    if let Some(told) = order.rebuilt.take() {
+        told(&rebuilt);
+    }
+    order.controls.stand(ledger.trading);
+    let table = resume::extend(&ledger, table, &dir)?;
+    let calendars = start::calendars(&table)?;
+    Ok(Begun {
+        table,
+        calendars,
+        writer: Some(writer),
+        prologue: again,
+        base_seq,
+        image: Some(image),
+        rows,
+        ledger: Some(ledger),
+        rebuilt: Some(rebuilt),
+    })
+}
+
+impl Begun {
+    /// At the beginning of a journal.
+    fn first(table: Vec<Listed>, calendars: Vec<Arc<Calendar>>, writer: Writer) -> Self {
+        Self {
+            table,
+            calendars,
+            writer: Some(writer),
+            prologue: Vec::new(),
+            base_seq: 0,
+            image: None,
+            rows: 0,
+            ledger: None,
+            rebuilt: None,
+        }
+    }
+
+    /// Makes the inputs that come first; those that come again are there already.
+    fn prologue(&mut self, order: &Order) -> Result<(), Problem> {
+        let again = std::mem::take(&mut self.prologue);
+        let epoch = self.writer.as_ref().map_or(1, Writer::epoch);
+        let (base_seq, ledger) = (self.base_seq, self.ledger.as_ref());
+        let opening = Opening { epoch, base_seq, ledger, again: &again };
+        let Order { config, sources, build, dir, weights, .. } = order;
+        let (table, calendars, weights) = (&self.table, &self.calendars, weights.as_deref());
+        self.prologue =
+            start::prologue(dir, &opening, config, table, calendars, sources, build, weights)?;
+        Ok(())
+    }
+
+    /// Saves the state of the end, with a ledger that the journal itself brings up to there.
+    fn leave(&mut self, image: Image, dir: &Path, config: &Config) -> Result<PathBuf, Problem> {
+        let ledger = self.ledger.take().unwrap_or_else(|| Ledger::new(&config.semantic));
+        let instruments = self.table.len();
+        snapshot::leave(dir, Standing { image, ledger, instruments }, self.base_seq)
+    }
+}
+
+impl Begun {
+    /// What is due: from the beginning, or from where the journal stands, with the instruments that are new.
+    fn schedule(&self, semantic: &Semantic) -> Schedule {
+        let (timeframes_s, heartbeat_ms) =
+            (&semantic.bars.timeframes_s, semantic.clock.heartbeat_ms);
+        let Some(ledger) = &self.ledger else {
+            return Schedule::new(timeframes_s, heartbeat_ms, self.calendars.clone());
+        };
+        let mut schedule = ledger.schedule.clone();
+        self.calendars.iter().skip(self.rows).for_each(|new| schedule.add(Arc::clone(new)));
+        schedule
+    }
+}
+
+/// Loads the state that a run goes on with.
+fn stand(
+    machine: &mut Pipeline<'_>,
+    image: &Image,
+    same_rows: bool,
+    dir: &Path,
+) -> Result<(), Problem> {
+    let loaded = if same_rows { machine.load(image) } else { machine.load_some(image, &[]) };
+    loaded.map_err(|unfit| {
+        Problem::new(
+            format!("the state of this journal does not fit the run: {unfit}"),
+            dir.display().to_string(),
+            "use the policies that it was written with, or --accept-change to begin a new chain",
+        )
+    })
+}
+
+/// Starts the sources and plans the sequencer.
+fn plan(order: &mut Order, begun: &mut Begun, beside: Beside) -> Result<Plan, Problem> {
     let semantic = &order.config.semantic;
     let clock = &semantic.clock;
     let sources = std::mem::take(&mut order.sources);
-    let inlets = start::inlets(sources, table, &order.filter, semantic.validate.reorder_ms)?;
+    let (reorder_ms, ledger) = (semantic.validate.reorder_ms, begun.ledger.as_ref());
+    let inlets = start::inlets(sources, &begun.table, &order.filter, reorder_ms, ledger)?;
     let fault = order.fault.filter(|point| point.part == Part::Sequencer);
     Ok(Plan {
-        base_seq: 0,
-        prologue,
+        base_seq: begun.base_seq,
+        engine_time: ledger.map_or(0, |ledger| ledger.engine_time),
+        prologue: std::mem::take(&mut begun.prologue),
         merge: Merge::new(inlets),
-        schedule: Schedule::new(&semantic.bars.timeframes_s, clock.heartbeat_ms, calendars),
+        schedule: begun.schedule(semantic),
         pace: order.pace,
         bar_close_delay_ms: clock.bar_close_delay_ms,
         stop: Arc::clone(&order.controls.stop),
-        instruments: table.len() as u32,
+        instruments: begun.table.len() as u32,
         beside,
         fail_at: fault.map(|point| point.seq),
     })
@@ -255,14 +411,18 @@ fn egress_orders(machine: &Pipeline<'_>) -> u64 {
 }
 
 /// How it ended, in words, and what went wrong.
-fn outcome(mut summary: Summary, driven: Result<(), Problem>, sequencer: &Sequencer) -> Outcome {
+fn outcome(
+    mut summary: Summary,
+    driven: Result<(), Problem>,
+    sequencer: &Sequencer,
+) -> (Summary, Option<Problem>) {
     let reason = sequencer.reason();
     summary.ended = match (&driven, reason) {
         (Err(_), EndReason::SourceEnded) => "sink_failed".to_string(),
         (_, reason) => reason.name().to_string(),
     };
     let failed_source = sequencer.failure().filter(|_| reason == EndReason::SourceFailed);
-    Outcome { summary, failure: driven.err().or(failed_source.cloned()) }
+    (summary, driven.err().or(failed_source.cloned()))
 }
 
 /// A file of this name in the journal's directory halts trading.

@@ -10,4 +10,5 @@ mod panics;
 mod real_data;
 mod replay;
 mod same_bytes;
+mod snapshots;
 mod verdicts;

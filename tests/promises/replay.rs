@@ -363,7 +363,8 @@ fn a_source_that_fails_is_never_taken_for_one_that_ended() {
         let problem = Problem::new("line 1 is no row", "a.csv", "correct it");
         let source = decoded_source("fails", &["SPY"], records.clone(), Some(problem));
         let inflow =
-            feed::start(source, 1, vec![Some(0)], Filter::default(), 60_000, Taken::default()).expect("a thread");
+            feed::start(source, 1, vec![Some(0)], Filter::default(), 60_000, Taken::default())
+                .expect("a thread");
         let mut merge = Merge::new(vec![Inlet { inflow, live: false, ended: false }]);
         let mut taken = InputCell::default();
         let failure = loop {

@@ -54,6 +54,11 @@ impl<'a> View<'a> {
 }
 
 impl Recording {
+    /// An empty recording that begins with this sequence.
+    pub fn beginning(seq: u64) -> Self {
+        Self { next_seq: seq, ..Self::default() }
+    }
+
     /// The frames in order.
     pub fn frames(&self) -> impl Iterator<Item = View<'_>> {
         let mut rest = &self.bytes[..];

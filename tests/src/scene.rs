@@ -150,7 +150,8 @@ impl Scene {
         Layout::plan(&spec, &Cores::of_this_process()).expect("Invariant: cuts make a layout")
     }
 
-    fn machine<'r>(&self, recording: &'r mut Recording) -> Pipeline<'r> {
+    /// The machine, wired.
+    pub fn machine<'r>(&self, recording: &'r mut Recording) -> Pipeline<'r> {
         pipeline::build(
             &self.semantic,
             self.instruments.len(),

@@ -181,6 +181,14 @@ impl Controls {
         Ok(Commanded { state: self.kill.state(), sent })
     }
 
+    /// What operators said in the run before holds in this one until they say otherwise. It is on record already.
+    pub fn stand(&self, trading: Trading) {
+        if trading != Trading::Active {
+            self.kill.tighten(trading);
+            self.recorded.store(true, Relaxed);
+        }
+    }
+
     /// Back to trading, unless a fault or a file keeps it halted.
     fn resume(&self) -> Result<u64, Problem> {
         let refused = |what: String, fix: &str| Err(Problem::new(what, "this run", fix));

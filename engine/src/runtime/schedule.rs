@@ -21,7 +21,7 @@ const HEARTBEATS_MAX: u64 = 60;
 const NEVER: i64 = i64::MAX;
 
 /// What is due for one instrument.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Track {
     calendar: Arc<Calendar>,
     /// Its phase is known from some instant on; what it was before concerns nobody.
@@ -67,7 +67,7 @@ impl Track {
 }
 
 /// The schedule of all instruments.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Schedule {
     timeframes_s: Vec<u32>,
     tracks: Vec<Track>,

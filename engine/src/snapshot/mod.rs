@@ -18,3 +18,4 @@ mod take;
 
 pub use file::{Snapshot, Stand};
 pub use take::{Taken, take};
+pub(crate) use take::{leave, sound};

@@ -152,3 +152,21 @@ pub fn newest(
     }
     Ok((None, notes))
 }
+
+/// Deletes the snapshots that stand at or behind a sequence: what the journal held there was lost.
+///
+/// # Errors
+/// If one cannot be deleted.
+pub fn prune(dir: &Path, next_seq: u64) -> Result<(), Problem> {
+    let beyond = |listed: &Listed| listed.stand.is_some_and(|stand| stand.seq >= next_seq);
+    for Listed { path, .. } in list(dir)?.into_iter().filter(beyond) {
+        std::fs::remove_file(&path).map_err(|error| {
+            Problem::new(
+                format!("cannot delete a snapshot of records that were lost: {error}"),
+                path.display().to_string(),
+                "delete it by hand",
+            )
+        })?;
+    }
+    Ok(())
+}

@@ -5,10 +5,12 @@ use crate::legs::{Play, Played, Purpose, Standing};
 use crate::policy::Policies;
 use crate::problem::Problem;
 use crate::replay::Options;
+use crate::runtime::sequencer::{Inputs, Ready};
 use crate::runtime::sink::Tally;
 use crate::snapshot::{Snapshot, Stand, shelf};
+use crate::tape::Tape;
 use journal::Journal;
-use ringbuf_layout::RunStart;
+use ringbuf_layout::{InputCell, RunStart};
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
@@ -58,7 +60,7 @@ pub fn take(
 }
 
 /// The snapshot of a state in a run, after an input and the CRC of its frame.
-pub(crate) fn of(standing: Standing, run: &RunStart, (seq, input_crc): (u64, u32)) -> Snapshot {
+fn of(standing: Standing, run: &RunStart, (seq, input_crc): (u64, u32)) -> Snapshot {
     let Standing { image, mut ledger, .. } = standing;
     let stand = Stand {
         seq,
@@ -104,4 +106,36 @@ pub(crate) fn sound(played: &mut Played, dir: &Path) -> Result<Standing, Problem
     played.standing.take().ok_or_else(|| {
         Problem::new("the state was not rebuilt", dir.display().to_string(), "report it")
     })
+}
+
+/// The snapshot of the end of a run that has just ended: the machine's state is at hand, and the ledger, which stood
+/// before the run, is brought up to its end by the journal itself.
+///
+/// # Errors
+/// If the journal cannot be read back, or the snapshot not be written.
+pub(crate) fn leave(dir: &Path, standing: Standing, base_seq: u64) -> Result<PathBuf, Problem> {
+    let Standing { image, ledger, instruments } = standing;
+    let journal = Journal::open(dir).map_err(|e| Problem::from_journal(&e))?;
+    let mut tape = Tape::new(journal.frames(), None);
+    if let Some(before) = base_seq.checked_sub(1) {
+        tape.pass(before, 0);
+    }
+    let unread = |tape: Tape<'_>| {
+        tape.damage.unwrap_or_else(|| {
+            let fix = "verify the journal; take a snapshot with `journal snapshot`";
+            Problem::new("the run cannot be read back", dir.display().to_string(), fix)
+        })
+    };
+    let Some(start) = tape.run_start() else { return Err(unread(tape)) };
+    tape.begin(ledger);
+    let mut cell = InputCell::default();
+    while tape.poll() == Ready::Input {
+        tape.write(&mut cell);
+    }
+    match (tape.ledger(), tape.newest(), &tape.damage) {
+        (Some(ledger), Some(newest), None) => {
+            shelf::write(dir, &of(Standing { image, ledger, instruments }, &start, newest))
+        }
+        _ => Err(unread(tape)),
+    }
 }
