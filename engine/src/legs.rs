@@ -254,7 +254,7 @@ impl Play<'_> {
         };
         ledger.turn_to(&semantic);
         tape.begin(ledger);
-        if let Err(problem) = comparison.seek(tape.next_seq()) {
+        if let Err(problem) = comparison.seek(tape.leg_seq()) {
             return Ok(Ended::Badly(Some(problem)));
         }
         let recorder = &mut *comparison;

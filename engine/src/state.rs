@@ -25,7 +25,7 @@
 //! make a load panic: what does not fit is a [`StateError`], and what was half loaded is thrown away with it.
 
 use core::fmt;
-use ringbuf_layout::names::{OrderState, OrderType, TimeInForce};
+use ringbuf_layout::names::{OrderState, OrderType, SessionPhase, TimeInForce};
 use ringbuf_layout::{Money, Price, Side, Size};
 use std::collections::VecDeque;
 
@@ -356,7 +356,7 @@ macro_rules! coded {
         }
     )* };
 }
-coded!(OrderState, OrderType, TimeInForce);
+coded!(OrderState, OrderType, TimeInForce, SessionPhase);
 
 impl State for Side {
     fn state(&mut self, codec: &mut Codec<'_>) -> Result<(), StateError> {

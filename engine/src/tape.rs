@@ -104,6 +104,13 @@ impl<'a> Tape<'a> {
         self.fed = Some(0);
     }
 
+    /// The first input of the leg that has just begun.
+    pub(crate) fn leg_seq(&self) -> u64 {
+        let next = self.next.map(|frame| frame.head().seq);
+        let unprocessed = self.unprocessed.first().map(|cell| cell.head().seq);
+        unprocessed.into_iter().chain(next).min().unwrap_or_else(|| self.frames.next_seq())
+    }
+
     /// Sequence and CRC of the newest input that is out.
     pub(crate) fn newest(&self) -> Option<(u64, u32)> {
         self.newest

@@ -123,7 +123,19 @@ fn check_halves(
     let inputs = [inputs_of(first), inputs_of(second)].concat();
     let (ours, theirs) = (story(&inputs), story(&inputs_of(whole)));
     let at = ours.iter().zip(&theirs).position(|(ours, theirs)| ours != theirs);
-    prop_assert!(at.is_none() && ours.len() == theirs.len(), "inputs differ at {:?}", at);
+    let (all, cut) = (theirs.len(), story(&inputs_of(first)).len());
+    let told = |story: &[Vec<u8>], at: usize| {
+        let (from, to) = (at.saturating_sub(2), (at + 3).min(story.len()));
+        story[from..to].iter().map(|bytes| shown(bytes)).collect::<Vec<_>>().join("\n    ")
+    };
+    let shorter = ours.len().min(all);
+    if let Some(at) = at.or((ours.len() != all).then_some(shorter)) {
+        let (ours, theirs) = (told(&ours, at), told(&theirs, at));
+        let what = format!(
+            "inputs differ at {at} of {all}, cut at {cut}:\n    {ours}\n  not\n    {theirs}"
+        );
+        return Err(TestCaseError::fail(what));
+    }
     same::<Bar>(whole, first, second)?;
     same::<Indicator>(whole, first, second)?;
     same::<Matrix>(whole, first, second)?;
@@ -131,6 +143,14 @@ fn check_halves(
     same::<Decision>(whole, first, second)?;
     same::<Risk>(whole, first, second)?;
     same::<Portfolio>(whole, first, second)
+}
+
+/// An input in words.
+fn shown(bytes: &[u8]) -> String {
+    let mut cell = InputCell::default();
+    cell.put_bytes(bytes);
+    let kind = cell.kind().map_or("?", Kind::name);
+    format!("{kind} of {} at {}", cell.tail().instrument, cell.head().ts_event)
 }
 
 fn same<T: Frame>(

@@ -5,7 +5,7 @@
 
 use crate::calendar::{Calendar, PhaseChange};
 use crate::stages::bar::bucket_start;
-use crate::state::{Codec, State, StateError, checked};
+use crate::state::{Codec, State, StateError, checked, state};
 use bytemuck::Zeroable;
 use ringbuf_layout::frame::NO_INSTRUMENT;
 use ringbuf_layout::names::{SessionPhase, TIMER_END_OF_SOURCE};
@@ -364,16 +364,21 @@ pub fn is_of_the_market(input: &InputCell) -> bool {
     input.is_tick() || input.is::<BookLevel>() || input.is::<ExternalBar>()
 }
 
+state!(PhaseChange { at, phase, open, close, trading_date, utc_offset_s });
+
 impl State for Track {
     fn state(&mut self, codec: &mut Codec<'_>) -> Result<(), StateError> {
-        // What follows from the calendar is asked of it again.
-        let Self { calendar, started, change, session, newest, ends, covered } = self;
+        let Self { calendar: _, started, change, session, newest, ends, covered } = self;
         started.state(codec)?;
-        let mut at = change.map_or(NEVER, |change| change.at);
-        at.state(codec)?;
-        if codec.is_loading() {
-            *change = calendar.phase_at(at).filter(|change| change.at == at && at != NEVER);
-        }
+        // The whole change: round the clock, a close and an open are at one instant.
+        codec.option(change, || PhaseChange {
+            at: 0,
+            phase: SessionPhase::Closed,
+            open: 0,
+            close: 0,
+            trading_date: 0,
+            utc_offset_s: 0,
+        })?;
         codec.option(session, || (0, 0))?;
         newest.state(codec)?;
         ends.state(codec)?;
