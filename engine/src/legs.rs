@@ -15,7 +15,6 @@ use crate::replay::{Comparison, Divergence, Options, RecordedPanic};
 use crate::run::{close, drive, tally};
 use crate::runtime::group::Group;
 use crate::runtime::handler::{At, Fault};
-use crate::runtime::sequencer::Inputs;
 use crate::runtime::sink::Tally;
 use crate::snapshot::{Snapshot, Stand, shelf};
 use crate::tape::Tape;

@@ -360,7 +360,8 @@ impl Begun {
             return Schedule::new(timeframes_s, heartbeat_ms, self.calendars.clone());
         };
         let mut schedule = ledger.schedule.clone();
-        self.calendars.iter().skip(self.rows).for_each(|new| schedule.add(Arc::clone(new)));
+        let known = ledger.instruments.len();
+        self.calendars.iter().skip(known).for_each(|new| schedule.add(Arc::clone(new)));
         schedule
     }
 }

@@ -2,6 +2,7 @@
 
 mod bars;
 mod code;
+mod continuing;
 mod decisions;
 mod exit;
 mod faults_of_decisions;

@@ -115,7 +115,7 @@ fn a_section_that_is_cut_or_lies_never_panics_and_never_passes_for_the_state() {
 }
 
 /// What two halves of a run made, against the whole.
-fn check_halves(
+pub fn check_halves(
     whole: &Recording,
     first: &Recording,
     second: &Recording,
@@ -153,13 +153,22 @@ fn shown(bytes: &[u8]) -> String {
     format!("{kind} of {} at {}", cell.tail().instrument, cell.head().ts_event)
 }
 
-fn same<T: Frame>(
+fn same<T: Frame + std::fmt::Debug>(
     whole: &Recording,
     first: &Recording,
     second: &Recording,
 ) -> Result<(), TestCaseError> {
     let (ours, theirs) = (outputs::<T>(&[first, second]), outputs::<T>(&[whole]));
-    prop_assert!(ours == theirs, "{} of {} records differ", T::KIND.name(), theirs.len());
+    let at = ours.iter().zip(&theirs).position(|(ours, theirs)| ours != theirs);
+    let words = |list: &[Vec<u8>], at: usize| {
+        list.get(at).map(|bytes| format!("{:?}", bytemuck::pod_read_unaligned::<T>(bytes)))
+    };
+    let name = T::KIND.name();
+    if let Some(at) = at {
+        let (ours, theirs) = (words(&ours, at), words(&theirs, at));
+        return Err(TestCaseError::fail(format!("{name} {at}: {ours:?}\n    not {theirs:?}")));
+    }
+    prop_assert_eq!(ours.len(), theirs.len(), "{}", name);
     Ok(())
 }
 

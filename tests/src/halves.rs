@@ -144,6 +144,10 @@ pub fn outputs<T: Frame>(recordings: &[&Recording]) -> Vec<Vec<u8>> {
     let of = |recording: &&Recording| {
         let strip = |mut record: T| {
             let head = record.head_mut();
+            if head.seq == 0 {
+                // The run start's slot carries wall time.
+                head.ts_recv = 0;
+            }
             (head.seq, head.index) = (0, 0);
             bytemuck::bytes_of(&record).to_vec()
         };

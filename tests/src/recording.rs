@@ -59,6 +59,14 @@ impl Recording {
         Self { next_seq: seq, ..Self::default() }
     }
 
+    /// The frames below a sequence, and those from it on.
+    pub fn halves(&self, at: u64) -> (Self, Self) {
+        let first = self.frames().take_while(|frame| frame.head().seq < at);
+        let bytes = first.map(|frame| frame.bytes().len()).sum();
+        let part = |bytes: &[u8]| Self { bytes: bytes.to_vec(), ..Self::default() };
+        (part(&self.bytes[..bytes]), part(&self.bytes[bytes..]))
+    }
+
     /// The frames in order.
     pub fn frames(&self) -> impl Iterator<Item = View<'_>> {
         let mut rest = &self.bytes[..];
