@@ -137,6 +137,16 @@ pub enum JournalError {
         /// The first one that is left.
         first: u32,
     },
+    /// A recovery has cut what a follower had read before. The follower takes back what it made of
+    /// sequences that are no longer there, and starts anew.
+    PositionGone {
+        /// Segment of its position.
+        segment: u32,
+        /// Offset of its position.
+        offset: u64,
+        /// Sequence that was due there.
+        seq: u64,
+    },
     /// The helper thread ended by a panic, so no further segment comes. The run halts.
     HelperGone,
     /// An object that a run start names is not there. The command exits 2.
@@ -217,6 +227,9 @@ impl JournalError {
             Self::Retired { segment, first } => {
                 format!("segment {segment} was removed by retention; the first is {first}")
             }
+            Self::PositionGone { seq, .. } => {
+                format!("a recovery cut the journal before sequence {seq}, which was due here")
+            }
             Self::HelperGone => "the journal's helper thread ended by a panic".to_owned(),
             Self::ObjectMissing { .. } => "an object is missing".to_owned(),
             Self::ObjectDamaged { .. } => "an object's bytes do not match its name".to_owned(),
@@ -240,7 +253,7 @@ impl JournalError {
             | Self::NoSuperblock { dir }
             | Self::FileSystem { dir, .. } => dir.display().to_string(),
             Self::Options { .. } => "journal options".to_owned(),
-            Self::Damaged { segment, offset, .. } => {
+            Self::Damaged { segment, offset, .. } | Self::PositionGone { segment, offset, .. } => {
                 format!("{} offset {offset}", crate::header::file_name(*segment))
             }
             Self::Retired { segment, .. } => crate::header::file_name(*segment),
@@ -263,12 +276,12 @@ impl JournalError {
             Self::Options { .. } => "correct the option",
             Self::Damaged { .. } => "restore this segment from a copy; `verify` lists all damage",
             Self::NoSuperblock { .. } => "read or export it; continue in another directory",
-            Self::SuperblockDamaged { .. } => "restore this file from a copy of the directory",
+            Self::PositionGone { .. } => "take back what is no longer there, then follow anew",
             Self::Retired { .. } => "start this follower from the first segment that is left",
             Self::HelperGone => "report the panic printed above; what is journaled is readable",
-            Self::ObjectMissing { .. } | Self::ObjectDamaged { .. } => {
-                "restore this file from a copy of the directory"
-            }
+            Self::SuperblockDamaged { .. }
+            | Self::ObjectMissing { .. }
+            | Self::ObjectDamaged { .. } => "restore this file from a copy of the directory",
         }
     }
 }

@@ -74,9 +74,12 @@ pub(crate) struct Plan {
     pub(crate) inline: bool,
 }
 
+/// A thread, and how it is told to end.
+type Hand = (Arc<Stop>, JoinHandle<Result<(), JournalError>>);
+
 #[derive(Debug)]
 enum Hands {
-    Threads(Vec<(Arc<Stop>, JoinHandle<Result<(), JournalError>>)>),
+    Threads(Vec<Hand>),
     Inline(Box<Segments>, Option<Box<Syncer>>),
     Gone,
 }
@@ -181,8 +184,9 @@ impl Helpers {
             }
             Hands::Threads(threads) => {
                 let mut ended = Ok(());
-                if how == ABANDON {
-                    threads.iter().for_each(|(stop, _)| stop.set(ABANDON));
+                // At once where nothing is handed on any more.
+                for (stop, _) in threads.iter().filter(|_| how == ABANDON) {
+                    stop.set(ABANDON);
                 }
                 for (stop, thread) in threads {
                     stop.set(how);
@@ -208,7 +212,7 @@ fn spawn(
     syncer: Option<Syncer>,
     durability: &Durability,
     dir: &Path,
-) -> Result<Vec<(Arc<Stop>, JoinHandle<Result<(), JournalError>>)>, JournalError> {
+) -> Result<Vec<Hand>, JournalError> {
     let thread = |name: &str| std::thread::Builder::new().name(name.to_owned());
     let stop = segments.stop.clone();
     let sealing = thread("gm-segments").spawn(move || segments.run());

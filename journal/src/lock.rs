@@ -17,6 +17,7 @@ pub struct Lock {
 }
 
 impl Lock {
+    #[cfg(feature = "sim")]
     /// Of a disk that nobody else can reach.
     pub(crate) fn simulated(dir: &Path) -> Self {
         Self { file: None, path: dir.join("LOCK") }
@@ -47,7 +48,7 @@ impl Lock {
         held.then(|| locked(dir, &mut file))
     }
 
-    /// Says who holds it.
+    /// Says who holds it; epoch 0: before that is known, as a recovery can take a while.
     pub(crate) fn sign(&mut self, epoch: u32) -> Result<(), JournalError> {
         let boot = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
         let boot = if boot.is_empty() { "-" } else { boot.trim() };
@@ -74,6 +75,7 @@ fn owner(file: &mut File) -> String {
     // An owner that has just locked may not have written its name yet.
     let _ = file.take(256).read_to_string(&mut text);
     match text.split_whitespace().collect::<Vec<_>>()[..] {
+        [pid, _, "0"] => format!("pid {pid} (recovering)"),
         [pid, _, epoch] => format!("pid {pid} (epoch {epoch})"),
         _ => "another process".to_owned(),
     }

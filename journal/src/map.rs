@@ -10,7 +10,6 @@
 #![allow(unsafe_code)] // `mmap` and libc calls: nothing safe offers them.
 
 use memmap2::{Advice, Mmap, MmapMut, MmapOptions, MmapRaw};
-use std::cell::UnsafeCell;
 use std::ffi::CString;
 use std::fs::File;
 use std::io;
@@ -37,7 +36,8 @@ pub struct Region(Memory);
 #[derive(Debug)]
 enum Memory {
     Mapped(MmapRaw),
-    Heap(Box<[UnsafeCell<u8>]>),
+    #[cfg(feature = "sim")]
+    Heap(Box<[std::cell::UnsafeCell<u8>]>),
 }
 
 // SAFETY: the bytes are reached through the one `Map` of a region, which is not `Clone`, and through
@@ -51,13 +51,15 @@ impl Region {
     fn ptr(&self) -> *mut u8 {
         match &self.0 {
             Memory::Mapped(map) => map.as_mut_ptr(),
-            Memory::Heap(bytes) => UnsafeCell::raw_get(bytes.as_ptr()),
+            #[cfg(feature = "sim")]
+            Memory::Heap(bytes) => std::cell::UnsafeCell::raw_get(bytes.as_ptr()),
         }
     }
 
     fn len(&self) -> usize {
         match &self.0 {
             Memory::Mapped(map) => map.len(),
+            #[cfg(feature = "sim")]
             Memory::Heap(bytes) => bytes.len(),
         }
     }
@@ -70,6 +72,7 @@ impl Region {
     pub fn sync(&self, range: Range<usize>) -> io::Result<()> {
         match &self.0 {
             Memory::Mapped(map) => map.flush_range(range.start, range.len()),
+            #[cfg(feature = "sim")]
             Memory::Heap(_) => Ok(()),
         }
     }
@@ -83,10 +86,12 @@ impl Region {
             Memory::Mapped(map) => {
                 map.advise_range(Advice::PopulateWrite, range.start, range.len())
             }
+            #[cfg(feature = "sim")]
             Memory::Heap(_) => Ok(()),
         }
     }
 
+    #[cfg(feature = "sim")]
     /// Bytes of a heap region, for a simulated disk on the writer's own thread.
     ///
     /// # Panics
@@ -98,6 +103,7 @@ impl Region {
         unsafe { std::ptr::copy_nonoverlapping(from, bytes.as_mut_ptr(), bytes.len()) };
     }
 
+    #[cfg(feature = "sim")]
     /// The other way round.
     ///
     /// # Panics
@@ -108,6 +114,7 @@ impl Region {
         unsafe { std::ptr::copy_nonoverlapping(bytes.as_ptr(), to, bytes.len()) };
     }
 
+    #[cfg(feature = "sim")]
     fn heap(&self, at: usize, len: usize) -> *mut u8 {
         assert!(matches!(self.0, Memory::Heap(_)), "Invariant: only a simulated disk looks inside");
         assert!(at.checked_add(len).is_some_and(|end| end <= self.len()), "Invariant: in bounds");
@@ -136,9 +143,12 @@ impl Map {
         Self { ptr, len: region.len(), region: Arc::new(region) }
     }
 
+    #[cfg(feature = "sim")]
     /// Memory of a simulated disk.
     pub(crate) fn heap(bytes: &[u8]) -> Self {
-        Self::new(Memory::Heap(bytes.iter().map(|byte| UnsafeCell::new(*byte)).collect()))
+        Self::new(Memory::Heap(
+            bytes.iter().map(|byte| std::cell::UnsafeCell::new(*byte)).collect(),
+        ))
     }
 
     /// A mapping for its one writer.
@@ -241,5 +251,5 @@ pub(crate) fn free_bytes(dir: &Path) -> io::Result<u64> {
     }
     // SAFETY: the call succeeded, so it filled `found`.
     let found = unsafe { found.assume_init() };
-    Ok((found.f_bavail as u64).saturating_mul(found.f_frsize as u64))
+    Ok(found.f_bavail.saturating_mul(found.f_frsize))
 }

@@ -266,7 +266,7 @@ fn superblock_of(store: &dyn Store, dir: &Path) -> Result<(Option<Superblock>, u
         Found::Whole(block, copies) => Ok((Some(block), copies)),
         Found::Damaged(why) => {
             // A start that was killed before its first segment had not finished writing it.
-            if segment_numbers(store, dir)?.is_empty() {
+            if !has_segment(store, dir)? {
                 return Err(JournalError::NoJournal { dir: dir.to_owned() });
             }
             Err(JournalError::SuperblockDamaged { path: path(), what: why })

@@ -94,7 +94,9 @@ fn locked(store: &dyn Store, dir: &Path) -> Result<Lock, JournalError> {
     if segment_numbers(store, dir)?.is_empty() && Superblock::find(store, dir)? == Found::Absent {
         return Err(JournalError::NoJournal { dir: dir.to_owned() });
     }
-    store.lock(dir)
+    let mut lock = store.lock(dir)?;
+    lock.sign(0)?;
+    Ok(lock)
 }
 
 /// A segment that stays, and what its footer is to say.
@@ -120,16 +122,16 @@ impl Examined {
         let journal = Journal::open_on(store, dir)?;
         let Some(superblock) = journal.superblock else {
             return Err(refusal_of(
-                &Facts { superblock: Block::Absent, ..Facts::NOTHING },
+                Facts { superblock: Block::Absent, ..Facts::NOTHING },
                 dir,
                 None,
             ));
         };
         let mut walk = Walk::of(&journal);
         let facts = walk.facts(&journal, &superblock);
-        let case = decide(&facts);
+        let case = decide(facts);
         if case.action() == Action::Refuse {
-            return Err(refusal_of(&facts, dir, Some(walk)));
+            return Err(refusal_of(facts, dir, Some(walk)));
         }
         walk.drop_empty_end();
         let (cut_bytes, cut_frames, cut_segments) = walk.cut(&journal, superblock.epoch);
@@ -199,6 +201,14 @@ impl Kept {
         let end = self.contents.end;
         // A copy: the file is written under the map.
         let mut bytes = mapped.map.to_vec();
+        if let Some(digest) = self.digest {
+            // Only its permissions are lacking. The footer stays all the while: the next segment may be
+            // sealed, and names it.
+            file.write_at(&bytes, 0).map_err(io("write again"))?;
+            file.sync().map_err(io("sync"))?;
+            file.set_read_only().map_err(io("make read-only"))?;
+            return Ok(digest);
+        }
         zero(&*file, &mut bytes, end).map_err(io("zero the tail of"))?;
         file.write_at(&bytes[..end], 0).map_err(io("write again"))?;
         file.sync().map_err(io("sync"))?;
@@ -225,8 +235,6 @@ struct Walk {
     kept: Vec<Kept>,
     place: Place,
     next_seq: u64,
-    /// Position of the segment where it stopped, in the journal; behind the last one if it ended there.
-    index: usize,
     /// Where the error is that a refusal names: segment, offset.
     at: (u32, u64),
     found: String,
@@ -262,7 +270,6 @@ impl Walk {
         let mut walk = Self {
             place: Place::Bad,
             next_seq: frames.next_seq(),
-            index: frames.index(),
             at: (0, 0),
             found: String::new(),
             kept,
@@ -296,7 +303,7 @@ impl Walk {
     }
 
     fn facts(&self, journal: &Journal, superblock: &Superblock) -> Facts {
-        let behind = &journal.segments[self.index.min(journal.segments.len())..];
+        let behind = self.behind(journal);
         let bad = self.place == Place::Bad;
         Facts {
             superblock: Block::Whole,
@@ -311,6 +318,11 @@ impl Walk {
         }
     }
 
+    /// The segment where it stopped, and those behind it; none if that is a spare.
+    fn behind<'a>(&self, journal: &'a Journal) -> &'a [Mapped] {
+        &journal.segments[journal.segments.partition_point(|mapped| mapped.number < self.at.0)..]
+    }
+
     /// Where the cut in a segment lies: behind its last whole slot; 0 where none of it stays.
     fn end_in(&self, mapped: &Mapped) -> usize {
         let kept = self.kept.iter().find(|kept| kept.contents.number == mapped.number);
@@ -319,7 +331,6 @@ impl Walk {
 
     /// Valid frames behind the end, in all segments, but those of the slot `not`.
     fn valid_behind(&self, journal: &Journal, epoch: u32, not: u64) -> u64 {
-        let from = self.index.min(journal.segments.len());
         let count = |mapped: &Mapped| {
             let epoch = mapped.header.as_ref().map_or(epoch, |header| header.epoch);
             let seed = seed(epoch, mapped.number);
@@ -334,7 +345,7 @@ impl Walk {
             count
         };
         let spare = journal.spare.as_ref().map(|(spare, _)| spare);
-        journal.segments[from..].iter().chain(spare).map(count).sum()
+        self.behind(journal).iter().chain(spare).map(count).sum()
     }
 
     /// Bytes, valid frames and whole segments behind the end.
@@ -344,8 +355,7 @@ impl Walk {
         }
         let (mut bytes, mut segments) = (0, 0);
         let spare = journal.spare.as_ref().map(|(spare, _)| spare);
-        let from = self.index.min(journal.segments.len());
-        for mapped in journal.segments[from..].iter().chain(spare) {
+        for mapped in self.behind(journal).iter().chain(spare) {
             let end = self.end_in(mapped);
             let used = mapped.map.iter().rposition(|byte| *byte != 0).map_or(0, |last| last + 1);
             bytes += used.saturating_sub(end) as u64;
@@ -393,7 +403,7 @@ impl Facts {
 }
 
 /// What a refusal says: the case, and the place, sequence and finding.
-fn refusal_of(facts: &Facts, dir: &Path, walk: Option<Walk>) -> JournalError {
+fn refusal_of(facts: Facts, dir: &Path, walk: Option<Walk>) -> JournalError {
     let case = decide(facts);
     match (case, walk) {
         (Case::I, _) | (_, None) => JournalError::NoSuperblock { dir: dir.to_owned() },

@@ -59,6 +59,7 @@ pub enum Place {
 
 /// All that the decision rests on.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "a table's columns")]
 pub struct Facts {
     /// The superblock.
     pub superblock: Block,
@@ -185,7 +186,7 @@ const TABLE: [Row; 14] = [
 ];
 
 impl Row {
-    fn fits(&self, facts: &Facts) -> bool {
+    fn fits(&self, facts: Facts) -> bool {
         let is = |wanted: Option<bool>, fact| wanted.is_none_or(|wanted| wanted == fact);
         self.superblock == facts.superblock
             && (self.place.is_empty() || self.place.contains(&facts.place))
@@ -200,7 +201,7 @@ impl Row {
 ///
 /// # Panics
 /// Never: a test walks all combinations.
-pub fn decide(facts: &Facts) -> Case {
+pub fn decide(facts: Facts) -> Case {
     let mut rows = TABLE.iter().filter(|row| row.fits(facts));
     match (rows.next(), rows.next()) {
         (Some(row), None) => row.case,
@@ -266,7 +267,7 @@ mod tests {
     fn walk(table: &[Row]) -> Result<Vec<(Case, usize)>, Facts> {
         let mut counts: Vec<(Case, usize)> = Vec::new();
         for facts in all() {
-            let fitting: Vec<_> = table.iter().filter(|row| row.fits(&facts)).collect();
+            let fitting: Vec<_> = table.iter().filter(|row| row.fits(facts)).collect();
             let [row] = fitting[..] else { return Err(facts) };
             match counts.iter_mut().find(|(case, _)| *case == row.case) {
                 Some((_, count)) => *count += 1,
@@ -289,7 +290,7 @@ mod tests {
     #[test]
     fn nothing_durable_or_sealed_is_ever_cut() {
         for facts in all() {
-            let action = decide(&facts).action();
+            let action = decide(facts).action();
             let bad = facts.place == Place::Bad;
             if facts.durable
                 || facts.older

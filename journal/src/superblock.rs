@@ -109,6 +109,12 @@ pub(crate) enum Found {
     Newer(u16),
 }
 
+/// Why a page is no copy.
+enum Flaw {
+    Damaged(&'static str),
+    Newer(u16),
+}
+
 impl Superblock {
     /// Of a new journal.
     pub(crate) fn new(epoch: u32) -> Self {
@@ -123,23 +129,23 @@ impl Superblock {
     }
 
     /// One copy from its page, or why it is none.
-    fn read(page: &[u8]) -> Result<Self, Found> {
+    fn read(page: &[u8]) -> Result<Self, Flaw> {
         let Some(bytes) = page.get(..LEN) else {
-            return Err(Found::Damaged("the file is too short"));
+            return Err(Flaw::Damaged("the file is too short"));
         };
         let copy: Self = bytemuck::pod_read_unaligned(bytes);
         if copy.magic != MAGIC {
-            return Err(Found::Damaged("the magic bytes are wrong"));
+            return Err(Flaw::Damaged("the magic bytes are wrong"));
         }
         if copy.crc32c != crc_of(bytes) {
-            return Err(Found::Damaged("the CRC does not match"));
+            return Err(Flaw::Damaged("the CRC does not match"));
         }
         if copy.version > VERSION {
-            return Err(Found::Newer(copy.version));
+            return Err(Flaw::Newer(copy.version));
         }
         let rest_is_zero = copy.reserved == [0; 8] && is_zero(&page[LEN..]);
         if usize::from(copy.len) != LEN || !rest_is_zero || page.len() != PAGE {
-            return Err(Found::Damaged("a reserved byte is not zero"));
+            return Err(Flaw::Damaged("a reserved byte is not zero"));
         }
         Ok(copy)
     }
@@ -150,11 +156,11 @@ impl Superblock {
         match (Self::read(a), Self::read(b)) {
             (Ok(a), Ok(b)) => Found::Whole(if a.generation > b.generation { a } else { b }, 2),
             // A newer build wrote the other one: what this one says may be long past.
-            (Err(Found::Newer(version)), _) | (_, Err(Found::Newer(version))) => {
+            (Err(Flaw::Newer(version)), _) | (_, Err(Flaw::Newer(version))) => {
                 Found::Newer(version)
             }
             (Ok(one), Err(_)) | (Err(_), Ok(one)) => Found::Whole(one, 1),
-            (Err(why), Err(_)) => why,
+            (Err(Flaw::Damaged(why)), Err(_)) => Found::Damaged(why),
         }
     }
 
@@ -166,7 +172,10 @@ impl Superblock {
             Err(error) => Err(JournalError::io("open", &path)(error)),
             Ok(view) if !view.is_file => Err(JournalError::NotAFile { path }),
             // Copied first: a writer may be alive, and a check must see what is then used.
-            Ok(view) => Ok(Self::judge(&view.bytes.to_vec())),
+            Ok(view) => {
+                let copy = view.bytes.to_vec();
+                Ok(Self::judge(&copy))
+            }
         }
     }
 }

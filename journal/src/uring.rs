@@ -82,7 +82,7 @@ mod tests {
         file.write_all(&[1; 10_000]).unwrap();
         ring.sync_range(&file, 4096..8192).unwrap();
         ring.sync_range(&file, 0..0).unwrap();
-        let (_, pipe) = std::io::pipe().unwrap();
+        let (_, pipe) = io::pipe().unwrap();
         let pipe = File::from(std::os::fd::OwnedFd::from(pipe));
         assert_eq!(ring.sync_range(&pipe, 0..4096).unwrap_err().raw_os_error(), Some(libc::EINVAL));
     }

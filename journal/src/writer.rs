@@ -13,6 +13,7 @@ use crate::maker::{Maker, Segment};
 use crate::reader::{has_segment, remove_segments};
 use crate::recover::{self, Resumed};
 use crate::recovery::Recovery;
+use crate::retention::Retention;
 use crate::seal::{Contents, Rolled};
 use crate::store::Store;
 use crate::superblock::{FILE_NAME, Found, Superblock, SuperblockFile};
@@ -205,6 +206,7 @@ impl Writer {
     ///
     /// # Errors
     /// As for [`Writer::create`].
+    #[expect(clippy::needless_pass_by_value, reason = "as `resume_on`, which keeps it")]
     pub fn create_on(
         store: Arc<dyn Store>,
         options: &Options,
@@ -424,6 +426,20 @@ impl Writer {
         self.slot_end = 0;
     }
 
+    /// Stores only the first bytes of a frame, as where a process is killed inside an append. For tests of
+    /// recovery; nothing may be appended after it.
+    ///
+    /// # Panics
+    /// If no slot is open.
+    #[cfg(feature = "sim")]
+    pub fn append_part(&mut self, frame: &[u8], last: bool, bytes: usize) {
+        assert_ne!(self.slot_end, 0, "Invariant: a slot is open");
+        let at = frame::place(self.at, frame.len());
+        let mut whole = vec![0; frame.len()];
+        self.crc.store(&mut whole, frame, self.seed, last);
+        self.segment.map[at..at + bytes].copy_from_slice(&whole[..bytes]);
+    }
+
     /// Moves the watermark over all whole slots.
     #[inline]
     pub fn publish(&mut self) {
@@ -448,6 +464,12 @@ impl Writer {
     /// The sync that failed, if any did: the engine halts.
     pub fn sync_failure(&self) -> Option<JournalError> {
         self.durability.failure()
+    }
+
+    /// What removes old segments while this writer is alive, for another thread.
+    pub fn retention(&self) -> Retention {
+        let dir = self.segment.path.parent().unwrap_or(Path::new("."));
+        Retention::new(self.store.clone(), dir.to_owned(), self.superblock.clone())
     }
 
     /// The life of the directory that this writer writes.

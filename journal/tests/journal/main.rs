@@ -1,7 +1,14 @@
 //! What the journal promises: writing, reading back, damage, crashes.
 
-mod crash;
 mod damage;
+mod faults;
+mod following;
+mod golden;
+mod hooked;
+mod power;
 mod resuming;
+mod rot;
+mod slow_disk;
 mod support;
+mod verdicts;
 mod writing;

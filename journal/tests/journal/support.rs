@@ -1,4 +1,5 @@
 //! Slots of random frames, a journal of them, and what a reader makes of it.
+#![allow(dead_code)] // Two test binaries share it.
 
 use journal::{End, Journal, JournalError, Options, SyncBackend, Writer};
 use ringbuf_layout::frame::{FLAGS_OFFSET, Header, Kind, LAST, fields_of};
@@ -168,4 +169,51 @@ pub fn places(dir: &Path) -> Vec<(u32, u64, usize, u64, bool)> {
 pub fn segment_files(dir: &Path) -> usize {
     let entries = std::fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().file_name());
     entries.filter(|name| name.to_string_lossy().ends_with(".gmj")).count()
+}
+
+/// As `options`, synced: on a simulated disk, when something waits or the journal is closed.
+pub fn synced(dir: &Path) -> Options {
+    Options { sync_backend: SyncBackend::Msync, ..options(dir) }
+}
+
+/// A frame as it lay in the ring: without CRC and `last` bit.
+pub fn strip(frame: &[u8]) -> Bytes {
+    let mut bytes = frame.to_vec();
+    bytes[..4].fill(0);
+    bytes[FLAGS_OFFSET] &= !LAST;
+    bytes
+}
+
+/// How many cases a campaign runs, by its variable, and the seed it begins with.
+pub fn campaign(variable: &str, reduced: u64) -> (u64, u64) {
+    let number = |name: &str| std::env::var(name).ok().and_then(|text| text.parse().ok());
+    (number(variable).unwrap_or(reduced), number("GRANDMODEL_SEED").unwrap_or(1))
+}
+
+/// A directory in memory where there is one: thousands of journals are made there.
+pub fn memory_dir() -> tempfile::TempDir {
+    let memory = Path::new("/dev/shm");
+    let parent = if memory.is_dir() { memory.to_owned() } else { std::env::temp_dir() };
+    tempfile::tempdir_in(parent).unwrap()
+}
+
+/// Waits for something that another thread or process does, and fails by name if it never does.
+pub fn wait_for(what: &str, mut done: impl FnMut() -> bool) {
+    let started = std::time::Instant::now();
+    while !done() {
+        assert!(started.elapsed().as_secs() < 60, "no sign of {what}");
+        std::thread::sleep(std::time::Duration::from_micros(100));
+    }
+}
+
+/// Tries again while the lock is held: another test's child holds it too, from its fork to its exec.
+pub fn unlocked<T>(mut work: impl FnMut() -> Result<T, JournalError>) -> Result<T, JournalError> {
+    let mut result = None;
+    wait_for("the lock", || {
+        let done = work();
+        let locked = matches!(done, Err(JournalError::Locked { .. }));
+        result = Some(done);
+        !locked
+    });
+    result.expect("it was tried")
 }
