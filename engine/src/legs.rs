@@ -14,10 +14,11 @@ use crate::problem::Problem;
 use crate::replay::{Comparison, Divergence, Options, RecordedPanic};
 use crate::run::{close, drive, tally};
 use crate::runtime::group::Group;
-use crate::runtime::handler::{At, Fault};
+use crate::runtime::handler::{At, Fault, POLICIES};
 use crate::runtime::sink::Tally;
 use crate::snapshot::{Snapshot, Stand, shelf};
 use crate::tape::Tape;
+use crate::trusted;
 use bytemuck::Zeroable;
 use journal::{End, Journal};
 use ringbuf_layout::{InputCell, Part, RunStart};
@@ -120,7 +121,8 @@ impl Play<'_> {
                     standing = Some(self.chain_start(&start, &played)?);
                 }
             } else if is_first {
-                return Err(tape.damage.unwrap_or_else(|| no_run_start(self.dir)));
+                let refusal = no_run_start(self.dir, tape.first_seq());
+                return Err(tape.damage.unwrap_or(refusal));
             }
             is_first = false;
             let begins_with = standing.take();
@@ -245,8 +247,6 @@ impl Play<'_> {
     ) -> Result<Ended, Problem> {
         let instruments = played.instruments();
         let semantic = played.config().semantic.clone();
-        let policies = policies(played.config())?;
-        played.names = policies.names();
         let (mut ledger, standing) = match standing {
             Some(Standing { image, ledger, instruments }) => (ledger, Some((image, instruments))),
             None => (Ledger::new(&semantic), None),
@@ -256,11 +256,24 @@ impl Play<'_> {
         if let Err(problem) = comparison.seek(tape.leg_seq()) {
             return Ok(Ended::Badly(Some(problem)));
         }
+        let trusts = self.options.trust_decisions;
+        let policies = if trusts {
+            let named = &semantic.policy;
+            trusted::policies(self.journal, (&named.decide, &named.shadow), tape.leg_seq())?
+        } else {
+            policies(played.config())?
+        };
+        played.names = policies.names();
         let recorder = &mut *comparison;
         let mut machine =
             pipeline::build(&semantic, instruments, RING_SLOTS, &[], recorder, None, policies);
         if let Some((image, rows)) = standing {
-            load(&mut machine, &image, rows == instruments, self.dir)?;
+            // Who only says what was decided remembers nothing of those who did.
+            let (image, may_miss) = match trusts {
+                true => (image.without(&[POLICIES]), Some(POLICIES)),
+                false => (image, None),
+            };
+            load(&mut machine, &image, may_miss, rows == instruments, self.dir)?;
         }
         if let Some(point) = self.options.fault {
             machine.inject(point);
@@ -307,10 +320,15 @@ const BEFORE: At = At { part: Part::Validate, seq: 0 };
 fn load(
     machine: &mut Pipeline<'_>,
     image: &Image,
+    may_miss: Option<&str>,
     same_rows: bool,
     dir: &Path,
 ) -> Result<(), Problem> {
-    let loaded = if same_rows { machine.load(image) } else { machine.load_some(image, &[]) };
+    let loaded = if same_rows && may_miss.is_none() {
+        machine.load(image)
+    } else {
+        machine.load_some(image, may_miss.as_slice())
+    };
     loaded.map_err(|unfit| {
         Problem::new(
             format!("the state of an earlier leg does not fit: {unfit}"),
@@ -325,7 +343,14 @@ pub(crate) fn is_other(before: &RunStart, start: &RunStart) -> bool {
     before.semantic_hash != start.semantic_hash || before.build != start.build
 }
 
-fn no_run_start(dir: &Path) -> Problem {
+fn no_run_start(dir: &Path, first: u64) -> Problem {
+    if first > 0 {
+        return Problem::new(
+            format!("the journal begins with sequence {first}: retention removed what was before"),
+            dir.display().to_string(),
+            "replay it with --from-snapshot; if its snapshot is damaged, restore that from a copy",
+        );
+    }
     Problem::new(
         "the journal does not begin with a run start",
         dir.display().to_string(),

@@ -64,6 +64,8 @@ pub struct Options {
     pub until: Option<u64>,
     /// Begins at the newest sound snapshot at or below `until`, if there is one, instead of the first input.
     pub from_snapshot: bool,
+    /// Takes the decisions from the journal instead of asking policies.
+    pub trust_decisions: bool,
     /// A fail point, for a journal that was written with one.
     pub fault: Option<FailPoint>,
 }

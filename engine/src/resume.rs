@@ -13,6 +13,7 @@ use crate::replay::Options;
 use crate::runtime::schedule::is_of_the_market;
 use crate::runtime::sink::Tally;
 use crate::snapshot::{Snapshot, Stand, shelf, sound};
+use bytemuck::Zeroable;
 use journal::{Journal, Recovery};
 use ringbuf_layout::input::text_of;
 use ringbuf_layout::names::EndReason;
@@ -73,7 +74,11 @@ impl Last {
         let journal = Journal::open(dir).map_err(|e| Problem::from_journal(&e))?;
         let mut frames = journal.frames();
         let mut last: Option<Self> = None;
+        let mut is_first = true;
         while let Some(frame) = frames.next().map_err(|e| Problem::from_journal(&e))? {
+            if std::mem::take(&mut is_first) && frame.head().seq > 0 {
+                last = Self::before(dir)?;
+            }
             if let Some(start) = frame.get::<RunStart>() {
                 last = Some(Self { start: *start, ended: None, unprocessed: 0 });
                 continue;
@@ -86,6 +91,16 @@ impl Last {
             last.unprocessed += usize::from(frame.kind() == Kind::Unprocessed);
         }
         Ok(last)
+    }
+
+    /// Where retention removed the beginning of a journal: the run of its newest sound snapshot.
+    fn before(dir: &Path) -> Result<Option<Self>, Problem> {
+        let (newest, _) = shelf::newest(dir, |stand| !stand.chain)?;
+        Ok(newest.map(|snapshot| {
+            let Stand { semantic_hash, epoch, manifest, build, .. } = snapshot.stand;
+            let start = RunStart { semantic_hash, epoch, manifest, build, ..RunStart::zeroed() };
+            Self { start, ended: None, unprocessed: 0 }
+        }))
     }
 
     /// True if a run of this build and config begins a new chain here.

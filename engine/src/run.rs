@@ -16,7 +16,7 @@ use crate::runtime::controls::{Controls, ExitGauges, Gauges};
 use crate::runtime::egress::{ENTRY_WORDS, Outlet};
 use crate::runtime::fail_point::FailPoint;
 use crate::runtime::feed::Filter;
-use crate::runtime::gateway::{Broker, Closing, Comparator, Gateway, Settle};
+use crate::runtime::gateway::{Broker, Closing, Comparator, Gateway, Release, Settle};
 use crate::runtime::group::Group;
 use crate::runtime::handler::Fault;
 use crate::runtime::latency::{Collector, Interval, Measure, Stamps};
@@ -29,7 +29,7 @@ use crate::snapshot;
 use crate::source::Source;
 use crate::start::{self, Opening};
 use crate::summary::Summary;
-use journal::{Stats, Watermark, Writer};
+use journal::{Stats, Writer};
 use ringbuf_layout::frame::LINE;
 use ringbuf_layout::input::fixed_text;
 use ringbuf_layout::names::EndReason;
@@ -150,7 +150,7 @@ pub fn run(
     let (outlet, list) = order.broker.as_ref().map(|_| exit_of(&order)).unzip();
     let pushed = outlet.as_ref().map(Outlet::pushed).unwrap_or_default();
     let writer = begun.writer.take().expect("Invariant: a run that has begun has a writer");
-    let journaled = writer.watermark();
+    let (journaled, disk) = (writer.watermark(), writer.durability());
     let mut writer = JournalRecorder::new(writer);
     let (semantic, instruments) = (&order.config.semantic, begun.table.len());
     let (cuts, names) = (order.layout.cuts(), order.policies.names());
@@ -166,6 +166,7 @@ pub fn run(
     }
     let halt = Arc::new(Stop::new());
     controls.watch_file(order.dir.join(HALT_FILE));
+    controls.watch_disk(disk.clone());
     let mut beside = Beside {
         clock,
         due: Some(due),
@@ -175,7 +176,9 @@ pub fn run(
     };
     let mut exit = None;
     if let Some((broker, list)) = order.broker.take().zip(list) {
-        let gate = Gate { order: &order, journaled: &journaled, halt: &halt, pushed: &pushed };
+        let durable = (order.config.host.release == "durable").then(|| disk.clone());
+        let release = Release { journaled: Arc::clone(&journaled), durable };
+        let gate = Gate { order: &order, release, halt: &halt, pushed: &pushed };
         let stamps = collector.stamps(&[Measure::Order]);
         exit = Some(gate.open(broker, list, &machine, &mut beside, stamps)?);
     }
@@ -184,6 +187,7 @@ pub fn run(
         published: Arc::clone(&beside.published),
         groups: machine.groups.iter().map(Group::gauge).collect(),
         journaled,
+        disk,
         progress: Arc::clone(&machine.progress),
         exit: gauges,
         instruments: begun.table.iter().map(Listed::shown).collect(),
@@ -298,6 +302,7 @@ fn go_on(
     if let Some(told) = order.rebuilt.take() {
         told(&rebuilt);
     }
+    start::retain(&dir, &config, &writer)?;
     order.controls.stand(ledger.trading);
     let table = resume::extend(&ledger, table, &dir)?;
     let calendars = start::calendars(&table)?;
@@ -454,7 +459,7 @@ fn exit_of(order: &Order) -> (Outlet, ListReader<ENTRY_WORDS>) {
 /// What a gateway shares with its run.
 struct Gate<'a> {
     order: &'a Order,
-    journaled: &'a Arc<Watermark>,
+    release: Release,
     halt: &'a Arc<Stop>,
     pushed: &'a Arc<Gauge>,
 }
@@ -498,7 +503,7 @@ impl Gate<'_> {
         let gateway = Gateway {
             broker,
             list,
-            journaled: Arc::clone(self.journaled),
+            release: self.release,
             controls: Arc::clone(&self.order.controls),
             stop: Arc::clone(self.halt),
             closing: Arc::clone(&closing),
@@ -563,6 +568,7 @@ struct Watcher<'a, W> {
 impl<W: FnMut(&Tally)> Watch for Watcher<'_, W> {
     fn look(&mut self, progress: &Progress) -> bool {
         self.controls.look_at_file();
+        self.controls.look_at_disk();
         self.controls.record_halts();
         self.collector.look(&mut self.log);
         (self.watch)(&progress.tally());

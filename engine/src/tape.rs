@@ -104,6 +104,11 @@ impl<'a> Tape<'a> {
         self.fed = Some(0);
     }
 
+    /// The first sequence that there is, before anything was taken.
+    pub(crate) fn first_seq(&self) -> u64 {
+        self.ahead.map_or(0, |frame| frame.head().seq)
+    }
+
     /// The first input of the leg that has just begun.
     pub(crate) fn leg_seq(&self) -> u64 {
         let next = self.next.map(|frame| frame.head().seq);

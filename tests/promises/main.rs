@@ -4,6 +4,7 @@ mod bars;
 mod code;
 mod continuing;
 mod decisions;
+mod durable;
 mod exit;
 mod faults_of_decisions;
 mod order;

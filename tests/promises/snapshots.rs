@@ -233,7 +233,7 @@ fn recorded(dir: &Path) {
 }
 
 fn from_snapshot(dir: &Path, until: Option<u64>) -> engine::replay::Proof {
-    let options = Options { until, from_snapshot: true, fault: None };
+    let options = Options { until, from_snapshot: true, ..Options::default() };
     replay(dir, options, by_rule, |_| {}).unwrap()
 }
 

@@ -14,15 +14,12 @@ use serde_json::{Value, json};
 pub fn replay(arguments: &cli::Replay, say: Say) -> Result<Exit, Problem> {
     let mut progress = Progress::new(None, false);
     let dir = &arguments.dir;
-    let policies = |config: &Config| {
-        let named = &config.semantic.policy;
-        if arguments.trust_decisions {
-            engine::trusted::policies(dir, (&named.decide, &named.shadow))
-        } else {
-            policy::of_journal(config, dir)
-        }
+    let policies = |config: &Config| policy::of_journal(config, dir);
+    let options = Options {
+        until: arguments.until,
+        trust_decisions: arguments.trust_decisions,
+        ..Options::default()
     };
-    let options = Options { until: arguments.until, ..Options::default() };
     let proof = engine::replay::replay(dir, options, policies, |tally| progress.look(tally))?;
     progress.finish();
     let mut answer = proof.summary.json();

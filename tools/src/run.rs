@@ -116,7 +116,7 @@ pub fn answer(summary: &Summary) -> Map<String, Value> {
 
 /// Prints the answer and how the run ended; the exit code that follows from it.
 pub fn conclude(say: Say, mut answer: Map<String, Value>, outcome: &Outcome) -> Exit {
-    let Outcome { summary, failure } = outcome;
+    let Outcome { summary, failure, .. } = outcome;
     tracing::info!(
         ended = %summary.ended,
         inputs = summary.tally.inputs,
