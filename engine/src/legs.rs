@@ -157,9 +157,9 @@ impl Play<'_> {
     fn beginning(&self, played: &mut Played) -> Result<(Tape<'_>, Option<Standing>), Problem> {
         let until = self.options.until;
         let tape = || Tape::new(self.journal.frames(), until);
-        let mut bound = until.unwrap_or(u64::MAX);
-        while self.options.from_snapshot {
-            let wanted = |stand: &Stand| !stand.chain && stand.seq <= bound;
+        let mut bound = self.options.from_snapshot.then_some(until.unwrap_or(u64::MAX));
+        while let Some(most) = bound {
+            let wanted = |stand: &Stand| !stand.chain && stand.seq <= most;
             let (found, notes) = shelf::newest(self.dir, wanted)?;
             for note in notes {
                 if !played.notes.contains(&note) {
@@ -175,8 +175,7 @@ impl Play<'_> {
                 }
                 Err(note) => played.notes.push(note),
             }
-            let Some(before) = snapshot.stand.seq.checked_sub(1) else { break };
-            bound = before;
+            bound = snapshot.stand.seq.checked_sub(1);
         }
         Ok((tape(), None))
     }
@@ -259,7 +258,7 @@ impl Play<'_> {
         let trusts = self.options.trust_decisions;
         let policies = if trusts {
             let named = &semantic.policy;
-            trusted::policies(self.journal, (&named.decide, &named.shadow), tape.leg_seq())?
+            trusted::policies(self.journal, (&named.decide, &named.shadow), tape.leg_seq())
         } else {
             policies(played.config())?
         };
@@ -269,10 +268,8 @@ impl Play<'_> {
             pipeline::build(&semantic, instruments, RING_SLOTS, &[], recorder, None, policies);
         if let Some((image, rows)) = standing {
             // Who only says what was decided remembers nothing of those who did.
-            let (image, may_miss) = match trusts {
-                true => (image.without(&[POLICIES]), Some(POLICIES)),
-                false => (image, None),
-            };
+            let may_miss = trusts.then_some(POLICIES);
+            let image = image.without(may_miss.as_slice());
             load(&mut machine, &image, may_miss, rows == instruments, self.dir)?;
         }
         if let Some(point) = self.options.fault {
@@ -283,7 +280,7 @@ impl Play<'_> {
             Ok(Ok(())) => Ended::Well,
             Ok(Err(problem)) => Ended::Badly(Some(problem)),
             Err(payload) => {
-                let at = machine.groups.first().map(Group::at).unwrap_or(BEFORE);
+                let at = machine.groups.first().map_or(BEFORE, Group::at);
                 Ended::Panicked(Fault::caught(at, payload.as_ref()))
             }
         };

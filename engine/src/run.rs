@@ -1,16 +1,13 @@
 //! A run: sources in, a sealed journal and a summary out.
 
-use crate::calendar::Calendar;
-use crate::config::{Config, Semantic};
-use crate::image::Image;
-use crate::layout::{Layout, Wait};
-use crate::ledger::Ledger;
-use crate::legs::Standing;
+use crate::begun::{begin, plan};
+use crate::config::Config;
+use crate::layout::{Layout, ThreadPlan, Wait};
 use crate::manifest::Listed;
 use crate::pipeline::{self, Pipeline};
 use crate::policy::Policies;
 use crate::problem::Problem;
-use crate::resume::{self, Consent, Last, Rebuild, Rebuilt, Rise};
+use crate::resume::{Consent, Rebuilt};
 use crate::runtime::clock::Clock;
 use crate::runtime::controls::{Controls, ExitGauges, Gauges};
 use crate::runtime::egress::{ENTRY_WORDS, Outlet};
@@ -20,20 +17,15 @@ use crate::runtime::gateway::{Broker, Closing, Comparator, Gateway, Release, Set
 use crate::runtime::group::Group;
 use crate::runtime::handler::Fault;
 use crate::runtime::latency::{Collector, Interval, Measure, Stamps};
-use crate::runtime::merge::Merge;
-use crate::runtime::schedule::Schedule;
-use crate::runtime::sequencer::{Beside, Inputs, Pace, Plan, Sequencer};
+use crate::runtime::sequencer::{Beside, Inputs, Pace, Sequencer};
 use crate::runtime::sink::{Progress, Recorder, Tally};
 use crate::runtime::threads::{self, Driven, Watch, publish};
-use crate::snapshot;
 use crate::source::Source;
-use crate::start::{self, Opening};
 use crate::summary::Summary;
-use journal::{Stats, Writer};
+use journal::{Durability, Stats, Writer};
 use ringbuf_layout::frame::LINE;
-use ringbuf_layout::input::fixed_text;
 use ringbuf_layout::names::EndReason;
-use ringbuf_layout::{ExecutionReport, InputCell, Part};
+use ringbuf_layout::{ExecutionReport, Part};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -51,6 +43,8 @@ const REPORTS: usize = 1_024;
 /// Takes each second's histograms.
 pub type LatencyLog = Box<dyn FnMut(&Interval)>;
 
+/// Is told how a state was rebuilt.
+pub type Told = Box<dyn FnOnce(&Rebuilt)>;
 /// Makes the policies of a config.
 pub type PolicyMaker = Box<dyn FnMut(&Config) -> Result<Policies, Problem>>;
 
@@ -85,7 +79,7 @@ pub struct Order {
     /// Makes the policies of the runs before in the same journal, from their config: their outputs are compared.
     pub policies_of: PolicyMaker,
     /// Told once the state of a journal that is there was rebuilt.
-    pub rebuilt: Option<Box<dyn FnOnce(&Rebuilt)>>,
+    pub rebuilt: Option<Told>,
     /// A fail point: this part panics at this input. For tests of what follows.
     pub fault: Option<FailPoint>,
 }
@@ -149,17 +143,15 @@ pub fn run(
     let (mut collector, due) = Collector::new(&clock, slots, order.pace != Pace::Max);
     let (outlet, list) = order.broker.as_ref().map(|_| exit_of(&order)).unzip();
     let pushed = outlet.as_ref().map(Outlet::pushed).unwrap_or_default();
-    let writer = begun.writer.take().expect("Invariant: a run that has begun has a writer");
-    let (journaled, disk) = (writer.watermark(), writer.durability());
+    let Some(writer) = begun.writer.take() else { unreachable!("Invariant: it has begun") };
+    let disk = writer.durability();
     let mut writer = JournalRecorder::new(writer);
     let (semantic, instruments) = (&order.config.semantic, begun.table.len());
     let (cuts, names) = (order.layout.cuts(), order.policies.names());
     let policies = std::mem::take(&mut order.policies);
     let mut machine =
         pipeline::build(semantic, instruments, slots, &cuts, &mut writer, outlet, policies);
-    if let Some(image) = begun.image.take() {
-        stand(&mut machine, &image, begun.rows == instruments, &order.dir)?;
-    }
+    begun.stand(&mut machine, &order.dir)?;
     collector.attach(&mut machine.groups);
     if let Some(fault) = order.fault {
         machine.inject(fault);
@@ -177,23 +169,15 @@ pub fn run(
     let mut exit = None;
     if let Some((broker, list)) = order.broker.take().zip(list) {
         let durable = (order.config.host.release == "durable").then(|| disk.clone());
-        let release = Release { journaled: Arc::clone(&journaled), durable };
+        let release = Release { journaled: Arc::clone(disk.journaled()), durable };
         let gate = Gate { order: &order, release, halt: &halt, pushed: &pushed };
         let stamps = collector.stamps(&[Measure::Order]);
         exit = Some(gate.open(broker, list, &machine, &mut beside, stamps)?);
     }
-    let gauges = exit.as_ref().map(|exit| exit.gauges.clone());
-    controls.show(Gauges {
-        published: Arc::clone(&beside.published),
-        groups: machine.groups.iter().map(Group::gauge).collect(),
-        journaled,
-        disk,
-        progress: Arc::clone(&machine.progress),
-        exit: gauges,
-        instruments: begun.table.iter().map(Listed::shown).collect(),
-        layout: order.layout.threads.clone(),
-        began: Instant::now(),
-    });
+    let exit_gauges = exit.as_ref().map(|exit| exit.gauges.clone());
+    let published = Arc::clone(&beside.published);
+    let layout = order.layout.threads.clone();
+    controls.show(gauges(&machine, disk, published, exit_gauges, &begun.table, layout));
     let plan = plan(&mut order, &mut begun, beside)?;
     let mut sequencer = Sequencer::new(plan);
     let mut watcher = Watcher {
@@ -213,10 +197,7 @@ pub fn run(
     let image = driven.is_ok().then(|| machine.save());
     drop(machine);
     let snapshot = image.map(|image| begun.leave(image, &order.dir, &order.config));
-    if let Some(Err(problem)) = &snapshot {
-        tracing::warn!("{problem}");
-        controls.note_error(problem.to_string());
-    }
+    warn_of(snapshot.as_ref().and_then(|left| left.as_ref().err()), &controls);
     let mut summary = Summary::new(tally, names, elapsed_s, &order.dir);
     (summary.layout, summary.egress_orders, summary.latency) =
         (order.layout.threads, orders, latency);
@@ -226,194 +207,39 @@ pub fn run(
     Ok(Outcome { summary, failure, rebuilt: begun.rebuilt, snapshot })
 }
 
-/// What a run has before its machine.
-struct Begun {
-    table: Vec<Listed>,
-    calendars: Vec<Arc<Calendar>>,
-    writer: Option<Writer>,
-    prologue: Vec<InputCell>,
-    base_seq: u64,
-    /// The state that it goes on with, and how many instruments that has rows of.
-    image: Option<Image>,
-    rows: usize,
-    /// What stands beside it; at the end of the run brought up to there.
-    ledger: Option<Ledger>,
-    rebuilt: Option<Rebuilt>,
-}
-
-/// Checks what was ordered, makes the journal or goes on with it, and writes what the run start names.
-fn begin(
-    order: &mut Order,
-    started: impl FnOnce(&Path),
-    watch: &mut impl FnMut(&Tally),
-) -> Result<Begun, Problem> {
-    start::refuse_twins(&order.sources)?;
-    refuse_exit(&order.config, order.broker.is_some())?;
-    let table = start::instrument_table(&order.config, &order.sources, &order.filter)?;
-    let apart = threads::keep_helpers_on(&order.layout.helpers);
-    let mut begun = match start::create_writer(&order.dir, &order.config)? {
-        Some(writer) => {
-            started(&order.dir);
-            let calendars = start::calendars(&table)?;
-            Begun::first(table, calendars, writer)
-        }
-        None => go_on(order, table, started, watch)?,
-    };
-    if let Err(problem) = apart {
-        tracing::warn!("{problem}");
-        order.controls.note_error(problem.to_string());
+/// What can be read of a machine that starts.
+fn gauges(
+    machine: &Pipeline<'_>,
+    disk: Durability,
+    published: Arc<Gauge>,
+    exit: Option<ExitGauges>,
+    table: &[Listed],
+    layout: Vec<ThreadPlan>,
+) -> Gauges {
+    Gauges {
+        published,
+        groups: machine.groups.iter().map(Group::gauge).collect(),
+        journaled: Arc::clone(disk.journaled()),
+        disk,
+        progress: Arc::clone(&machine.progress),
+        exit,
+        instruments: table.iter().map(Listed::shown).collect(),
+        layout,
+        began: Instant::now(),
     }
-    match begun.prologue(order) {
-        Ok(()) => Ok(begun),
-        Err(problem) => {
-            // Nothing was journaled: the directory shall not look like a journal.
-            let abandoned = begun.writer.take().map_or(Ok(()), Writer::abandon);
-            abandoned.map_err(|e| Problem::from_journal(&e))?;
-            Err(problem)
-        }
-    }
-}
-
-/// Goes on with a journal: recovers it, rebuilds the state, extends its instrument table.
-fn go_on(
-    order: &mut Order,
-    table: Vec<Listed>,
-    started: impl FnOnce(&Path),
-    watch: &mut impl FnMut(&Tally),
-) -> Result<Begun, Problem> {
-    let (dir, config) = (order.dir.clone(), order.config.clone());
-    let build = fixed_text(&order.build);
-    let last = Last::of(&dir)?;
-    let ours = (&config, &build);
-    let chain = last.as_ref().map_or(Ok(false), |last| last.judge(&dir, ours, order.consent))?;
-    let (writer, recovery) = start::resume_writer(&dir, &config, chain)?;
-    started(&dir);
-    let (epoch, base_seq) = (writer.epoch(), writer.next_seq());
-    if base_seq == 0 {
-        // Killed before its first input: nothing was ever recorded.
-        let calendars = start::calendars(&table)?;
-        return Ok(Begun { base_seq, ..Begun::first(table, calendars, writer) });
-    }
-    let consent = order.consent;
-    let rebuild =
-        Rebuild { dir: &dir, config: &config, build, consent, chain, recovery, epoch, base_seq };
-    let Rise { image, ledger, rows, again, rebuilt } =
-        rebuild.rise(&mut order.policies_of, watch)?;
-    if let Some(told) = order.rebuilt.take() {
-        told(&rebuilt);
-    }
-    start::retain(&dir, &config, &writer)?;
-    order.controls.stand(ledger.trading);
-    let table = resume::extend(&ledger, table, &dir)?;
-    let calendars = start::calendars(&table)?;
-    Ok(Begun {
-        table,
-        calendars,
-        writer: Some(writer),
-        prologue: again,
-        base_seq,
-        image: Some(image),
-        rows,
-        ledger: Some(ledger),
-        rebuilt: Some(rebuilt),
-    })
-}
-
-impl Begun {
-    /// At the beginning of a journal.
-    fn first(table: Vec<Listed>, calendars: Vec<Arc<Calendar>>, writer: Writer) -> Self {
-        Self {
-            table,
-            calendars,
-            writer: Some(writer),
-            prologue: Vec::new(),
-            base_seq: 0,
-            image: None,
-            rows: 0,
-            ledger: None,
-            rebuilt: None,
-        }
-    }
-
-    /// Makes the inputs that come first; those that come again are there already.
-    fn prologue(&mut self, order: &Order) -> Result<(), Problem> {
-        let again = std::mem::take(&mut self.prologue);
-        let epoch = self.writer.as_ref().map_or(1, Writer::epoch);
-        let (base_seq, ledger) = (self.base_seq, self.ledger.as_ref());
-        let opening = Opening { epoch, base_seq, ledger, again: &again };
-        let Order { config, sources, build, dir, weights, .. } = order;
-        let (table, calendars, weights) = (&self.table, &self.calendars, weights.as_deref());
-        self.prologue =
-            start::prologue(dir, &opening, config, table, calendars, sources, build, weights)?;
-        Ok(())
-    }
-
-    /// Saves the state of the end, with a ledger that the journal itself brings up to there.
-    fn leave(&mut self, image: Image, dir: &Path, config: &Config) -> Result<PathBuf, Problem> {
-        let ledger = self.ledger.take().unwrap_or_else(|| Ledger::new(&config.semantic));
-        let instruments = self.table.len();
-        snapshot::leave(dir, Standing { image, ledger, instruments }, self.base_seq)
-    }
-}
-
-impl Begun {
-    /// What is due: from the beginning, or from where the journal stands, with the instruments that are new.
-    fn schedule(&self, semantic: &Semantic) -> Schedule {
-        let (timeframes_s, heartbeat_ms) =
-            (&semantic.bars.timeframes_s, semantic.clock.heartbeat_ms);
-        let Some(ledger) = &self.ledger else {
-            return Schedule::new(timeframes_s, heartbeat_ms, self.calendars.clone());
-        };
-        let mut schedule = ledger.schedule.clone();
-        let known = ledger.instruments.len();
-        self.calendars.iter().skip(known).for_each(|new| schedule.add(Arc::clone(new)));
-        schedule
-    }
-}
-
-/// Loads the state that a run goes on with.
-fn stand(
-    machine: &mut Pipeline<'_>,
-    image: &Image,
-    same_rows: bool,
-    dir: &Path,
-) -> Result<(), Problem> {
-    let loaded = if same_rows { machine.load(image) } else { machine.load_some(image, &[]) };
-    loaded.map_err(|unfit| {
-        Problem::new(
-            format!("the state of this journal does not fit the run: {unfit}"),
-            dir.display().to_string(),
-            "use the policies that it was written with, or --accept-change to begin a new chain",
-        )
-    })
-}
-
-/// Starts the sources and plans the sequencer.
-fn plan(order: &mut Order, begun: &mut Begun, beside: Beside) -> Result<Plan, Problem> {
-    let semantic = &order.config.semantic;
-    let clock = &semantic.clock;
-    let sources = std::mem::take(&mut order.sources);
-    let (reorder_ms, ledger) = (semantic.validate.reorder_ms, begun.ledger.as_ref());
-    let inlets = start::inlets(sources, &begun.table, &order.filter, reorder_ms, ledger)?;
-    let fault = order.fault.filter(|point| point.part == Part::Sequencer);
-    Ok(Plan {
-        base_seq: begun.base_seq,
-        engine_time: ledger.map_or(0, |ledger| ledger.engine_time),
-        prologue: std::mem::take(&mut begun.prologue),
-        merge: Merge::new(inlets),
-        schedule: begun.schedule(semantic),
-        pace: order.pace,
-        bar_close_delay_ms: clock.bar_close_delay_ms,
-        stop: Arc::clone(&order.controls.stop),
-        instruments: begun.table.len() as u32,
-        beside,
-        fail_at: fault.map(|point| point.seq),
-    })
 }
 
 fn egress_orders(machine: &Pipeline<'_>) -> u64 {
     let handlers = machine.groups.iter().flat_map(Group::handlers);
     handlers.map(|handler| handler.orders_out()).sum()
+}
+
+/// Says what did not work out beside a run that did.
+fn warn_of(problem: Option<&Problem>, controls: &Controls) {
+    if let Some(problem) = problem {
+        tracing::warn!("{problem}");
+        controls.note_error(problem.to_string());
+    }
 }
 
 /// How it ended, in words, and what went wrong.
@@ -435,7 +261,7 @@ fn outcome(
 pub const HALT_FILE: &str = "halt";
 
 /// Broker mode needs a broker, and paper mode has none.
-fn refuse_exit(config: &Config, broker: bool) -> Result<(), Problem> {
+pub(crate) fn refuse_exit(config: &Config, broker: bool) -> Result<(), Problem> {
     let needs = config.semantic.venue.mode == "broker";
     match (needs, broker) {
         (true, false) => Err(Problem::new(

@@ -81,7 +81,7 @@ pub fn retain(dir: &Path, config: &Config, writer: &Writer) -> Result<Removed, P
     let (newest, _) = shelf::newest(dir, |stand| !stand.chain)?;
     let limits = Limits {
         max_age_ns: (host.retention_days > 0).then(|| host.retention_days as i64 * DAY_NS),
-        max_bytes: (host.retention_gib > 0).then(|| host.retention_gib << 30),
+        max_bytes: (host.retention_gib > 0).then_some(host.retention_gib << 30),
         keep_from_seq: newest.map_or(0, |snapshot| snapshot.stand.seq),
         followers: Vec::new(),
     };
@@ -119,7 +119,6 @@ impl Opening<'_> {
 ///
 /// # Errors
 /// If an object cannot be written.
-#[expect(clippy::too_many_arguments, reason = "what a run start names is as much")]
 pub fn prologue(
     dir: &Path,
     opening: &Opening<'_>,

@@ -2,7 +2,6 @@
 //! floating-point kernels round otherwise, or where the weights are no longer at hand.
 
 use crate::policy::{Action, Choice, DecisionReason, Policies, Policy, View, Vote};
-use crate::problem::Problem;
 use crate::stage::Digest;
 use journal::Journal;
 use ringbuf_layout::names::PolicyCode;
@@ -19,14 +18,8 @@ struct Trusted {
 
 /// The decisions of a journal from a sequence to the end of that run, as policies; the names are those of who made
 /// them. What is not in the journal is a hold, which the comparison then names.
-///
-/// # Errors
-/// Never: damage is left to the replay, which names it.
-pub(crate) fn policies(
-    journal: &Journal,
-    (decide, shadow): (&str, &str),
-    from: u64,
-) -> Result<Policies, Problem> {
+/// Damage is left to the replay, which names it.
+pub(crate) fn policies(journal: &Journal, (decide, shadow): (&str, &str), from: u64) -> Policies {
     let mut frames = journal.frames();
     let mut decisions = Vec::new();
     while let Ok(Some(frame)) = frames.next() {
@@ -52,7 +45,7 @@ pub(crate) fn policies(
     });
     let weights = if burn_decides { weights } else { [0; 8] };
     let choices = decisions.iter().map(decided).collect();
-    Ok(Policies { decide: trusted(decide, code, weights, choices), shadow })
+    Policies { decide: trusted(decide, code, weights, choices), shadow }
 }
 
 fn decided(record: &Decision) -> Choice {

@@ -99,7 +99,7 @@ mod tests {
         for sequence in 0..most {
             prop_assert_eq!(taken.holds(sequence), set.contains(&sequence), "{}", sequence);
         }
-        let missing = (0..).find(|sequence| !set.contains(sequence)).unwrap_or(0);
+        let missing = (0..=most).find(|sequence| !set.contains(sequence)).unwrap_or(most);
         prop_assert_eq!(taken.first_missing(), missing);
         prop_assert_eq!(taken.end(), set.last().map_or(0, |last| last + 1));
         Ok(())
@@ -130,7 +130,9 @@ mod tests {
             let mut order: Vec<u64> = (0..20_000).collect();
             order.chunks_mut(window).for_each(<[u64]>::reverse);
             let mut taken = Taken::default();
-            order.into_iter().for_each(|sequence| taken.take(sequence));
+            for sequence in order {
+                taken.take(sequence);
+            }
             prop_assert_eq!((taken.first_missing(), taken.end()), (20_000, 20_000));
             prop_assert!(taken.pages.len() <= 1);
         }
