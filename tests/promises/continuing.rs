@@ -224,6 +224,7 @@ fn an_instrument_that_is_defined_otherwise_is_refused() {
 
 #[test]
 fn a_live_source_that_comes_again_tells_of_a_gap_and_numbers_on() {
+    use SourceState::{Down, Gap, Up};
     let dir = tempfile::tempdir().unwrap();
     let live = |from: i64| {
         let records = (0..50).map(|i| cell(&trade(0, from + i, 167_000_000_000, 1))).collect();
@@ -240,7 +241,6 @@ fn a_live_source_that_comes_again_tells_of_a_gap_and_numbers_on() {
         .iter()
         .map(|s| (SourceState::from_byte(s.tail.side).unwrap(), s.first_source_seq))
         .collect();
-    use SourceState::{Down, Gap, Up};
     assert_eq!(told, [(Up, 0), (Down, 0), (Up, 50), (Gap, 50), (Down, 0)]);
     is_sound(dir.path());
 }

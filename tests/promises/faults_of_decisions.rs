@@ -58,6 +58,7 @@ impl Policy for Restless {
     }
 }
 
+#[expect(clippy::unnecessary_wraps, reason = "a replay asks for policies in this form")]
 fn restless(_: &Config) -> Result<Policies, Problem> {
     Ok(Policies::own(Restless::default()))
 }

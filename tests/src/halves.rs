@@ -72,7 +72,9 @@ pub fn play(scene: &Scene, image: Option<&Image>, inputs: &[InputCell]) -> (Reco
 /// If it does not read back.
 pub fn ledger_of(scene: &Scene, inputs: &[InputCell]) -> Ledger {
     let mut ledger = Ledger::new(&scene.semantic);
-    inputs.iter().for_each(|input| ledger.observe(input));
+    for input in inputs {
+        ledger.observe(input);
+    }
     let mut bytes = Vec::new();
     ledger.state(&mut Codec::save(&mut bytes)).expect("saving does not fail");
     let mut other = Ledger::new(&scene.semantic);
@@ -119,8 +121,9 @@ fn plan(scene: &Scene, ledger: &Ledger, before: &[InputCell], base_seq: u64) -> 
     let missing = plan.prologue.split_off(1 + ledger.instruments.len());
     plan.prologue = [vec![InputCell::from(&start)], missing, sources].concat();
     let mut schedule = ledger.schedule.clone();
-    let new = scene.instruments.iter().skip(ledger.instruments.len());
-    new.for_each(|listed| schedule.add(crate::scene::calendar(&listed.def.calendar)));
+    for listed in scene.instruments.iter().skip(ledger.instruments.len()) {
+        schedule.add(crate::scene::calendar(&listed.def.calendar));
+    }
     Plan { base_seq, engine_time: ledger.engine_time, schedule, ..plan }
 }
 

@@ -77,7 +77,9 @@ pub fn run(arguments: &cli::Run, say: Say, controls: &Arc<Controls>) -> Result<E
     let mut beside = Beside::default();
     let made = arguments.journal.is_none();
     let place = dir.clone();
+    let journal = dir.clone();
     let order = Order {
+        policies_of: Box::new(move |config| policy::of_journal(config, &journal)),
         pace,
         filter,
         controls: Arc::clone(controls),
