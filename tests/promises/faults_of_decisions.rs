@@ -58,7 +58,7 @@ impl Policy for Restless {
     }
 }
 
-#[expect(clippy::unnecessary_wraps, reason = "a replay asks for policies in this form")]
+#[expect(clippy::unnecessary_wraps, reason = "what a replay asks for may fail")]
 fn restless(_: &Config) -> Result<Policies, Problem> {
     Ok(Policies::own(Restless::default()))
 }
