@@ -354,7 +354,7 @@ pub fn text_of_field(field: &Field, bytes: &[u8]) -> String {
 }
 
 /// Which stage makes outputs of this kind.
-fn stage_of(kind: Kind) -> &'static str {
+pub fn stage_of(kind: Kind) -> &'static str {
     match kind {
         Kind::Verdict => "validate",
         Kind::Bar => "bar",

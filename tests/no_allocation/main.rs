@@ -61,7 +61,9 @@ unsafe impl GlobalAlloc for Counting {
     }
 
     unsafe fn realloc(&self, block: *mut u8, layout: Layout, size: usize) -> *mut u8 {
+        // A new block, and the old one is gone.
         count(&ALLOCATED);
+        count(&FREED);
         // SAFETY: the caller's promise, handed on.
         unsafe { System.realloc(block, layout, size) }
     }

@@ -129,6 +129,13 @@ pub enum JournalCommand {
     Dump(Dump),
     /// Write one kind of record as a table
     Export(Export),
+    /// Where two journals part, and what that came to; exit 1 if they do
+    Diff {
+        /// One journal directory
+        a: PathBuf,
+        /// The other
+        b: PathBuf,
+    },
 }
 
 /// `journal dump`
@@ -158,6 +165,9 @@ pub struct Export {
     /// Of the table
     #[arg(long, value_enum, default_value = "csv")]
     pub format: Format,
+    /// Of matrices: a row for each cell instead of the hash
+    #[arg(long)]
+    pub values: bool,
     /// File to write; `-` is stdout, which then holds the table and nothing else
     #[arg(short, long, value_name = "FILE")]
     pub output: PathBuf,

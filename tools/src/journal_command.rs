@@ -1,9 +1,9 @@
-//! `journal describe|verify|dump|export`.
+//! `journal describe|verify|dump|export|diff`.
 
 use crate::cli::{self, Dump, JournalCommand};
-use crate::export;
 use crate::run::{grouped, mib};
 use crate::say::{Exit, Lines, Say, aside, print, stdout_is_gone, watched};
+use crate::{diff, export};
 use engine::Problem;
 use engine::calendar::utc;
 use engine::replay::text_of_field;
@@ -22,6 +22,7 @@ pub fn journal(arguments: &cli::Journal, say: Say) -> Result<Exit, Problem> {
         JournalCommand::Verify { dir } => verify(dir, say),
         JournalCommand::Dump(arguments) => dump(arguments, say),
         JournalCommand::Export(arguments) => export::export(arguments, say),
+        JournalCommand::Diff { a, b } => diff::diff(a, b, say),
     }
 }
 

@@ -12,6 +12,7 @@ mod cli;
 mod config;
 mod control;
 mod ctl;
+mod diff;
 mod export;
 mod journal_command;
 pub mod latency;

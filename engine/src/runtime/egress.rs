@@ -133,7 +133,7 @@ impl Handler for Egress {
         pass.at.part = Part::Egress;
         for (i, slot) in batch.iter().enumerate() {
             pass.at.seq = slot.seq();
-            let mut taken = pass.take(i);
+            let mut taken = pass.take(i, slot);
             if self.lanes.orders.count(slot.seq()) > 0 {
                 self.orders(slot, pass);
             }

@@ -12,7 +12,7 @@ use crate::stages::risk::RiskStage;
 use crate::stages::validate::Validate;
 use crate::state::State;
 use ringbuf_layout::lane::DigestWriter;
-use ringbuf_layout::{InputCell, LaneWriter, Part, RunEnd, Slot, VerdictWriter};
+use ringbuf_layout::{InputCell, LaneWriter, Part, RunEnd, Slot, Timer, VerdictWriter};
 use std::any::Any;
 
 /// What a group runs: a stage, the decide group, or a sink.
@@ -110,7 +110,11 @@ pub struct Pass {
 
 /// When a part took a slot that is stamped; 0 for any other.
 #[derive(Clone, Copy, Debug)]
-pub struct Taken(u64);
+pub struct Taken {
+    at: u64,
+    /// True if the slot closes a bar.
+    closing: bool,
+}
 
 impl Pass {
     /// Before the first batch.
@@ -128,19 +132,25 @@ impl Pass {
 
     /// A part takes slot `i` of the batch.
     #[inline]
-    pub fn take(&self, i: usize) -> Taken {
-        Taken(if self.stamped >> i & 1 == 0 { 0 } else { self.now() })
+    pub fn take(&self, i: usize, slot: &Slot) -> Taken {
+        if self.stamped >> i & 1 == 0 {
+            return Taken { at: 0, closing: false };
+        }
+        Taken { at: self.now(), closing: slot.input.is::<Timer>() }
     }
 
     /// A part leaves the slot that it took, and the next part of the same thread takes it.
     #[inline]
     pub fn leave(&mut self, taken: &mut Taken, part: Part) {
-        if taken.0 != 0 {
+        if taken.at != 0 {
             let now = self.now();
             if let Some(stamps) = &mut self.stamps {
-                stamps.record(Measure::Part(part), taken.0, now);
+                stamps.record(Measure::Part(part), taken.at, now);
+                if taken.closing {
+                    stamps.record(Measure::Closing(part), taken.at, now);
+                }
             }
-            taken.0 = now;
+            taken.at = now;
         }
     }
 
@@ -250,7 +260,7 @@ impl Handler for ValidateHandler {
         pass.at.part = Part::Validate;
         for (i, slot) in batch.iter().enumerate() {
             pass.at.seq = slot.seq();
-            let mut taken = pass.take(i);
+            let mut taken = pass.take(i, slot);
             let found = self.stage.judge(&slot.input);
             self.cells.write(slot, found);
             pass.leave(&mut taken, Part::Validate);
@@ -314,7 +324,7 @@ impl<S: for<'a> Stage<Standing<'a> = ()>> Handler for Seat<S> {
         pass.at.part = S::PART;
         for (i, slot) in batch.iter().enumerate() {
             pass.at.seq = slot.seq();
-            let mut taken = pass.take(i);
+            let mut taken = pass.take(i, slot);
             self.take(slot, ());
             pass.leave(&mut taken, S::PART);
             if checkpoints.has(slot.seq()) {
@@ -351,7 +361,7 @@ impl Handler for DecideHandler {
     fn on_batch(&mut self, batch: &[&Slot], pass: &mut Pass) -> Result<(), Problem> {
         let checkpoints = Checkpoints::of(batch);
         for (i, slot) in batch.iter().enumerate() {
-            let mut taken = pass.take(i);
+            let mut taken = pass.take(i, slot);
             pass.at = At { part: Part::Marl, seq: slot.seq() };
             self.marl.take(slot, &self.portfolio.stage);
             pass.leave(&mut taken, Part::Marl);

@@ -30,6 +30,8 @@ const DIGITS: u8 = 3;
 pub enum Measure {
     /// From the moment a part takes an input until it leaves it.
     Part(Part),
+    /// The same of the inputs that close a bar alone: what features, matrices and a decision cost.
+    Closing(Part),
     /// From the moment an input was due (paced) or published until its whole slot is journaled.
     Journaled,
     /// From the same moment until an order of it left the engine.
@@ -37,19 +39,24 @@ pub enum Measure {
 }
 
 impl Measure {
-    /// All of them, in the order of the table: the parts behind the sequencer, then the ways.
+    /// All of them, in the order of the table: the parts behind the sequencer, the same for closing bars, then
+    /// the ways.
     pub fn all() -> impl Iterator<Item = Self> {
-        let parts = Part::ALL.into_iter().skip(1).map(Self::Part);
-        parts.chain([Self::Journaled, Self::Order])
+        let parts = || Part::ALL.into_iter().skip(1);
+        let closing = parts().map(Self::Closing);
+        parts().map(Self::Part).chain(closing).chain([Self::Journaled, Self::Order])
     }
 
-    const COUNT: usize = Part::ALL.len() + 1;
+    /// Parts behind the sequencer.
+    const PARTS: usize = Part::ALL.len() - 1;
+    const COUNT: usize = 2 * Self::PARTS + 2;
 
     fn index(self) -> usize {
         match self {
             Self::Part(part) => part as usize - 1,
-            Self::Journaled => Part::ALL.len() - 1,
-            Self::Order => Part::ALL.len(),
+            Self::Closing(part) => Self::PARTS + part as usize - 1,
+            Self::Journaled => 2 * Self::PARTS,
+            Self::Order => 2 * Self::PARTS + 1,
         }
     }
 
@@ -57,11 +64,27 @@ impl Measure {
     pub fn name(self) -> &'static str {
         match self {
             Self::Part(part) => part.name(),
+            Self::Closing(part) => CLOSING[part as usize - 1],
             Self::Journaled => "journaled",
             Self::Order => "order",
         }
     }
 }
+
+/// The words of closing bars: a tag is one word.
+const CLOSING: [&str; Measure::PARTS] = [
+    "closing-validate",
+    "closing-bar",
+    "closing-indicator",
+    "closing-matrix",
+    "closing-synergy",
+    "closing-marl",
+    "closing-risk",
+    "closing-oms",
+    "closing-portfolio",
+    "closing-journal",
+    "closing-egress",
+];
 
 /// An empty histogram of nanoseconds up to an hour, its memory touched: recording never allocates or faults.
 ///
@@ -282,7 +305,8 @@ impl Collector {
     pub fn attach(&mut self, groups: &mut [Group<'_>]) {
         for group in groups {
             let parts = group.handlers().iter().flat_map(|handler| handler.parts());
-            let mut measures: Vec<Measure> = parts.map(|part| Measure::Part(*part)).collect();
+            let both = |part: &Part| [Measure::Part(*part), Measure::Closing(*part)];
+            let mut measures: Vec<Measure> = parts.flat_map(both).collect();
             if measures.contains(&Measure::Part(Part::Journal)) {
                 measures.push(Measure::Journaled);
             }

@@ -456,7 +456,7 @@ impl<R: Recorder> Handler for Sink<R> {
         for (i, slot) in batch.iter().enumerate() {
             let seq = slot.seq();
             pass.at.seq = seq;
-            let mut taken = pass.take(i);
+            let mut taken = pass.take(i, slot);
             self.slot(slot, checkpoints.has(seq))?;
             self.count(seq);
             pass.leave(&mut taken, Part::Journal);

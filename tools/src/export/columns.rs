@@ -81,6 +81,16 @@ const INDICATOR: [Column; BEFORE_FEATURES.len() + FEATURES.len()] = {
 const MATRIX: &[Column] =
     &[("seq", Int), ("symbol", Text), ("name", Text), ("rows", Int), ("cols", Int), ("hash", Text)];
 
+/// With `--values`: a row a cell; `row` 0 is the oldest.
+pub const MATRIX_VALUES: &[Column] = &[
+    ("seq", Int),
+    ("symbol", Text),
+    ("name", Text),
+    ("row", Int),
+    ("column", Text),
+    ("value", Float),
+];
+
 const SYNERGY: &[Column] = &[
     ("seq", Int),
     ("symbol", Text),

@@ -5,6 +5,7 @@
 
 mod columns;
 mod decisions;
+mod matrices;
 mod rows;
 mod write;
 
@@ -12,6 +13,7 @@ use crate::cli;
 use crate::journal_command::{damaged, instruments, open};
 use crate::say::{Exit, Say, stdout_is_gone};
 use engine::Problem;
+use matrices::Values;
 use rows::Slot;
 use serde_json::{Map, json};
 use write::Table;
@@ -35,12 +37,14 @@ pub enum Cell {
 pub fn export(arguments: &cli::Export, say: Say) -> Result<Exit, Problem> {
     let journal = open(&arguments.dir)?;
     let symbols = rows::Symbols::new(&instruments(&journal)?);
-    let columns = columns::of(arguments.record);
+    let mut values = values(arguments, &journal)?;
+    let columns =
+        if values.is_some() { columns::MATRIX_VALUES } else { columns::of(arguments.record) };
     // A table on stdout is alone there: errors go to stderr.
     let on_stdout = arguments.output.as_os_str() == "-";
     let say = Say { json: say.json && !on_stdout };
     let mut table = Table::create(&arguments.output, arguments.format, columns)?;
-    match rows_into(&mut table, &journal, arguments.record, &symbols) {
+    match rows_into(&mut table, &journal, arguments.record, &symbols, values.as_mut()) {
         Ok((_, Some(damage))) => Ok(damaged(&damage, say)),
         Ok((count, None)) => {
             if !on_stdout {
@@ -58,12 +62,22 @@ pub fn export(arguments: &cli::Export, say: Say) -> Result<Exit, Problem> {
     }
 }
 
+/// What `--values` needs, where it was asked for.
+fn values(arguments: &cli::Export, journal: &journal::Journal) -> Result<Option<Values>, Problem> {
+    if arguments.values && arguments.record != cli::Record::Matrix {
+        let fix = "use --record matrix, or leave --values out";
+        return Err(Problem::new("only matrices have values behind their hash", "--values", fix));
+    }
+    arguments.values.then(|| Values::of(journal, &arguments.dir)).transpose()
+}
+
 /// Writes all rows; returns how many, and the damage that ended them. Stops where nobody reads on.
 fn rows_into(
     table: &mut Table,
     journal: &journal::Journal,
     record: cli::Record,
     symbols: &rows::Symbols,
+    mut values: Option<&mut Values>,
 ) -> Result<(u64, Option<Problem>), Problem> {
     let mut frames = journal.frames();
     let mut slot = Slot::default();
@@ -79,7 +93,11 @@ fn rows_into(
         };
         slot.push(&frame);
         if frame.is_last() {
-            for row in rows::of(record, &slot, symbols) {
+            let rows = match &mut values {
+                Some(values) => values.rows(&slot, symbols)?,
+                None => rows::of(record, &slot, symbols),
+            };
+            for row in rows {
                 table.row(&row)?;
                 count += 1;
             }

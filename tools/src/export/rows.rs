@@ -42,7 +42,7 @@ impl<'a> Slot<'a> {
     }
 
     /// The records of a kind. Money is 16-byte aligned and a frame is not, so they are copied.
-    fn all<T: Frame>(&self) -> impl Iterator<Item = T> + '_ {
+    pub fn all<T: Frame>(&self) -> impl Iterator<Item = T> + '_ {
         let of_kind = self.frames.iter().filter(|frame| frame.kind() == T::KIND);
         of_kind.map(|frame| bytemuck::pod_read_unaligned(frame.bytes))
     }

@@ -199,3 +199,47 @@ fn parquet(place: &Place, file: &str) -> Vec<Row> {
     })
     .collect()
 }
+
+#[test]
+fn the_values_of_matrices_are_z_scores_of_the_features_that_were_exported() {
+    let place = Place::new();
+    place.write("c.toml", DECIDING);
+    // Two hours of one instrument: every cell is a row.
+    let cut = "--symbols SYN1 --to 2024-01-08T02:00:00Z";
+    place.json(&format!("run -c c.toml --source {SMALL} {cut} --journal J"));
+    let table = |what: &str| csv(&place.run(&format!("journal export J {what} -o -")).out).1;
+    let matrices = table("--record matrix");
+    let values = table("--record matrix --values");
+    let cells: u64 = matrices
+        .iter()
+        .map(|row| row["rows"].parse::<u64>().unwrap() * row["cols"].parse::<u64>().unwrap())
+        .sum();
+    assert_eq!(values.len() as u64, cells);
+    // The newest row of the last fast matrix, column by column, from the exported features.
+    let last = matrices.iter().rfind(|row| row["name"] == "5m").expect("a matrix");
+    let features: Vec<Row> = table("--record indicator")
+        .into_iter()
+        .filter(|row| row["symbol"] == last["symbol"] && row["timeframe_s"] == "5")
+        .filter(|row| row["seq"].parse::<u64>().unwrap() <= last["seq"].parse::<u64>().unwrap())
+        .collect();
+    let window = &features[features.len() - 60..];
+    let mut compared = 0;
+    for cell in values
+        .iter()
+        .filter(|row| row["seq"] == last["seq"] && row["name"] == "5m" && row["row"] == "59")
+    {
+        let known: Vec<f64> =
+            window.iter().filter_map(|row| row[&cell["column"]].parse().ok()).collect();
+        let mean = known.iter().sum::<f64>() / known.len().max(1) as f64;
+        let squares: f64 = known.iter().map(|x| (x - mean) * (x - mean)).sum();
+        let deviation = (squares / known.len().max(1) as f64).sqrt();
+        let newest = window[59][&cell["column"]].parse::<f64>().unwrap_or(mean);
+        let expected = if deviation > 0.0 { (newest - mean) / deviation } else { 0.0 };
+        let value: f64 = cell["value"].parse().expect("a number");
+        assert!((value - expected.clamp(-3.0, 3.0)).abs() < 1e-5, "{cell:?}: {expected}");
+        compared += 1;
+    }
+    assert_eq!(compared, 7);
+    let said = place.run("journal export J --record bar --values -o -");
+    assert_eq!(said.code, Some(2), "{}", said.err);
+}

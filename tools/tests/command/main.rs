@@ -2,6 +2,7 @@
 
 mod bad_input;
 mod control;
+mod diff;
 mod exports;
 mod interruption;
 mod latency;
