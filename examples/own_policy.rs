@@ -35,7 +35,7 @@ fn main() -> Result<(), Problem> {
     let layout = Layout::of(&config.host)?;
     let order = Order { policies: fade(), ..Order::new(config, layout, vec![source], dir.clone()) };
     let summary = run(order, |_| (), |_| ())?.summary;
-    let proof = replay(&dir, None, None, |_| Ok(fade()), |_| ())?;
+    let proof = replay(&dir, Options::default(), |_| Ok(fade()), |_| ())?;
     let by_action: Vec<_> = summary.tally.decisions_by_action().collect();
     println!("{} decided {by_action:?}; replay verified: {}", summary.policy, proof.verified());
     println!("the journal is in {}", dir.display());

@@ -6,12 +6,16 @@
 //! [`replay`] (how a run is proved).
 
 pub mod accounting;
+mod begun;
 pub mod calendar;
 pub mod config;
 pub mod earlier;
+pub mod image;
 pub mod indicators;
 pub mod instrument;
 pub mod layout;
+pub mod ledger;
+pub mod legs;
 pub mod limits;
 pub mod manifest;
 pub mod orders;
@@ -19,13 +23,17 @@ pub mod pipeline;
 pub mod policy;
 pub mod problem;
 pub mod replay;
+pub mod resume;
 pub mod run;
 pub mod runtime;
+pub mod snapshot;
 pub mod source;
 pub mod stage;
 pub mod stages;
 pub mod start;
+pub mod state;
 pub mod summary;
+pub mod tape;
 pub mod trusted;
 
 pub use problem::Problem;

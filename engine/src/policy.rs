@@ -27,6 +27,7 @@
 use crate::indicators::synergies::SynergyRules;
 use crate::indicators::{Feature, Features};
 use crate::stage::Digest;
+use crate::state::{Codec, State, StateError};
 use ringbuf_layout::names::PolicyCode;
 use ringbuf_layout::{Bar, Size, Synergy};
 
@@ -46,6 +47,15 @@ pub trait Policy: Send {
 
     /// Feeds what it remembers between views to the state hash, if it remembers anything.
     fn digest(&self, _: &mut Digest) {}
+
+    /// Saves what it remembers between views into a snapshot, or loads it from one, if it remembers anything: the
+    /// same walk for both, see [`crate::state`]. What [`Policy::digest`] hashes must come back.
+    ///
+    /// # Errors
+    /// Loading: the bytes are not its own.
+    fn state(&mut self, _: &mut Codec<'_>) -> Result<(), StateError> {
+        Ok(())
+    }
 
     /// Which of the known policies it is, in records.
     fn code(&self) -> PolicyCode {
@@ -226,6 +236,18 @@ impl Default for Policies {
     /// The rule baseline, without a shadow.
     fn default() -> Self {
         Self::own(Rule)
+    }
+}
+
+impl State for Policies {
+    fn state(&mut self, codec: &mut Codec<'_>) -> Result<(), StateError> {
+        codec.same_text(self.decide.name(), "the policy")?;
+        codec.same(&self.decide.weights(), "the policy's weights")?;
+        self.decide.state(codec)?;
+        codec.same_text(self.shadow_name(), "the shadow")?;
+        let Some(shadow) = &mut self.shadow else { return Ok(()) };
+        codec.same(&shadow.weights(), "the shadow's weights")?;
+        shadow.state(codec)
     }
 }
 

@@ -2,23 +2,17 @@
 //! journaled one. The first difference is named: sequence, stage, field, both values.
 
 use crate::config::Config;
-use crate::manifest;
-use crate::pipeline;
+use crate::legs::{Play, Purpose};
 use crate::policy::Policies;
 use crate::problem::Problem;
-use crate::run::{close, drive, tally};
 use crate::runtime::fail_point::FailPoint;
-use crate::runtime::group::Group;
 use crate::runtime::handler::Fault;
-use crate::runtime::sequencer::{Inputs, Ready};
 use crate::runtime::sink::{Recorder, Tally};
 use crate::summary::Summary;
-use journal::header::PAGE;
 use journal::{End, FrameRef, Frames, Journal};
 use ringbuf_layout::frame::{FLAGS_OFFSET, Field, LAST, SHARED_FIELDS, fields_of};
 use ringbuf_layout::input::text_of;
-use ringbuf_layout::{InputCell, Kind, Panic, Part, RunStart};
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use ringbuf_layout::{Kind, Panic, Part, RunStart};
 use std::path::Path;
 use std::time::Instant;
 
@@ -48,8 +42,12 @@ pub struct Proof {
     pub damage: Option<Problem>,
     /// The panic that ended the run, if one did.
     pub panic: Option<RecordedPanic>,
-    /// Build that wrote the journal.
+    /// Build that wrote the journal; the newest, if there were several.
     pub build: String,
+    /// The input after which the snapshot stands that it began with, if it did.
+    pub from_snapshot: Option<u64>,
+    /// Snapshots that were of no use.
+    pub notes: Vec<Problem>,
 }
 
 impl Proof {
@@ -59,68 +57,51 @@ impl Proof {
     }
 }
 
-/// Replays a journal, up to and including `until` if given; `fault` is a fail point, for a journal that was
-/// written with one. `policies` makes those that decided, from the config in the journal.
+/// What of a journal to replay, and how.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Options {
+    /// The last input.
+    pub until: Option<u64>,
+    /// Begins at the newest sound snapshot at or below `until`, if there is one, instead of the first input.
+    pub from_snapshot: bool,
+    /// Takes the decisions from the journal instead of asking policies.
+    pub trust_decisions: bool,
+    /// A fail point, for a journal that was written with one.
+    pub fault: Option<FailPoint>,
+}
+
+/// Replays a journal. `policies` makes those that decided, from the config in the journal.
 ///
 /// # Errors
 /// What keeps the replay from starting.
 pub fn replay(
     dir: &Path,
-    until: Option<u64>,
-    fault: Option<FailPoint>,
-    policies: impl FnOnce(&Config) -> Result<Policies, Problem>,
+    options: Options,
+    mut policies: impl FnMut(&Config) -> Result<Policies, Problem>,
     mut watch: impl FnMut(&Tally),
 ) -> Result<Proof, Problem> {
     let journal = Journal::open(dir).map_err(|e| Problem::from_journal(&e))?;
-    let start = run_start(&journal, dir)?;
-    let manifest = manifest::read(dir, &start.manifest)?;
-    let config = manifest.config;
-    if start.semantic_hash != config.semantic_hash()[..8] {
-        return Err(Problem::new(
-            "the config in the journal is not the one that its run start names",
-            dir.display().to_string(),
-            "restore the objects folder from a copy of this journal",
-        ));
-    }
-    let policies = policies(&config)?;
-    let names = policies.names();
-    let mut inputs = JournalInputs::new(journal.frames(), until);
-    let mut comparison = Comparison::new(journal.frames());
-    let (semantic, instruments) = (&config.semantic, manifest.instruments);
-    let mut machine =
-        pipeline::build(semantic, instruments, RING_SLOTS, &[], &mut comparison, None, policies);
-    if let Some(point) = fault {
-        machine.inject(point);
-    }
     let clock = Instant::now();
-    let driven = catch_unwind(AssertUnwindSafe(|| drive(&mut inputs, &mut machine, &mut watch)));
+    let play = Play { dir, journal: &journal, options, purpose: Purpose::Prove };
+    let played = play.play(&mut policies, &mut watch)?;
     let elapsed_s = clock.elapsed().as_secs_f64();
-    let (stopped, panicked) = match driven {
-        Ok(driven) => (driven.err(), None),
-        Err(payload) => {
-            let at = machine.groups.first().map(Group::at);
-            (None, at.map(|at| Fault::caught(at, payload.as_ref())))
-        }
+    let mut summary = Summary::new(played.tally, played.names, elapsed_s, dir);
+    summary.bytes = played.bytes;
+    summary.ended = end_of(played.end.as_ref(), options.until.is_some());
+    let mut proof = Proof {
+        summary,
+        divergence: played.divergence,
+        damage: played.damage,
+        panic: played.panic,
+        build: text_of(&played.run.build).to_string(),
+        from_snapshot: played.from_snapshot,
+        notes: played.notes,
     };
-    let closed = if panicked.is_none() { close(&mut machine).err() } else { None };
-    let tally = tally(&machine);
-    drop(machine);
-    let mut summary = Summary::new(tally, names, elapsed_s, dir);
-    summary.bytes = inputs.bytes;
-    summary.ended = end_of(inputs.frames.end(), until.is_some());
-    let divergence = comparison.divergence;
-    let stopped = stopped.or(closed).filter(|_| divergence.is_none());
-    let damage = inputs.damage.or(stopped);
-    let build = text_of(&start.build).to_string();
-    let mut proof = Proof { summary, divergence, damage, panic: comparison.panic, build };
-    if let Some(fault) = panicked {
+    if let Some(fault) = played.fault {
         proof.panicked(&fault, &journal);
     }
     Ok(proof)
 }
-
-/// Slots of a replay's ring: the journal's `[host]` speaks of another machine.
-const RING_SLOTS: usize = 1_024;
 
 /// The panic that a journal records, if it does: in its last slot.
 fn recorded_panic(journal: &Journal) -> Option<RecordedPanic> {
@@ -182,67 +163,6 @@ pub fn run_start(journal: &Journal, dir: &Path) -> Result<RunStart, Problem> {
     })
 }
 
-/// The inputs of a journal, as they were in the ring.
-struct JournalInputs<'a> {
-    frames: Frames<'a>,
-    next: Option<FrameRef<'a>>,
-    until: u64,
-    damage: Option<Problem>,
-    over: bool,
-    /// Bytes of frames so far, page padding included.
-    bytes: u64,
-    /// Segment being read, and the bytes of those before it.
-    segment: (u32, u64),
-}
-
-impl<'a> JournalInputs<'a> {
-    fn new(frames: Frames<'a>, until: Option<u64>) -> Self {
-        let until = until.unwrap_or(u64::MAX);
-        let over = false;
-        Self { frames, next: None, until, damage: None, over, bytes: 0, segment: (0, 0) }
-    }
-
-    fn count(&mut self, frame: &FrameRef<'_>) {
-        if frame.segment != self.segment.0 {
-            self.segment = (frame.segment, self.bytes);
-        }
-        let end = frame.offset + frame.bytes.len() as u64 - PAGE as u64;
-        self.bytes = self.segment.1 + end;
-    }
-}
-
-impl Inputs for JournalInputs<'_> {
-    fn poll(&mut self) -> Ready {
-        while self.next.is_none() && !self.over {
-            match self.frames.next() {
-                Ok(Some(frame)) if frame.head().seq > self.until => self.over = true,
-                Ok(Some(frame)) => {
-                    self.count(&frame);
-                    self.next = frame.kind().is_input().then_some(frame);
-                }
-                Ok(None) => self.over = true,
-                Err(error) => {
-                    self.damage = Some(Problem::from_journal(&error));
-                    self.over = true;
-                }
-            }
-        }
-        if self.next.is_some() { Ready::Input } else { Ready::End }
-    }
-
-    fn write(&mut self, cell: &mut InputCell) {
-        if let Some(frame) = self.next.take() {
-            cell.put_bytes(frame.bytes);
-            cell.head_mut().crc32c = 0;
-            cell.tail_mut().flags &= !LAST;
-        }
-    }
-
-    fn next_seq(&self) -> u64 {
-        self.next.map_or(self.frames.next_seq(), |frame| frame.head().seq)
-    }
-}
-
 /// A panic that the journal records.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct RecordedPanic {
@@ -268,18 +188,31 @@ impl RecordedPanic {
 }
 
 /// Takes the frames that the sink would journal and compares them with what is journaled.
-struct Comparison<'a> {
+pub(crate) struct Comparison<'a> {
     frames: Frames<'a>,
     ahead: Option<FrameRef<'a>>,
     /// The slot was never processed when it was journaled: there is nothing to compare.
     unprocessed: bool,
-    panic: Option<RecordedPanic>,
-    divergence: Option<Divergence>,
+    /// The panic that the journal records, once its slot was compared.
+    pub(crate) panic: Option<RecordedPanic>,
+    /// The first difference.
+    pub(crate) divergence: Option<Divergence>,
 }
 
 impl<'a> Comparison<'a> {
-    fn new(frames: Frames<'a>) -> Self {
+    pub(crate) fn new(frames: Frames<'a>) -> Self {
         Self { frames, ahead: None, unprocessed: false, panic: None, divergence: None }
+    }
+
+    /// Passes over the slots below a sequence: a snapshot says what came of them, or nothing did.
+    pub(crate) fn seek(&mut self, seq: u64) -> Result<(), Problem> {
+        while let Some(frame) = self.next()? {
+            if frame.head().seq >= seq {
+                self.ahead = Some(frame);
+                break;
+            }
+        }
+        Ok(())
     }
 
     fn next(&mut self) -> Result<Option<FrameRef<'a>>, Problem> {

@@ -1,33 +1,31 @@
 //! A run: sources in, a sealed journal and a summary out.
 
-use crate::calendar::Calendar;
+use crate::begun::{begin, plan};
 use crate::config::Config;
-use crate::layout::{Layout, Wait};
+use crate::layout::{Layout, ThreadPlan, Wait};
 use crate::manifest::Listed;
 use crate::pipeline::{self, Pipeline};
 use crate::policy::Policies;
 use crate::problem::Problem;
+use crate::resume::{Consent, Rebuilt};
 use crate::runtime::clock::Clock;
 use crate::runtime::controls::{Controls, ExitGauges, Gauges};
 use crate::runtime::egress::{ENTRY_WORDS, Outlet};
 use crate::runtime::fail_point::FailPoint;
 use crate::runtime::feed::Filter;
-use crate::runtime::gateway::{Broker, Closing, Comparator, Gateway, Settle};
+use crate::runtime::gateway::{Broker, Closing, Comparator, Gateway, Release, Settle};
 use crate::runtime::group::Group;
 use crate::runtime::handler::Fault;
 use crate::runtime::latency::{Collector, Interval, Measure, Stamps};
-use crate::runtime::merge::Merge;
-use crate::runtime::schedule::Schedule;
-use crate::runtime::sequencer::{Beside, Inputs, Pace, Plan, Sequencer};
+use crate::runtime::sequencer::{Beside, Inputs, Pace, Sequencer};
 use crate::runtime::sink::{Progress, Recorder, Tally};
 use crate::runtime::threads::{self, Driven, Watch, publish};
 use crate::source::Source;
-use crate::start;
 use crate::summary::Summary;
-use journal::{Stats, Watermark, Writer};
+use journal::{Durability, Stats, Writer};
 use ringbuf_layout::frame::LINE;
 use ringbuf_layout::names::EndReason;
-use ringbuf_layout::{ExecutionReport, InputCell, Part};
+use ringbuf_layout::{ExecutionReport, Part};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -44,6 +42,11 @@ const REPORTS: usize = 1_024;
 
 /// Takes each second's histograms.
 pub type LatencyLog = Box<dyn FnMut(&Interval)>;
+
+/// Is told how a state was rebuilt.
+pub type Told = Box<dyn FnOnce(&Rebuilt)>;
+/// Makes the policies of a config.
+pub type PolicyMaker = Box<dyn FnMut(&Config) -> Result<Policies, Problem>>;
 
 /// What to run.
 pub struct Order {
@@ -71,6 +74,12 @@ pub struct Order {
     pub latency_log: Option<LatencyLog>,
     /// Build identity.
     pub build: String,
+    /// What the run may do with a journal that is there already.
+    pub consent: Consent,
+    /// Makes the policies of the runs before in the same journal, from their config: their outputs are compared.
+    pub policies_of: PolicyMaker,
+    /// Told once the state of a journal that is there was rebuilt.
+    pub rebuilt: Option<Told>,
     /// A fail point: this part panics at this input. For tests of what follows.
     pub fault: Option<FailPoint>,
 }
@@ -91,6 +100,9 @@ impl Order {
             broker: None,
             latency_log: None,
             build: "unknown build".to_string(),
+            consent: Consent::default(),
+            policies_of: Box::new(|_| Ok(Policies::default())),
+            rebuilt: None,
             fault: None,
         }
     }
@@ -109,6 +121,10 @@ pub struct Outcome {
     pub summary: Summary,
     /// What went wrong once it was running: the journal holds what came before.
     pub failure: Option<Problem>,
+    /// How its state was rebuilt, if it went on with a journal.
+    pub rebuilt: Option<Rebuilt>,
+    /// The snapshot of its end, or why there is none. Only a run that ended in good order leaves one.
+    pub snapshot: Option<Result<PathBuf, Problem>>,
 }
 
 /// Runs until the sources end, one fails, the disk is full, or SIGINT stops it. `started` is called once the
@@ -121,25 +137,28 @@ pub fn run(
     started: impl FnOnce(&Path),
     mut watch: impl FnMut(&Tally),
 ) -> Result<Outcome, Problem> {
-    let begun = begin(&order, started)?;
+    let mut begun = begin(&mut order, started, &mut watch)?;
     let (slots, controls) = (order.config.host.ring_slots, Arc::clone(&order.controls));
     let clock = Clock::default();
     let (mut collector, due) = Collector::new(&clock, slots, order.pace != Pace::Max);
     let (outlet, list) = order.broker.as_ref().map(|_| exit_of(&order)).unzip();
     let pushed = outlet.as_ref().map(Outlet::pushed).unwrap_or_default();
-    let journaled = begun.writer.watermark();
-    let mut writer = JournalRecorder::new(begun.writer);
+    let Some(writer) = begun.writer.take() else { unreachable!("Invariant: it has begun") };
+    let disk = writer.durability();
+    let mut writer = JournalRecorder::new(writer);
     let (semantic, instruments) = (&order.config.semantic, begun.table.len());
     let (cuts, names) = (order.layout.cuts(), order.policies.names());
     let policies = std::mem::take(&mut order.policies);
     let mut machine =
         pipeline::build(semantic, instruments, slots, &cuts, &mut writer, outlet, policies);
+    begun.stand(&mut machine, &order.dir)?;
     collector.attach(&mut machine.groups);
     if let Some(fault) = order.fault {
         machine.inject(fault);
     }
     let halt = Arc::new(Stop::new());
     controls.watch_file(order.dir.join(HALT_FILE));
+    controls.watch_disk(disk.clone());
     let mut beside = Beside {
         clock,
         due: Some(due),
@@ -149,22 +168,17 @@ pub fn run(
     };
     let mut exit = None;
     if let Some((broker, list)) = order.broker.take().zip(list) {
-        let gate = Gate { order: &order, journaled: &journaled, halt: &halt, pushed: &pushed };
+        let durable = (order.config.host.release == "durable").then(|| disk.clone());
+        let release = Release { journaled: Arc::clone(disk.journaled()), durable };
+        let gate = Gate { order: &order, release, halt: &halt, pushed: &pushed };
         let stamps = collector.stamps(&[Measure::Order]);
         exit = Some(gate.open(broker, list, &machine, &mut beside, stamps)?);
     }
-    let gauges = exit.as_ref().map(|exit| exit.gauges.clone());
-    controls.show(Gauges {
-        published: Arc::clone(&beside.published),
-        groups: machine.groups.iter().map(Group::gauge).collect(),
-        journaled,
-        progress: Arc::clone(&machine.progress),
-        exit: gauges,
-        instruments: begun.table.iter().map(Listed::shown).collect(),
-        layout: order.layout.threads.clone(),
-        began: Instant::now(),
-    });
-    let plan = plan(&mut order, &begun.table, begun.calendars, begun.prologue, beside)?;
+    let exit_gauges = exit.as_ref().map(|exit| exit.gauges.clone());
+    let published = Arc::clone(&beside.published);
+    let layout = order.layout.threads.clone();
+    controls.show(gauges(&machine, disk, published, exit_gauges, &begun.table, layout));
+    let plan = plan(&mut order, &mut begun, beside)?;
     let mut sequencer = Sequencer::new(plan);
     let mut watcher = Watcher {
         controls: &controls,
@@ -180,73 +194,39 @@ pub fn run(
     let driven = driven.and_then(|driven| at_once(&driven, &mut sequencer, &mut machine));
     let driven = driven.and(close(&mut machine)).and(left.map_or(Ok(()), Err));
     let (tally, orders) = (tally(&machine), egress_orders(&machine));
+    let image = driven.is_ok().then(|| machine.save());
     drop(machine);
+    let snapshot = image.map(|image| begun.leave(image, &order.dir, &order.config));
+    warn_of(snapshot.as_ref().and_then(|left| left.as_ref().err()), &controls);
     let mut summary = Summary::new(tally, names, elapsed_s, &order.dir);
     (summary.layout, summary.egress_orders, summary.latency) =
         (order.layout.threads, orders, latency);
     (summary.bytes, summary.segment_waits) = (writer.stats.bytes, writer.stats.segment_waits);
     (summary.state, summary.state_reason) = (controls.kill.state(), controls.halt_reason());
-    Ok(outcome(summary, driven, &sequencer))
+    let (summary, failure) = outcome(summary, driven, &sequencer);
+    Ok(Outcome { summary, failure, rebuilt: begun.rebuilt, snapshot })
 }
 
-/// What a run has before its machine.
-struct Begun {
-    table: Vec<Listed>,
-    calendars: Vec<Arc<Calendar>>,
-    writer: Writer,
-    prologue: Vec<InputCell>,
-}
-
-/// Checks what was ordered, makes the journal, and writes what the run start names.
-fn begin(order: &Order, started: impl FnOnce(&Path)) -> Result<Begun, Problem> {
-    let Order { config, layout, sources, dir, filter, controls, .. } = order;
-    start::refuse_twins(sources)?;
-    refuse_exit(config, order.broker.is_some())?;
-    let table = start::instrument_table(config, sources, filter)?;
-    let calendars = start::calendars(&table)?;
-    let apart = threads::keep_helpers_on(&layout.helpers);
-    let writer = start::create_writer(dir, config)?;
-    started(dir);
-    if let Err(problem) = apart {
-        tracing::warn!("{problem}");
-        controls.note_error(problem.to_string());
-    }
-    let weights = order.weights.as_deref();
-    match start::prologue(dir, config, &table, &calendars, sources, &order.build, weights) {
-        Ok(prologue) => Ok(Begun { table, calendars, writer, prologue }),
-        Err(problem) => {
-            // Nothing was journaled: the directory shall not look like a journal.
-            writer.abandon().map_err(|e| Problem::from_journal(&e))?;
-            Err(problem)
-        }
-    }
-}
-
-/// Starts the sources and plans the sequencer.
-fn plan(
-    order: &mut Order,
+/// What can be read of a machine that starts.
+fn gauges(
+    machine: &Pipeline<'_>,
+    disk: Durability,
+    published: Arc<Gauge>,
+    exit: Option<ExitGauges>,
     table: &[Listed],
-    calendars: Vec<Arc<Calendar>>,
-    prologue: Vec<InputCell>,
-    beside: Beside,
-) -> Result<Plan, Problem> {
-    let semantic = &order.config.semantic;
-    let clock = &semantic.clock;
-    let sources = std::mem::take(&mut order.sources);
-    let inlets = start::inlets(sources, table, &order.filter, semantic.validate.reorder_ms)?;
-    let fault = order.fault.filter(|point| point.part == Part::Sequencer);
-    Ok(Plan {
-        base_seq: 0,
-        prologue,
-        merge: Merge::new(inlets),
-        schedule: Schedule::new(&semantic.bars.timeframes_s, clock.heartbeat_ms, calendars),
-        pace: order.pace,
-        bar_close_delay_ms: clock.bar_close_delay_ms,
-        stop: Arc::clone(&order.controls.stop),
-        instruments: table.len() as u32,
-        beside,
-        fail_at: fault.map(|point| point.seq),
-    })
+    layout: Vec<ThreadPlan>,
+) -> Gauges {
+    Gauges {
+        published,
+        groups: machine.groups.iter().map(Group::gauge).collect(),
+        journaled: Arc::clone(disk.journaled()),
+        disk,
+        progress: Arc::clone(&machine.progress),
+        exit,
+        instruments: table.iter().map(Listed::shown).collect(),
+        layout,
+        began: Instant::now(),
+    }
 }
 
 fn egress_orders(machine: &Pipeline<'_>) -> u64 {
@@ -254,22 +234,34 @@ fn egress_orders(machine: &Pipeline<'_>) -> u64 {
     handlers.map(|handler| handler.orders_out()).sum()
 }
 
+/// Says what did not work out beside a run that did.
+fn warn_of(problem: Option<&Problem>, controls: &Controls) {
+    if let Some(problem) = problem {
+        tracing::warn!("{problem}");
+        controls.note_error(problem.to_string());
+    }
+}
+
 /// How it ended, in words, and what went wrong.
-fn outcome(mut summary: Summary, driven: Result<(), Problem>, sequencer: &Sequencer) -> Outcome {
+fn outcome(
+    mut summary: Summary,
+    driven: Result<(), Problem>,
+    sequencer: &Sequencer,
+) -> (Summary, Option<Problem>) {
     let reason = sequencer.reason();
     summary.ended = match (&driven, reason) {
         (Err(_), EndReason::SourceEnded) => "sink_failed".to_string(),
         (_, reason) => reason.name().to_string(),
     };
     let failed_source = sequencer.failure().filter(|_| reason == EndReason::SourceFailed);
-    Outcome { summary, failure: driven.err().or(failed_source.cloned()) }
+    (summary, driven.err().or(failed_source.cloned()))
 }
 
 /// A file of this name in the journal's directory halts trading.
 pub const HALT_FILE: &str = "halt";
 
 /// Broker mode needs a broker, and paper mode has none.
-fn refuse_exit(config: &Config, broker: bool) -> Result<(), Problem> {
+pub(crate) fn refuse_exit(config: &Config, broker: bool) -> Result<(), Problem> {
     let needs = config.semantic.venue.mode == "broker";
     match (needs, broker) {
         (true, false) => Err(Problem::new(
@@ -293,7 +285,7 @@ fn exit_of(order: &Order) -> (Outlet, ListReader<ENTRY_WORDS>) {
 /// What a gateway shares with its run.
 struct Gate<'a> {
     order: &'a Order,
-    journaled: &'a Arc<Watermark>,
+    release: Release,
     halt: &'a Arc<Stop>,
     pushed: &'a Arc<Gauge>,
 }
@@ -337,7 +329,7 @@ impl Gate<'_> {
         let gateway = Gateway {
             broker,
             list,
-            journaled: Arc::clone(self.journaled),
+            release: self.release,
             controls: Arc::clone(&self.order.controls),
             stop: Arc::clone(self.halt),
             closing: Arc::clone(&closing),
@@ -402,6 +394,7 @@ struct Watcher<'a, W> {
 impl<W: FnMut(&Tally)> Watch for Watcher<'_, W> {
     fn look(&mut self, progress: &Progress) -> bool {
         self.controls.look_at_file();
+        self.controls.look_at_disk();
         self.controls.record_halts();
         self.collector.look(&mut self.log);
         (self.watch)(&progress.tally());

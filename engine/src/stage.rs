@@ -5,14 +5,15 @@
 //! on one core, stepped in a test, or in replay, with the same bytes out.
 
 use crate::earlier::Earlier;
+use crate::state::State;
 use ringbuf_layout::{Frame, LaneWriter, Part, Slot};
 use xxhash_rust::xxh3::Xxh3;
 
 /// A state hash is taken after every input whose sequence is a multiple of this.
 pub const CHECKPOINT_INPUTS: u64 = 10_000;
 
-/// One of the nine pure stages.
-pub trait Stage: Send {
+/// One of the nine pure stages. Its whole state can be saved and loaded: what is digested comes back.
+pub trait Stage: Send + State {
     /// Which part it is: gives its name in code, threads, metrics and docs.
     const PART: Part;
     /// True if it must see every tick. The others are woken by closed bars and by inputs that are not

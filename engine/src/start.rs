@@ -4,13 +4,16 @@
 use crate::calendar::Calendar;
 use crate::config::{BarPrice, Config};
 use crate::instrument::Catalog;
+use crate::ledger::Ledger;
 use crate::manifest::{self, Listed};
 use crate::problem::Problem;
 use crate::runtime::feed::{self, Filter};
 use crate::runtime::merge::Inlet;
+use crate::runtime::taken::Taken;
+use crate::snapshot::shelf;
 use crate::source::Source;
 use bytemuck::Zeroable;
-use journal::{Options, Writer};
+use journal::{JournalError, Limits, Options, Recovery, Removed, SyncBackend, Writer};
 use ringbuf_layout::frame::NO_INSTRUMENT;
 use ringbuf_layout::input::fixed_text;
 use ringbuf_layout::names::SourceState;
@@ -23,27 +26,102 @@ use std::time::{SystemTime, UNIX_EPOCH};
 /// Instruments that one run can have: every stage keeps state for all of them from the start.
 const INSTRUMENTS_MAX: usize = 1_024;
 
-/// The journal's writer, in a directory of our own from here on.
+/// The writer of a new journal, in a directory of our own from here on; `None` if there is a journal already that
+/// nobody writes.
 ///
 /// # Errors
-/// If the directory holds a journal already, or cannot be written.
-pub fn create_writer(dir: &Path, config: &Config) -> Result<Writer, Problem> {
+/// If the directory cannot be written.
+pub fn create_writer(dir: &Path, config: &Config) -> Result<Option<Writer>, Problem> {
+    match Writer::create(&options(dir, config)) {
+        Ok(writer) => Ok(Some(writer)),
+        Err(JournalError::Exists { .. }) => Ok(None),
+        Err(error) => Err(Problem::from_journal(&error)),
+    }
+}
+
+/// The writer of a journal that is there already, in a new epoch, and what was found at its end.
+///
+/// # Errors
+/// If somebody else writes it, or it is damaged where it was durable.
+pub fn resume_writer(
+    dir: &Path,
+    config: &Config,
+    new_chain: bool,
+) -> Result<(Writer, Recovery), Problem> {
+    let options = Options { new_chain, ..options(dir, config) };
+    Writer::resume(&options).map_err(|e| Problem::from_journal(&e))
+}
+
+fn options(dir: &Path, config: &Config) -> Options {
     let host = &config.host;
-    let options = Options {
+    Options {
         segment_bytes: host.segment_mib << 20,
         ready_segments: host.ready_segments,
         created_ns: wall_ns(),
+        sync_backend: match host.sync_backend.as_str() {
+            "io-uring" => SyncBackend::IoUring,
+            _ => SyncBackend::Msync,
+        },
+        sync_interval_ms: host.sync_interval_ms as u64,
+        free_floor_bytes: host.free_floor_mib << 20,
         ..Options::new(dir)
-    };
-    Writer::create(&options).map_err(|e| Problem::from_journal(&e))
+    }
 }
 
-/// Writes what a run start names, and makes the inputs that come first: run start, instruments, sources up.
+/// Removes what the config lets go of a journal: whole closed segments before its newest sound snapshot.
+///
+/// # Errors
+/// If one cannot be removed.
+pub fn retain(dir: &Path, config: &Config, writer: &Writer) -> Result<Removed, Problem> {
+    const DAY_NS: i64 = 86_400_000_000_000;
+    let host = &config.host;
+    if (host.retention_days, host.retention_gib) == (0, 0) {
+        return Ok(Removed::default());
+    }
+    let (newest, _) = shelf::newest(dir, |stand| !stand.chain)?;
+    let limits = Limits {
+        max_age_ns: (host.retention_days > 0).then(|| host.retention_days as i64 * DAY_NS),
+        max_bytes: (host.retention_gib > 0).then_some(host.retention_gib << 30),
+        keep_from_seq: newest.map_or(0, |snapshot| snapshot.stand.seq),
+        followers: Vec::new(),
+    };
+    writer.retention().apply(&limits, wall_ns()).map_err(|e| Problem::from_journal(&e))
+}
+
+/// Where a run begins: at the beginning of a journal, or behind what it holds.
+#[derive(Clone, Copy, Debug)]
+pub struct Opening<'a> {
+    /// Life of the directory.
+    pub epoch: u32,
+    /// First sequence.
+    pub base_seq: u64,
+    /// What the journal says so far; nothing of a new one.
+    pub ledger: Option<&'a Ledger>,
+    /// Inputs of the run before that come first.
+    pub again: &'a [InputCell],
+}
+
+impl Opening<'_> {
+    /// The beginning of a new journal.
+    pub const FIRST: Self = Opening { epoch: 1, base_seq: 0, ledger: None, again: &[] };
+
+    fn engine_time(&self) -> i64 {
+        self.ledger.map_or(0, |ledger| ledger.engine_time)
+    }
+
+    fn taken(&self, source: &Source) -> Option<&Taken> {
+        self.ledger.and_then(|ledger| ledger.taken(&source.identity))
+    }
+}
+
+/// Writes what a run start names, and makes the inputs that come first: run start, instruments that are new, inputs
+/// of the run before that it never processed, sources up.
 ///
 /// # Errors
 /// If an object cannot be written.
 pub fn prologue(
     dir: &Path,
+    opening: &Opening<'_>,
     config: &Config,
     table: &[Listed],
     calendars: &[Arc<Calendar>],
@@ -55,13 +133,23 @@ pub fn prologue(
         calendars.iter().map(|c| (c.name, c.as_ref())).collect();
     let in_use: Vec<&Calendar> = in_use.into_values().collect();
     let manifest = manifest::write(dir, config, table, &in_use, sources, weights)?;
-    let mut prologue = vec![InputCell::from(&run_start(config, &manifest, build))];
-    for (number, listed) in table.iter().enumerate() {
+    let now = opening.engine_time();
+    let mut prologue = vec![InputCell::from(&run_start(opening, config, &manifest, build))];
+    let known = opening.ledger.map_or(0, |ledger| ledger.instruments.len());
+    for (number, listed) in table.iter().enumerate().skip(known) {
         let price = u8::from(listed.bars_from_mid);
-        prologue.push(InputCell::from(&listed.def.record(number as u32, price, 0)));
+        prologue.push(InputCell::from(&listed.def.record(number as u32, price, now)));
     }
+    // Before the sources are numbered anew: these carry the numbers that theirs had.
+    prologue.extend_from_slice(opening.again);
     for (i, source) in sources.iter().enumerate() {
-        prologue.push(InputCell::from(&source_up(i, source)));
+        let taken = opening.taken(source);
+        let up = source_status(i, source, SourceState::Up, taken, now);
+        prologue.push(InputCell::from(&up));
+        if source.live && taken.is_some() {
+            let gap = source_status(i, source, SourceState::Gap, taken, now);
+            prologue.push(InputCell::from(&gap));
+        }
     }
     Ok(prologue)
 }
@@ -162,6 +250,7 @@ pub fn inlets(
     table: &[Listed],
     filter: &Filter,
     reorder_ms: i64,
+    ledger: Option<&Ledger>,
 ) -> Result<Vec<Inlet>, Problem> {
     let number = |symbol: &str| table.iter().position(|l| l.def.symbol == symbol).map(|n| n as u32);
     sources
@@ -170,22 +259,23 @@ pub fn inlets(
         .map(|(i, source)| {
             let live = source.live;
             let numbers = source.symbols.iter().map(|used| number(&used.symbol)).collect();
-            let inflow = feed::start(source, i as u16 + 1, numbers, filter.clone(), reorder_ms)?;
+            let taken = ledger.and_then(|ledger| ledger.taken(&source.identity));
+            let (number, taken) = (i as u16 + 1, taken.cloned().unwrap_or_default());
+            let inflow = feed::start(source, number, numbers, filter.clone(), reorder_ms, taken)?;
             Ok(Inlet { inflow, live, ended: false })
         })
         .collect()
 }
 
-fn run_start(config: &Config, manifest: &[u8; 32], build: &str) -> RunStart {
-    let now = wall_ns();
+fn run_start(opening: &Opening<'_>, config: &Config, manifest: &[u8; 32], build: &str) -> RunStart {
     let mut semantic_hash = [0; 8];
     semantic_hash.copy_from_slice(&config.semantic_hash()[..8]);
     let mut start = RunStart {
-        head: RunStart::header(0, now),
+        head: RunStart::header(opening.engine_time(), wall_ns()),
         semantic_hash,
-        epoch: 1,
+        epoch: opening.epoch,
         format: 1,
-        base_seq: 0,
+        base_seq: opening.base_seq,
         manifest: *manifest,
         build: fixed_text(build),
         ..RunStart::zeroed()
@@ -194,13 +284,22 @@ fn run_start(config: &Config, manifest: &[u8; 32], build: &str) -> RunStart {
     start
 }
 
-fn source_up(index: usize, source: &Source) -> SourceStatus {
-    let mut up = SourceStatus { head: SourceStatus::header(0, 0), ..SourceStatus::zeroed() };
-    up.identity.copy_from_slice(&source.identity[..8]);
-    up.tail.instrument = NO_INSTRUMENT;
-    up.tail.source = index as u16 + 1;
-    up.tail.side = SourceState::Up as u8;
-    up
+fn source_status(
+    index: usize,
+    source: &Source,
+    state: SourceState,
+    taken: Option<&Taken>,
+    now: i64,
+) -> SourceStatus {
+    let head = SourceStatus::header(now, now);
+    let mut status = SourceStatus { head, ..SourceStatus::zeroed() };
+    let first = |taken: &Taken| if source.live { taken.end() } else { taken.first_missing() };
+    status.first_source_seq = taken.map_or(0, first);
+    status.identity.copy_from_slice(&source.identity[..8]);
+    status.tail.instrument = NO_INSTRUMENT;
+    status.tail.source = index as u16 + 1;
+    status.tail.side = state as u8;
+    status
 }
 
 /// Wall time, ns UTC: goes only into `ts_recv` and file headers.

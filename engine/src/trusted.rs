@@ -2,13 +2,11 @@
 //! floating-point kernels round otherwise, or where the weights are no longer at hand.
 
 use crate::policy::{Action, Choice, DecisionReason, Policies, Policy, View, Vote};
-use crate::problem::Problem;
 use crate::stage::Digest;
 use journal::Journal;
-use ringbuf_layout::Decision;
 use ringbuf_layout::names::PolicyCode;
+use ringbuf_layout::{Decision, RunStart};
 use std::collections::VecDeque;
-use std::path::Path;
 
 /// Says what was decided, in the order in which it was.
 struct Trusted {
@@ -18,17 +16,19 @@ struct Trusted {
     choices: VecDeque<Choice>,
 }
 
-/// The decisions of a journal as policies; `names` are those of who made them. What is not in the journal is a
-/// hold, which the comparison then names.
-///
-/// # Errors
-/// The journal cannot be opened. Damage is left to the replay, which names it.
-pub fn policies(dir: &Path, (decide, shadow): (&str, &str)) -> Result<Policies, Problem> {
-    let journal = Journal::open(dir).map_err(|e| Problem::from_journal(&e))?;
+/// The decisions of a journal from a sequence to the end of that run, as policies; the names are those of who made
+/// them. What is not in the journal is a hold, which the comparison then names.
+/// Damage is left to the replay, which names it.
+pub(crate) fn policies(journal: &Journal, (decide, shadow): (&str, &str), from: u64) -> Policies {
     let mut frames = journal.frames();
     let mut decisions = Vec::new();
     while let Ok(Some(frame)) = frames.next() {
-        decisions.extend(frame.get::<Decision>().copied());
+        if frame.head().seq > from && frame.get::<RunStart>().is_some() {
+            break;
+        }
+        if frame.head().seq >= from {
+            decisions.extend(frame.get::<Decision>().copied());
+        }
     }
     let first = decisions.first().copied();
     let code = first.and_then(|first| PolicyCode::from_byte(first.policy as u8));
@@ -45,7 +45,7 @@ pub fn policies(dir: &Path, (decide, shadow): (&str, &str)) -> Result<Policies, 
     });
     let weights = if burn_decides { weights } else { [0; 8] };
     let choices = decisions.iter().map(decided).collect();
-    Ok(Policies { decide: trusted(decide, code, weights, choices), shadow })
+    Policies { decide: trusted(decide, code, weights, choices), shadow }
 }
 
 fn decided(record: &Decision) -> Choice {

@@ -145,7 +145,7 @@ macro_rules! codes {
                 match byte { $( $value => Some(Self::$code), )* _ => None }
             }
             /// Its word.
-            pub fn name(self) -> &'static str {
+            pub const fn name(self) -> &'static str {
                 match self { $( Self::$code => $word ),* }
             }
         }
@@ -445,6 +445,10 @@ codes! {
         EgressOverflow = 2 => "egress_overflow",
         /// The broker's connection panicked.
         Broker = 3 => "broker_panicked",
+        /// A sync of the journal failed: nothing can be known to be on the disk any more.
+        SyncFailed = 4 => "sync_failed",
+        /// The journal's disk is nearly full.
+        DiskLow = 5 => "disk_low",
     }
 }
 

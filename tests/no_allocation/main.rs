@@ -12,6 +12,7 @@ use engine::runtime::latency::Collector;
 use engine::runtime::merge::{Inlet, Merge};
 use engine::runtime::sequencer::Sequencer;
 use engine::runtime::sink::{Recorder, Tally};
+use engine::runtime::taken::Taken;
 use engine::source::Source;
 use marl::Agents;
 use ringbuf_layout::{InputCell, Kind};
@@ -213,7 +214,8 @@ fn counted_run(what: &str, sources: Vec<Source>, policies: Policies) -> Counted 
 
 fn inlet(number: u16, source: Source) -> Inlet {
     let numbers = (0..SYMBOLS.len() as u32).map(Some).collect();
-    let inflow = feed::start(source, number, numbers, feed::Filter::default(), 0).unwrap();
+    let inflow =
+        feed::start(source, number, numbers, feed::Filter::default(), 0, Taken::default()).unwrap();
     Inlet { inflow, live: false, ended: false }
 }
 

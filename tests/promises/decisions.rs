@@ -4,7 +4,7 @@
 use engine::indicators::synergies::{SynergyDetector, SynergyFound, SynergyRules};
 use engine::indicators::{ClosedBar, Feature, FeatureSet, Features, Roles};
 use engine::policy::{Action, Choice, DecisionReason, Policies, Policy, Rule, View, Vote};
-use engine::replay::replay;
+use engine::replay::{Options, replay};
 use engine::run::run;
 use engine::stage::Digest;
 use ringbuf_layout::names::PolicyCode;
@@ -271,8 +271,7 @@ fn a_replay_needs_the_policies_of_its_run() {
     assert!(total > 500);
     let own = replay(
         dir.path(),
-        None,
-        None,
+        Options::default(),
         |_| Ok(Policies::own(Moody::default()).with_shadow(Rule)),
         |_| {},
     );

@@ -4,7 +4,7 @@
 use engine::Problem;
 use engine::config::Config;
 use engine::policy::{Action, Choice, Policies, Policy, View};
-use engine::replay::{Proof, replay};
+use engine::replay::{Options, Proof, replay};
 use engine::run::{Order, Outcome, run};
 use engine::runtime::controls::Controls;
 use engine::runtime::fail_point::FailPoint;
@@ -64,7 +64,7 @@ fn restless(_: &Config) -> Result<Policies, Problem> {
 }
 
 fn replay_of(dir: &Path) -> Proof {
-    replay(dir, None, None, restless, |_| {}).unwrap()
+    replay(dir, Options::default(), restless, |_| {}).unwrap()
 }
 
 /// A run of the real stages in broker mode.
@@ -183,7 +183,8 @@ fn panicked(layout: &str, point: FailPoint) -> (Duration, u64) {
     let plain = replay_of(dir.path());
     assert_eq!((plain.divergence, plain.damage), (None, None), "{what}");
     if point.part.is_stage() {
-        let proof = replay(dir.path(), None, Some(point), restless, |_| {}).unwrap();
+        let options = Options { fault: Some(point), ..Options::default() };
+        let proof = replay(dir.path(), options, restless, |_| {}).unwrap();
         assert_eq!((proof.divergence.clone(), proof.damage.clone()), (None, None), "{what}");
         assert!(proof.panic.unwrap().reproduced, "{what}");
     }
@@ -357,7 +358,8 @@ fn flatten_closes_what_a_decision_opened() {
         assert!(of.iter().any(|position| *position > 0), "{of:?}");
         assert_eq!(of.last(), Some(&0), "{of:?}");
     }
-    let own = replay(dir.path(), None, None, |_| Ok(Policies::own(Buyer(0))), |_| {}).unwrap();
+    let options = Options::default();
+    let own = replay(dir.path(), options, |_| Ok(Policies::own(Buyer(0))), |_| {}).unwrap();
     assert!(own.verified());
 }
 

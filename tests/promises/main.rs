@@ -2,7 +2,9 @@
 
 mod bars;
 mod code;
+mod continuing;
 mod decisions;
+mod durable;
 mod exit;
 mod faults_of_decisions;
 mod order;
@@ -10,4 +12,5 @@ mod panics;
 mod real_data;
 mod replay;
 mod same_bytes;
+mod snapshots;
 mod verdicts;

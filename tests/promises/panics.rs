@@ -1,6 +1,7 @@
 //! A panic in any part: what was handed on is processed, the rest is journaled as unprocessed with a record
 //! of the panic, the journal is sealed, and replay reproduces it.
 
+use engine::replay::Options;
 use engine::run::{Order, run};
 use engine::runtime::fail_point::FailPoint;
 use gateways::recording::{Habits, Record, RecordingBroker};
@@ -81,7 +82,10 @@ fn check(layout: &str, point: FailPoint) -> Duration {
     assert_eq!(outputs.count(), 0, "{what}: an unprocessed input has no other output");
 
     // The same fault reproduces it; without the fault the replay goes through and says so.
-    let replay = |fault| engine::replay::replay(dir.path(), None, fault, by_rule, |_| {}).unwrap();
+    let replay = |fault| {
+        let options = Options { fault, ..Options::default() };
+        engine::replay::replay(dir.path(), options, by_rule, |_| {}).unwrap()
+    };
     let without = replay(None);
     assert_eq!((without.divergence.clone(), without.damage.clone()), (None, None), "{what}");
     assert!(!without.verified() && !without.panic.unwrap().reproduced, "{what}");

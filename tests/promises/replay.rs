@@ -1,10 +1,11 @@
 //! A run replays to the same bytes, and whatever is not as it was is named.
 
 use engine::Problem;
-use engine::replay::{Divergence, Proof, replay};
+use engine::replay::{Divergence, Options, Proof, replay};
 use engine::run::run;
 use engine::runtime::feed::{self, Filter};
 use engine::runtime::merge::{Head, Inlet, Merge};
+use engine::runtime::taken::Taken;
 use engine::source::Source;
 use journal::End;
 use ringbuf_layout::{
@@ -121,7 +122,13 @@ fn bars_in_a_real_journal_equal_the_naive_builder() {
 fn a_replay_up_to_a_sequence_stops_there() {
     let dir = recorded();
     for until in [0, 1, 9_999, 10_000, 15_000] {
-        let proof = replay(dir.path(), Some(until), None, by_rule, |_| {}).unwrap();
+        let proof = replay(
+            dir.path(),
+            Options { until: Some(until), ..Options::default() },
+            by_rule,
+            |_| {},
+        )
+        .unwrap();
         assert!(proof.verified(), "{proof:?}");
         assert_eq!(proof.summary.tally.seqs, Some((0, until)));
     }
@@ -356,7 +363,8 @@ fn a_source_that_fails_is_never_taken_for_one_that_ended() {
         let problem = Problem::new("line 1 is no row", "a.csv", "correct it");
         let source = decoded_source("fails", &["SPY"], records.clone(), Some(problem));
         let inflow =
-            feed::start(source, 1, vec![Some(0)], Filter::default(), 60_000).expect("a thread");
+            feed::start(source, 1, vec![Some(0)], Filter::default(), 60_000, Taken::default())
+                .expect("a thread");
         let mut merge = Merge::new(vec![Inlet { inflow, live: false, ended: false }]);
         let mut taken = InputCell::default();
         let failure = loop {

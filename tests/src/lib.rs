@@ -6,8 +6,10 @@
 //! * [`scene`]: what goes into a machine; [`recording`]: the frames that come out.
 //! * [`naive_bars`]: the bars of a recording, from the specification's text alone.
 //! * [`real_run`]: sources into a journal directory and back; [`tamper`]: journals with a lie in them.
+//! * [`halves`]: a run in two halves, with a state saved between them.
 //! * [`seeds`]: random cases with a printed, replayable seed; [`sources`]: the workspace's own text.
 
+pub mod halves;
 pub mod market;
 pub mod naive_bars;
 pub mod real_run;

@@ -4,7 +4,7 @@ use engine::Problem;
 use engine::config::Config;
 use engine::layout::Layout;
 use engine::policy::Policies;
-use engine::replay::{Proof, replay};
+use engine::replay::{Options, Proof, replay};
 use engine::run::{Order, Outcome, run};
 use engine::source::{Decoder, Feed, Source, SymbolUse};
 use ringbuf_layout::{InputCell, Trade};
@@ -101,5 +101,5 @@ pub fn by_rule(_: &Config) -> Result<Policies, Problem> {
 /// # Panics
 /// If the replay does not start.
 pub fn replay_of(dir: &Path) -> Proof {
-    replay(dir, None, None, by_rule, |_| {}).expect("the replay starts")
+    replay(dir, Options::default(), by_rule, |_| {}).expect("the replay starts")
 }

@@ -54,6 +54,19 @@ impl<'a> View<'a> {
 }
 
 impl Recording {
+    /// An empty recording that begins with this sequence.
+    pub fn beginning(seq: u64) -> Self {
+        Self { next_seq: seq, ..Self::default() }
+    }
+
+    /// The frames below a sequence, and those from it on.
+    pub fn halves(&self, at: u64) -> (Self, Self) {
+        let first = self.frames().take_while(|frame| frame.head().seq < at);
+        let bytes = first.map(|frame| frame.bytes().len()).sum();
+        let part = |bytes: &[u8]| Self { bytes: bytes.to_vec(), ..Self::default() };
+        (part(&self.bytes[..bytes]), part(&self.bytes[bytes..]))
+    }
+
     /// The frames in order.
     pub fn frames(&self) -> impl Iterator<Item = View<'_>> {
         let mut rest = &self.bytes[..];

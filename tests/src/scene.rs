@@ -150,7 +150,8 @@ impl Scene {
         Layout::plan(&spec, &Cores::of_this_process()).expect("Invariant: cuts make a layout")
     }
 
-    fn machine<'r>(&self, recording: &'r mut Recording) -> Pipeline<'r> {
+    /// The machine, wired.
+    pub fn machine<'r>(&self, recording: &'r mut Recording) -> Pipeline<'r> {
         pipeline::build(
             &self.semantic,
             self.instruments.len(),
@@ -193,6 +194,7 @@ impl Scene {
         let calendars = self.instruments.iter().map(|listed| calendar(&listed.def.calendar));
         Plan {
             base_seq: 0,
+            engine_time: 0,
             prologue,
             merge: Merge::new(self.sources.iter().map(inlet).collect()),
             schedule: Schedule::new(

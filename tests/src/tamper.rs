@@ -95,10 +95,35 @@ pub fn write_again(from: &Path, to: &Path, mut edit: impl FnMut(&mut Vec<Vec<u8>
         }
     }
     writer.close().expect("a closed journal");
-    let objects = from.join("objects");
+    copy_objects(from, to);
+}
+
+/// Writes the first slots of a journal again and leaves it as a kill would: no footer, spares in place.
+///
+/// # Panics
+/// If either journal fails, or the first is shorter.
+pub fn killed_after(from: &Path, to: &Path, slots: u64) {
+    let (recording, _) = Recording::read(from).expect("a whole journal");
+    let options = Options { segment_bytes: 1 << 20, ..Options::new(to) };
+    let mut writer = Writer::create(&options).expect("a new journal");
+    let frames: Vec<_> = recording.frames().take_while(|f| f.head().seq < slots).collect();
+    for (i, frame) in frames.iter().enumerate() {
+        if frame.kind().is_input() {
+            writer.begin(frame.head().seq).expect("room");
+        }
+        let is_last = frames.get(i + 1).is_none_or(|next| next.kind().is_input());
+        writer.append(frame.bytes(), is_last);
+    }
+    writer.publish();
+    assert_eq!(writer.next_seq(), slots, "Condition failed: so many slots");
+    drop(writer);
+    copy_objects(from, to);
+}
+
+fn copy_objects(from: &Path, to: &Path) {
     let target = to.join("objects");
     std::fs::create_dir_all(&target).expect("a new directory");
-    for entry in std::fs::read_dir(objects).expect("objects") {
+    for entry in std::fs::read_dir(from.join("objects")).expect("objects") {
         let entry = entry.expect("an object");
         std::fs::copy(entry.path(), target.join(entry.file_name())).expect("a copy");
     }

@@ -7,23 +7,20 @@ use crate::run::counts;
 use crate::say::{Exit, Say, aside, error_object};
 use engine::Problem;
 use engine::config::Config;
+use engine::replay::Options;
 use serde_json::{Value, json};
 
 /// `replay …`
 pub fn replay(arguments: &cli::Replay, say: Say) -> Result<Exit, Problem> {
     let mut progress = Progress::new(None, false);
     let dir = &arguments.dir;
-    let policies = |config: &Config| {
-        let named = &config.semantic.policy;
-        if arguments.trust_decisions {
-            engine::trusted::policies(dir, (&named.decide, &named.shadow))
-        } else {
-            policy::of_journal(config, dir)
-        }
+    let policies = |config: &Config| policy::of_journal(config, dir);
+    let options = Options {
+        until: arguments.until,
+        trust_decisions: arguments.trust_decisions,
+        ..Options::default()
     };
-    let proof = engine::replay::replay(dir, arguments.until, None, policies, |tally| {
-        progress.look(tally);
-    })?;
+    let proof = engine::replay::replay(dir, options, policies, |tally| progress.look(tally))?;
     progress.finish();
     let mut answer = proof.summary.json();
     answer.insert("verified".to_string(), json!(proof.verified()));

@@ -77,7 +77,9 @@ pub fn run(arguments: &cli::Run, say: Say, controls: &Arc<Controls>) -> Result<E
     let mut beside = Beside::default();
     let made = arguments.journal.is_none();
     let place = dir.clone();
+    let journal = dir.clone();
     let order = Order {
+        policies_of: Box::new(move |config| policy::of_journal(config, &journal)),
         pace,
         filter,
         controls: Arc::clone(controls),
@@ -116,7 +118,7 @@ pub fn answer(summary: &Summary) -> Map<String, Value> {
 
 /// Prints the answer and how the run ended; the exit code that follows from it.
 pub fn conclude(say: Say, mut answer: Map<String, Value>, outcome: &Outcome) -> Exit {
-    let Outcome { summary, failure } = outcome;
+    let Outcome { summary, failure, .. } = outcome;
     tracing::info!(
         ended = %summary.ended,
         inputs = summary.tally.inputs,

@@ -3,6 +3,7 @@
 use crate::accounting::position::{Position, Terms};
 use crate::accounting::round::mul_div_half_even;
 use crate::stage::Digest;
+use crate::state::{Codec, State, StateError, state};
 use core::fmt;
 
 /// Why a fill or a mark was not booked. The account is as it was.
@@ -262,4 +263,28 @@ fn drawdown(highest: i128, equity: i128) -> i64 {
     let fall = highest.checked_sub(equity);
     let ratio = fall.and_then(|fall| mul_div_half_even(fall, RATIO_ONE, highest));
     ratio.and_then(|ratio| i64::try_from(ratio).ok()).unwrap_or(i64::MAX)
+}
+
+impl State for Holding {
+    fn state(&mut self, codec: &mut Codec<'_>) -> Result<(), StateError> {
+        let Self { terms, position, unrealized, paid } = self;
+        codec.option(terms, || Terms { multiplier: 0, size_one: 1 })?;
+        position.state(codec)?;
+        unrealized.state(codec)?;
+        paid.state(codec)
+    }
+}
+
+state!(Sums { realized, unrealized, fees, paid });
+
+impl State for Account {
+    fn state(&mut self, codec: &mut Codec<'_>) -> Result<(), StateError> {
+        let Self { opening, holdings, sums, highest, max_drawdown, refused } = self;
+        opening.state(codec)?;
+        codec.rows(holdings)?;
+        sums.state(codec)?;
+        highest.state(codec)?;
+        max_drawdown.state(codec)?;
+        refused.state(codec)
+    }
 }

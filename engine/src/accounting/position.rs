@@ -3,6 +3,7 @@
 use crate::accounting::AccountError;
 use crate::accounting::round::mul_div_half_even;
 use crate::stage::Digest;
+use crate::state::state;
 use ringbuf_layout::units::{PRICE_ONE, div_half_even};
 use ringbuf_layout::{Instrument, Price};
 
@@ -106,6 +107,9 @@ impl Position {
         digest.int(self.mark);
     }
 }
+
+state!(Terms { multiplier, size_one } check |terms| terms.size_one > 0);
+state!(Position { quantity, open_cost, mark });
 
 #[cfg(test)]
 mod tests {

@@ -212,6 +212,14 @@ pub struct Host {
     pub fifo_priority: u8,
     /// Longest time between two syncs.
     pub sync_interval_ms: i64,
+    /// How the journal is synced: `msync` or `io-uring`.
+    pub sync_backend: String,
+    /// Free space below which no new order leaves.
+    pub free_floor_mib: u64,
+    /// Days after which a closed segment before the newest snapshot goes; 0 keeps all.
+    pub retention_days: u64,
+    /// Size of the journal above which its oldest segments before the newest snapshot go; 0 keeps all.
+    pub retention_gib: u64,
     /// Slots of the ring, a power of two.
     pub ring_slots: usize,
     /// Size of a journal segment.

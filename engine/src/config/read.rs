@@ -278,7 +278,9 @@ fn host<'t>(walk: &Walk<'t>, mut s: Section<'t>) -> Host {
     let host = Host {
         layout: layout(walk, &mut s),
         journal: s.text(walk, "journal"),
-        release: s.word(walk, "release", &["journaled"]).unwrap_or_else(|| "journaled".into()),
+        release: s
+            .word(walk, "release", &["journaled", "durable"])
+            .unwrap_or_else(|| "journaled".into()),
         broker: s.is_set("broker").then(|| s.word(walk, "broker", &["recording"])).flatten(),
         order_max_age_ms: s.whole(walk, "order_max_age_ms", 1..=DAY_S * 1_000).unwrap_or(1_000)
             as u64,
@@ -286,6 +288,12 @@ fn host<'t>(walk: &Walk<'t>, mut s: Section<'t>) -> Host {
         drain_ms: s.whole(walk, "drain_ms", 0..=60_000).unwrap_or(1_000) as u64,
         fifo_priority: s.whole(walk, "fifo_priority", 0..=98).unwrap_or(0) as u8,
         sync_interval_ms: s.whole(walk, "sync_interval_ms", 1..=60_000).unwrap_or(10),
+        sync_backend: s
+            .word(walk, "sync_backend", &["msync", "io-uring"])
+            .unwrap_or_else(|| "msync".into()),
+        free_floor_mib: s.whole(walk, "free_floor_mib", 0..=1 << 30).unwrap_or(1_024) as u64,
+        retention_days: s.whole(walk, "retention_days", 0..=36_500).unwrap_or(0) as u64,
+        retention_gib: s.whole(walk, "retention_gib", 0..=1 << 30).unwrap_or(0) as u64,
         ring_slots: ring_slots as usize,
         segment_mib: s.whole(walk, "segment_mib", 1..=4_096).unwrap_or(64) as u64,
         ready_segments: s.whole(walk, "ready_segments", 1..=1_024).unwrap_or(2) as usize,

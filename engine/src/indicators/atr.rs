@@ -3,6 +3,7 @@
 use crate::indicators::ClosedBar;
 use crate::indicators::average::Smoothed;
 use crate::stage::Digest;
+use crate::state::state;
 
 /// Bars of the `atr` feature (Wilder 1978).
 pub const ATR_PERIOD: u32 = 14;
@@ -37,3 +38,5 @@ impl Atr {
         digest.float(self.previous_close.unwrap_or(0.0));
     }
 }
+
+state!(Atr { average, previous_close });

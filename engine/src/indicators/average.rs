@@ -1,6 +1,7 @@
 //! Moving averages: linearly weighted, exponential, Wilder's.
 
 use crate::stage::Digest;
+use crate::state::state;
 
 /// WMA of all `values`, oldest first: weights 1, 2, …, n, the newest has n; divided by n(n + 1) / 2.
 pub fn wma(values: &[f64]) -> f64 {
@@ -60,3 +61,5 @@ impl Smoothed {
         digest.float(self.state);
     }
 }
+
+state!(Smoothed { seen, state } fixed { period, alpha } check |average| average.seen <= average.period);

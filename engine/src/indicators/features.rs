@@ -12,6 +12,7 @@ use crate::indicators::time::LocalTime;
 use crate::indicators::volume::Volume;
 use crate::indicators::{ClosedBar, SPEC_HISTORY_BARS};
 use crate::stage::Digest;
+use crate::state::{Codec, State, StateError, state};
 use ringbuf_layout::output::FEATURES_MAX;
 use ringbuf_layout::{Indicator, Price};
 
@@ -289,6 +290,26 @@ impl FeatureSet {
         self.momentum.digest(digest);
         self.volume.digest(digest);
         self.features.digest(digest);
+    }
+}
+
+state!(Features { valid, values });
+state!(Roles { slow, fast });
+
+impl State for FeatureSet {
+    fn state(&mut self, codec: &mut Codec<'_>) -> Result<(), StateError> {
+        let Self { roles, heikin_ashi, mlmi, nwrqk, fvg, lvn, atr, momentum, volume, features } =
+            self;
+        codec.same(roles, "the roles of a timeframe")?;
+        codec.part(heikin_ashi, "heikin_ashi")?;
+        mlmi.state(codec)?;
+        nwrqk.state(codec)?;
+        fvg.state(codec)?;
+        lvn.state(codec)?;
+        atr.state(codec)?;
+        momentum.state(codec)?;
+        volume.state(codec)?;
+        features.state(codec)
     }
 }
 

@@ -2,6 +2,7 @@
 
 use crate::indicators::ClosedBar;
 use crate::stage::Digest;
+use crate::state::{Codec, State, StateError, checked, state};
 
 /// Bars after which a gap that was not filled no longer counts.
 pub const MAX_AGE_BARS: u32 = 50;
@@ -213,5 +214,20 @@ impl Fvg {
             let flags = u64::from(gap.bullish) | u64::from(gap.touched) << 1;
             digest.word(flags | u64::from(gap.age) << 2);
         }
+    }
+}
+
+state!(Gap { bullish, bottom, top, age, touched });
+state!(Candle { high, low, after_break, hollow });
+
+impl State for Fvg {
+    fn state(&mut self, codec: &mut Codec<'_>) -> Result<(), StateError> {
+        let Self { max_age, bars, before, gaps } = self;
+        codec.same(max_age, "the age of gaps")?;
+        bars.state(codec)?;
+        before.state(codec)?;
+        let none = Gap { bullish: false, bottom: 0.0, top: 0.0, age: 0, touched: false };
+        codec.list(gaps, *max_age as usize + 1, || none)?;
+        checked(self, codec, |fvg| fvg.bars <= 3)
     }
 }

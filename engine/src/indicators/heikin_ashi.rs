@@ -2,6 +2,7 @@
 
 use crate::indicators::ClosedBar;
 use crate::stage::Digest;
+use crate::state::state;
 
 /// Heikin-Ashi: C = (O + H + L + C) / 4; O = (O₋₁ + C₋₁) / 2 of the Heikin-Ashi bar before, the first
 /// O = (O + C) / 2; H = max(H, O, C); L = min(L, O, C). Volume and time stay. Applied once to a raw bar.
@@ -31,3 +32,5 @@ impl HeikinAshi {
         digest.float(close);
     }
 }
+
+state!(HeikinAshi { previous });

@@ -4,6 +4,7 @@ use crate::indicators::ClosedBar;
 use crate::indicators::profile::Profile;
 use crate::indicators::window::Window;
 use crate::stage::Digest;
+use crate::state::state;
 use ringbuf_layout::Price;
 use ringbuf_layout::units::PRICE_ONE;
 
@@ -126,3 +127,6 @@ fn is_minimum(volumes: &[f64], bin: usize) -> bool {
     let above = volumes[bin + 1..].iter().find(differs);
     matches!((below, above), (Some(below), Some(above)) if below.min(*above) > volumes[bin])
 }
+
+// The profile is made anew at each bar.
+state!(Lvn { tick, lows, highs, volumes } fixed { profile } check |lvn| lvn.tick.is_none_or(|tick| tick.0 > 0));

@@ -3,6 +3,7 @@
 use crate::indicators::features::{Feature, Features, Roles};
 use crate::indicators::statistics::mean_and_deviation;
 use crate::stage::Digest;
+use crate::state::state;
 use xxhash_rust::xxh3::Xxh3;
 
 /// Largest magnitude of a cell.
@@ -218,3 +219,7 @@ impl MatrixSet {
         self.windows.iter().for_each(|window| window.digest(digest));
     }
 }
+
+// The slices have the shape's length, or do not load.
+state!(MatrixWindow { cold, len, raw, cells } fixed { shape } check |window| window.len <= window.shape.rows);
+state!(MatrixSet { windows });

@@ -5,6 +5,7 @@ use crate::indicators::average::wma;
 use crate::indicators::rsi::Rsi;
 use crate::indicators::window::Window;
 use crate::stage::Digest;
+use crate::state::{Codec, State, StateError, state};
 use xxhash_rust::xxh3::xxh3_64;
 
 /// Neighbours of `mlmi_value`: few, because with fewer events than neighbours the sum counts all labels and
@@ -254,5 +255,32 @@ impl Events {
         digest.word(self.stored);
         digest.word(self.running);
         digest.float(self.last_close);
+    }
+}
+
+state!(Mlmi {
+    bars,
+    closes,
+    slow_rsi,
+    quick_rsi,
+    slow_rsis,
+    quick_rsis,
+    side,
+    events,
+    predictions,
+});
+
+impl State for Events {
+    fn state(&mut self, codec: &mut Codec<'_>) -> Result<(), StateError> {
+        // Distances are made anew at each bar.
+        let Self { slow, quick, labels, scratch: _, stored, last_close, running } = self;
+        codec.same(&labels.len(), "the room for events")?;
+        stored.state(codec)?;
+        last_close.state(codec)?;
+        running.state(codec)?;
+        let len = (*stored).min(labels.len() as u64) as usize;
+        slow[..len].iter_mut().try_for_each(|value| value.state(codec))?;
+        quick[..len].iter_mut().try_for_each(|value| value.state(codec))?;
+        labels[..len].iter_mut().try_for_each(|label| label.state(codec))
     }
 }

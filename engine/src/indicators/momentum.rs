@@ -3,6 +3,7 @@
 use crate::indicators::statistics::{mean_and_deviation, simple_returns};
 use crate::indicators::window::Window;
 use crate::stage::Digest;
+use crate::state::state;
 
 /// Returns in `volatility_30`; it needs one close more.
 pub const VOLATILITY_RETURNS: usize = 30;
@@ -52,3 +53,5 @@ impl Momentum {
         self.closes.digest(digest);
     }
 }
+
+state!(Momentum { closes });

@@ -4,6 +4,7 @@ use crate::indicators::SPEC_HISTORY_BARS;
 use crate::indicators::statistics::{mean_and_deviation, simple_returns, slope};
 use crate::indicators::window::Window;
 use crate::stage::Digest;
+use crate::state::state;
 
 /// Terms of the kernel's sum: lags 0 … 26. The public script sums to `size + x_0` with `x_0` = 25, and its
 /// `size` is that of an array with one element; ports that take the bar index for it sum all history.
@@ -161,3 +162,6 @@ fn turn(estimates: &[f64]) -> f64 {
         0.0
     }
 }
+
+// A kernel is made of constants.
+state!(Nwrqk { bars, closes, estimates } fixed { kernel });

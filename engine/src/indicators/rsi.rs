@@ -2,6 +2,7 @@
 
 use crate::indicators::average::Smoothed;
 use crate::stage::Digest;
+use crate::state::state;
 
 /// RSI(n) of closes, 0 to 100 (Wilder 1978): 100 − 100 / (1 + gain / loss), gain and loss being Wilder
 /// averages of the rises and falls. A change needs two closes, so the averages are seeded with changes 1 … n
@@ -42,3 +43,5 @@ impl Rsi {
         digest.float(self.previous.unwrap_or(0.0));
     }
 }
+
+state!(Rsi { gain, loss, previous });

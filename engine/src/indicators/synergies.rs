@@ -2,6 +2,7 @@
 
 use crate::indicators::features::{Feature, Features};
 use crate::stage::Digest;
+use crate::state::{Codec, State, StateError, state};
 use ringbuf_layout::units::SECOND;
 
 /// What a signal is of.
@@ -237,5 +238,24 @@ fn sign(value: f64) -> Option<i8> {
         Some(-1)
     } else {
         None
+    }
+}
+
+impl State for SignalKind {
+    fn state(&mut self, codec: &mut Codec<'_>) -> Result<(), StateError> {
+        let kinds = [Mlmi, Nwrqk, Fvg];
+        codec.code(self, *self as u8, |byte| kinds.get(usize::from(byte)).copied())
+    }
+}
+
+state!(Signal { kind, direction, strength, ts });
+
+impl State for SynergyDetector {
+    fn state(&mut self, codec: &mut Codec<'_>) -> Result<(), StateError> {
+        let Self { rules: _, signals, last_slow, last_found } = self;
+        let none = Signal { kind: Mlmi, direction: 0, strength: 0.0, ts: 0 };
+        signals.iter_mut().try_for_each(|signal| codec.option(signal, || none))?;
+        last_slow.state(codec)?;
+        last_found.state(codec)
     }
 }

@@ -4,6 +4,7 @@ use crate::indicators::average::Smoothed;
 use crate::indicators::statistics::skewness;
 use crate::indicators::window::Window;
 use crate::stage::Digest;
+use crate::state::state;
 
 /// Bars of the average and of the skew.
 pub const VOLUME_BARS: usize = 20;
@@ -48,3 +49,5 @@ impl Volume {
         self.volumes.digest(digest);
     }
 }
+
+state!(Volume { average, volumes });

@@ -1,6 +1,7 @@
 //! The newest N values.
 
 use crate::stage::Digest;
+use crate::state::{Codec, State, StateError, checked};
 
 /// The newest `N` values in order of time. It shifts instead of wrapping: a bar's worth of bytes to move (at
 /// most 480) costs less than the two halves of a wrapped ring would cost every reader.
@@ -42,6 +43,15 @@ impl<const N: usize> Window<N> {
     pub fn digest(&self, digest: &mut Digest) {
         digest.word(self.len as u64);
         self.values[..self.len].iter().for_each(|value| digest.float(*value));
+    }
+}
+
+impl<const N: usize> State for Window<N> {
+    fn state(&mut self, codec: &mut Codec<'_>) -> Result<(), StateError> {
+        let Self { values, len } = self;
+        len.state(codec)?;
+        checked(len, codec, |len| *len <= N)?;
+        values[..*len].iter_mut().try_for_each(|value| value.state(codec))
     }
 }
 

@@ -3,6 +3,7 @@
 use crate::orders::id::OrderId;
 use crate::orders::order::Working;
 use crate::stage::Digest;
+use crate::state::{Codec, State, StateError, checked};
 
 /// Orders of an instrument that can be at work at once.
 pub const WORKING_MAX: usize = 64;
@@ -106,5 +107,17 @@ impl Book {
         digest.word(self.live.len() as u64);
         digest.word(self.next as u64);
         self.live.iter().chain(&self.finished).for_each(|order| order.digest(digest));
+    }
+}
+
+impl State for Book {
+    fn state(&mut self, codec: &mut Codec<'_>) -> Result<(), StateError> {
+        let Self { live, finished, next, kept } = self;
+        codec.same(kept, "the orders that are kept")?;
+        codec.list(live, WORKING_MAX, || Working::BLANK)?;
+        codec.list(finished, *kept, || Working::BLANK)?;
+        next.state(codec)?;
+        // The next place is one of those that are taken, or the first that is not.
+        checked(self, codec, |book| book.next < book.kept && book.next <= book.finished.len())
     }
 }

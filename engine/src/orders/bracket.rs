@@ -4,6 +4,7 @@
 //! cancelled. Distances are multiples of the ATR that `risk` sized the entry by (domain.md §1.6: 2 and 3).
 
 use crate::accounting::round::mul_div_half_even;
+use crate::state::state;
 use ringbuf_layout::Side;
 
 /// Multiples are in millionths.
@@ -55,6 +56,8 @@ fn to_grid(price: i64, tick: i64) -> Option<i64> {
     let ticks = mul_div_half_even(price.into(), 1, tick.into())?;
     i64::try_from(ticks.max(1).checked_mul(tick.into())?).ok().filter(|price| *price < i64::MAX)
 }
+
+state!(Distances { stop, target });
 
 #[cfg(test)]
 mod tests {

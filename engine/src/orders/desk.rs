@@ -10,6 +10,7 @@ use crate::orders::seen::Seen;
 use crate::orders::state::{Illegal, Next, OrderEvent, next};
 use crate::orders::venue::{Contract, Match, Print, Rules, next_match};
 use crate::stage::Digest;
+use crate::state::{Codec, State, StateError, state};
 use ringbuf_layout::names::{
     Exec as Said, OrderReason, OrderState, OrderType, SessionPhase, TimeInForce,
 };
@@ -411,5 +412,52 @@ impl Desk {
         odd.illegal.iter().for_each(|count| digest.word(*count));
         self.book.digest(digest);
         self.seen.digest(digest);
+    }
+}
+
+impl State for Mode {
+    fn state(&mut self, codec: &mut Codec<'_>) -> Result<(), StateError> {
+        codec.code(self, *self as u8, |byte| match byte {
+            0 => Some(Self::Active),
+            1 => Some(Self::Reducing),
+            2 => Some(Self::Halted),
+            _ => None,
+        })
+    }
+}
+
+state!(Odd {
+    unknown,
+    repeated,
+    senseless,
+    overflow,
+    corrections,
+    unprotected,
+    unnumbered,
+    illegal,
+});
+
+impl State for Desk {
+    fn state(&mut self, codec: &mut Codec<'_>) -> Result<(), StateError> {
+        let Self {
+            instrument: _,
+            rules: _,
+            contract,
+            ordered,
+            flat_from,
+            closing,
+            position,
+            odd,
+            book,
+            seen,
+        } = self;
+        codec.option(contract, || Contract::BLANK)?;
+        ordered.state(codec)?;
+        flat_from.state(codec)?;
+        closing.state(codec)?;
+        position.state(codec)?;
+        odd.state(codec)?;
+        book.state(codec)?;
+        seen.state(codec)
     }
 }

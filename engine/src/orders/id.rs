@@ -1,6 +1,7 @@
 //! Who an order is: epoch, sequence of the input that made it, index among its outputs.
 
 use crate::stage::Digest;
+use crate::state::state;
 
 /// An order's identity.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Default)]
@@ -56,6 +57,8 @@ impl Hex {
         }
     }
 }
+
+state!(OrderId { epoch, seq, index });
 
 #[cfg(test)]
 mod tests {

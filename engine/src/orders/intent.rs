@@ -1,6 +1,7 @@
 //! What somebody wants of one instrument: the policy by way of `risk`, a drill, a user's own rule, later issues.
 
 use crate::orders::bracket::Distances;
+use crate::state::{Codec, State, StateError};
 use ringbuf_layout::names::{OrderType, TimeInForce};
 use ringbuf_layout::{Price, Side};
 
@@ -57,5 +58,19 @@ impl Intent {
             let valid = price.is_defined() && price.0 > 0 && price.0 % tick == 0;
             if wanted { valid } else { !price.is_defined() }
         })
+    }
+}
+
+impl State for Intent {
+    fn state(&mut self, codec: &mut Codec<'_>) -> Result<(), StateError> {
+        let Self { side, qty, kind, limit, stop, tif, exits, client_id } = self;
+        side.state(codec)?;
+        qty.state(codec)?;
+        kind.state(codec)?;
+        limit.state(codec)?;
+        stop.state(codec)?;
+        tif.state(codec)?;
+        codec.option(exits, || Distances { stop: 0, target: 0 })?;
+        codec.option(client_id, || [0; 32])
     }
 }

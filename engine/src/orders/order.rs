@@ -3,6 +3,7 @@
 use crate::orders::bracket::Distances;
 use crate::orders::id::OrderId;
 use crate::stage::Digest;
+use crate::state::{Codec, State, StateError, state};
 use bytemuck::Zeroable;
 use ringbuf_layout::names::{OrderReason, OrderState, OrderType, TimeInForce};
 use ringbuf_layout::units::div_half_even;
@@ -155,4 +156,61 @@ impl Working {
             digest.word(word);
         }
     }
+}
+
+impl Role {
+    const ENTRY: u8 = 0;
+    const EXIT: u8 = 1;
+    const FLATTEN: u8 = 2;
+}
+
+impl State for Role {
+    fn state(&mut self, codec: &mut Codec<'_>) -> Result<(), StateError> {
+        let byte = match self {
+            Self::Entry(_) => Self::ENTRY,
+            Self::Exit { .. } => Self::EXIT,
+            Self::Flatten => Self::FLATTEN,
+        };
+        codec.code(self, byte, |byte| match byte {
+            Self::ENTRY => Some(Self::Entry(None)),
+            Self::EXIT => Some(Self::Exit { sibling: OrderId::NONE }),
+            Self::FLATTEN => Some(Self::Flatten),
+            _ => None,
+        })?;
+        match self {
+            Self::Entry(exits) => codec.option(exits, || Distances { stop: 0, target: 0 }),
+            Self::Exit { sibling } => sibling.state(codec),
+            Self::Flatten => Ok(()),
+        }
+    }
+}
+
+state!(Working {
+    id, parent, instrument, side, kind, tif, role, state, reason, qty, filled, cost, limit, stop,
+    works_from, triggered, resting, acknowledged, client_id,
+} check |order| (0..=order.qty).contains(&order.filled) && order.side != Side::None);
+
+impl Working {
+    /// No order: what a saved one is loaded into.
+    pub(super) const BLANK: Self = Self {
+        id: OrderId::NONE,
+        parent: OrderId::NONE,
+        instrument: 0,
+        side: Side::Buy,
+        kind: OrderType::Market,
+        tif: TimeInForce::Day,
+        role: Role::Flatten,
+        state: OrderState::New,
+        reason: 0,
+        qty: 0,
+        filled: 0,
+        cost: 0,
+        limit: Price::UNDEFINED,
+        stop: Price::UNDEFINED,
+        works_from: 0,
+        triggered: false,
+        resting: false,
+        acknowledged: false,
+        client_id: [0; 32],
+    };
 }

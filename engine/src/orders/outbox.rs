@@ -7,6 +7,8 @@
 
 use crate::orders::book::WORKING_MAX;
 use crate::stage::{Digest, Emit};
+use crate::state::{Codec, State, StateError, checked};
+use bytemuck::Zeroable;
 use ringbuf_layout::Execution;
 use ringbuf_layout::output::ORDERS_MAX;
 use std::collections::VecDeque;
@@ -73,5 +75,32 @@ impl Outbox {
                 digest.word(*word);
             }
         }
+    }
+}
+
+/// An event as it waits: one record, of one of two kinds.
+struct Waiting(Execution);
+
+impl State for Waiting {
+    fn state(&mut self, codec: &mut Codec<'_>) -> Result<(), StateError> {
+        codec.bytes(bytemuck::bytes_of_mut(&mut self.0))?;
+        checked(&self.0, codec, |event| event.order().is_some() || event.fill().is_some())
+    }
+}
+
+impl State for Outbox {
+    fn state(&mut self, codec: &mut Codec<'_>) -> Result<(), StateError> {
+        let Self { queue, capacity } = self;
+        let len = codec.len(queue.len(), *capacity)?;
+        if codec.is_loading() {
+            queue.clear();
+            for _ in 0..len {
+                let mut waiting = Waiting(Execution::zeroed());
+                waiting.state(codec)?;
+                queue.push_back(waiting.0);
+            }
+            return Ok(());
+        }
+        queue.iter().try_for_each(|event| Waiting(*event).state(codec))
     }
 }

@@ -3,6 +3,7 @@
 //! The last 64; an older one that comes again is told by the order's filled size (`cum_qty`).
 
 use crate::stage::Digest;
+use crate::state::state;
 
 /// Executions that are remembered.
 pub const SEEN_MAX: usize = 64;
@@ -45,3 +46,5 @@ impl Seen {
         }
     }
 }
+
+state!(Seen { ids, next } check |seen| seen.next < SEEN_MAX);

@@ -15,6 +15,7 @@
 use crate::accounting::Terms;
 use crate::accounting::round::mul_div_half_even;
 use crate::orders::order::Working;
+use crate::state::state;
 use ringbuf_layout::names::{Liquidity, OrderReason, OrderType};
 use ringbuf_layout::{Instrument, Price, Quote, Side};
 
@@ -233,4 +234,17 @@ fn price(order: &Working, print: &Print, tick: i64, rules: &Rules) -> Option<(i6
         _ => price,
     };
     (price < i64::MAX).then_some((price, Liquidity::Took))
+}
+
+state!(Contract { tick, lot, fee, terms, quoted } check |contract| contract.tick > 0 && contract.lot > 0);
+
+impl Contract {
+    /// No contract: what a saved one is loaded into.
+    pub(super) const BLANK: Self = Self {
+        tick: 1,
+        lot: 1,
+        fee: 0,
+        terms: Terms { multiplier: 0, size_one: 1 },
+        quoted: false,
+    };
 }

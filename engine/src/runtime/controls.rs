@@ -7,7 +7,7 @@ use crate::runtime::egress::ENTRY_WORDS;
 use crate::runtime::sink::Progress;
 use crate::start::wall_ns;
 use bytemuck::Zeroable;
-use journal::Watermark;
+use journal::{Durability, Watermark};
 use ringbuf_layout::frame::NO_INSTRUMENT;
 use ringbuf_layout::names::{Command, Latch};
 use ringbuf_layout::{Frame, Operator};
@@ -29,6 +29,8 @@ pub struct Gauges {
     pub groups: Vec<(String, Arc<Gauge>)>,
     /// How far the journal reaches.
     pub journaled: Arc<Watermark>,
+    /// How far it is on the disk, and how the disk is.
+    pub disk: Durability,
     /// What the sink counted.
     pub progress: Arc<Progress>,
     /// Orders on their way out, and those that went or came back; none in paper mode.
@@ -68,6 +70,7 @@ pub struct Controls {
     /// True once the halt that stands is on its way to the journal.
     recorded: AtomicBool,
     halt_file: OnceLock<PathBuf>,
+    disk: OnceLock<Durability>,
 }
 
 /// Operator records on their way to the sequencer.
@@ -111,6 +114,7 @@ impl Default for Controls {
             abort: Arc::default(),
             queue: Mutex::new(Queue { records: queue, over: false }),
             halt_file: OnceLock::new(),
+            disk: OnceLock::new(),
             commands: Mutex::new(Some(commands)),
             gauges: OnceLock::new(),
             last_error: Mutex::default(),
@@ -181,6 +185,14 @@ impl Controls {
         Ok(Commanded { state: self.kill.state(), sent })
     }
 
+    /// What operators said in the run before holds in this one until they say otherwise. It is on record already.
+    pub fn stand(&self, trading: Trading) {
+        if trading != Trading::Active {
+            self.kill.tighten(trading);
+            self.recorded.store(true, Relaxed);
+        }
+    }
+
     /// Back to trading, unless a fault or a file keeps it halted.
     fn resume(&self) -> Result<u64, Problem> {
         let refused = |what: String, fix: &str| Err(Problem::new(what, "this run", fix));
@@ -206,6 +218,35 @@ impl Controls {
     pub fn watch_file(&self, file: PathBuf) {
         drop(self.halt_file.set(file));
         self.look_at_file();
+    }
+
+    /// Whose disk is looked at from now on.
+    pub fn watch_disk(&self, disk: Durability) {
+        drop(self.disk.set(disk));
+    }
+
+    /// Halts, for the rest of the run, if a sync of the journal has failed or its disk is nearly full: before every
+    /// order, and now and then.
+    pub fn look_at_disk(&self) {
+        let Some(disk) = self.disk.get() else { return };
+        let (latch, error) = if disk.has_failed() {
+            let failure = disk.failure().map_or_else(String::new, |error| error.to_string());
+            (
+                Latch::SyncFailed,
+                format!("a sync of the journal failed, trading is halted: {failure}"),
+            )
+        } else if disk.is_below_floor() {
+            let free = disk.free_bytes() >> 20;
+            (Latch::DiskLow, format!("only {free} MiB are free, trading is halted"))
+        } else {
+            return;
+        };
+        if self.latch_reason().is_none() {
+            self.kill.latch(latch as u32);
+            self.note_error(error);
+        }
+        // As a halt of the operators as well: so it is on record, and `oms` denies from there on.
+        self.kill.tighten(Trading::Halted);
     }
 
     /// Halts if the file is there.

@@ -4,7 +4,7 @@
 use crate::pipeline::Pipeline;
 use crate::problem::Problem;
 use crate::runtime::group::Group;
-use crate::runtime::handler::{At, Fault, Handler, Pass};
+use crate::runtime::handler::{At, Fault, Handler, Pass, Saved};
 use crate::runtime::sink::Tally;
 use ringbuf_layout::{InputCell, Part, Slot};
 
@@ -77,5 +77,9 @@ impl Handler for Failing<'_> {
 
     fn tally(&self) -> Option<&Tally> {
         self.inner.tally()
+    }
+
+    fn states(&mut self, show: &mut dyn FnMut(&'static str, &mut dyn Saved)) {
+        self.inner.states(show);
     }
 }

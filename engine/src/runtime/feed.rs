@@ -2,6 +2,7 @@
 //! records to the sequencer through a bounded queue.
 
 use crate::problem::Problem;
+use crate::runtime::taken::Taken;
 use crate::source::{Decoder, Feed, Source};
 use ringbuf_layout::frame::NO_INSTRUMENT;
 use ringbuf_layout::units::MILLISECOND;
@@ -78,7 +79,9 @@ impl Drop for Inflow {
 
 /// Starts a source's gateway thread, or readies its records.
 ///
-/// `numbers` maps the source's symbols to the instrument table; `None` for those the filter drops.
+/// `numbers` maps the source's symbols to the instrument table; `None` for those the filter drops. Of a source
+/// that delivered into the same journal before, `taken` is what is journaled: a finite one leaves that out, a live
+/// one numbers on behind it.
 ///
 /// # Errors
 /// If the thread cannot be started.
@@ -88,11 +91,13 @@ pub fn start(
     numbers: Vec<Option<u32>>,
     filter: Filter,
     reorder_ms: i64,
+    taken: Taken,
 ) -> Result<Inflow, Problem> {
-    let lane = Labels { number, numbers, filter };
+    let first = if source.live { taken.end() } else { 0 };
+    let lane = Labels { number, numbers, filter, taken };
     match source.feed {
         Feed::Memory(mut records) => {
-            let mut sequence = 0;
+            let mut sequence = first;
             records.retain_mut(|trade| lane.label_trade(trade, &mut sequence));
             Ok(Inflow::Memory { records, at: 0 })
         }
@@ -114,6 +119,7 @@ pub fn start(
                 reorder: reorder_ms * MILLISECOND,
                 held: BinaryHeap::new(),
                 newest: i64::MIN,
+                sequence: first,
             };
             let theirs = Arc::clone(&end);
             let thread = std::thread::Builder::new()
@@ -137,6 +143,8 @@ struct Labels {
     number: u16,
     numbers: Vec<Option<u32>>,
     filter: Filter,
+    /// What is journaled already.
+    taken: Taken,
 }
 
 impl Labels {
@@ -152,12 +160,13 @@ impl Labels {
     }
 
     fn label_trade(&self, trade: &mut Trade, sequence: &mut u64) -> bool {
+        let is_taken = self.taken.holds(*sequence);
         trade.source_seq |= *sequence;
         *sequence += 1;
         trade.tail.source = self.number;
         let instrument = self.instrument(trade.tail.instrument, trade.head.ts_event);
         trade.tail.instrument = instrument.unwrap_or(NO_INSTRUMENT);
-        instrument.is_some()
+        instrument.is_some() && !is_taken
     }
 
     fn label(&self, cell: &mut InputCell, sequence: u64) -> bool {
@@ -199,6 +208,8 @@ struct Pump {
     reorder: i64,
     held: BinaryHeap<Reverse<(i64, u64, Held)>>,
     newest: i64,
+    /// Of the next record.
+    sequence: u64,
 }
 
 /// A record in the reorder heap; ordered by time and source sequence alone.
@@ -224,7 +235,6 @@ impl Ord for Held {
 impl Pump {
     fn run(&mut self) -> Result<(), Problem> {
         let mut cell = InputCell::default();
-        let mut sequence = 0;
         let failure = loop {
             match self.decoder.next(&mut cell) {
                 Ok(true) => {}
@@ -237,9 +247,9 @@ impl Pump {
             if self.lane.filter.to.is_some_and(|to| past >= to) {
                 break None;
             }
-            let wanted = self.lane.label(&mut cell, sequence);
-            sequence += 1;
-            if wanted && !self.deliver(cell, sequence) {
+            let sequence = self.sequence;
+            self.sequence += 1;
+            if self.lane.label(&mut cell, sequence) && !self.deliver(cell, sequence) {
                 return Ok(());
             }
         };
@@ -252,13 +262,19 @@ impl Pump {
     }
 
     /// Sends a record, or holds it until newer ones show that no older one can come.
+    ///
+    /// One that is journaled already is not sent, but shows the same: so the others come in the order in which they
+    /// would have come.
     fn deliver(&mut self, cell: InputCell, sequence: u64) -> bool {
+        let is_taken = self.lane.taken.holds(sequence);
         if self.reorder == 0 {
-            return self.outlet.send(cell);
+            return is_taken || self.outlet.send(cell);
         }
         let ts = cell.head().ts_event;
         self.newest = self.newest.max(ts);
-        self.held.push(Reverse((ts, sequence, Held(cell))));
+        if !is_taken {
+            self.held.push(Reverse((ts, sequence, Held(cell))));
+        }
         let due = self.newest.saturating_sub(self.reorder);
         while self.held.peek().is_some_and(|Reverse((ts, ..))| *ts <= due) {
             let Some(Reverse((_, _, Held(cell)))) = self.held.pop() else { break };

@@ -13,7 +13,7 @@ use crate::runtime::latency::{Measure, Stamps};
 use crate::runtime::sink::Progress;
 use crate::start::wall_ns;
 use bytemuck::Zeroable;
-use journal::Watermark;
+use journal::{Durability, Watermark};
 use ringbuf_layout::names::{Exec, Latch, OrderReason, OrderState};
 use ringbuf_layout::{ExecutionReport, Frame, Order, Side, Size};
 use std::collections::VecDeque;
@@ -74,14 +74,23 @@ impl Comparator {
     }
 }
 
+/// What an order waits for.
+#[derive(Clone, Debug)]
+pub struct Release {
+    /// Its slot is journaled: survives the end of the process.
+    pub journaled: Arc<Watermark>,
+    /// And on the disk: survives the end of the host's power. `None` if that is not waited for.
+    pub durable: Option<Durability>,
+}
+
 /// What a gateway needs.
 pub struct Gateway<'b> {
     /// Where orders go.
     pub broker: Box<dyn Broker + 'b>,
     /// The list that egress fills.
     pub list: ListReader<ENTRY_WORDS>,
-    /// What is journaled may leave.
-    pub journaled: Arc<Watermark>,
+    /// What may leave.
+    pub release: Release,
     /// Kill word and last error.
     pub controls: Arc<Controls>,
     /// Set when a thread of the spine fails: nothing leaves any more.
@@ -226,7 +235,7 @@ impl Working<'_> {
         let gateway = &mut self.gateway;
         let Some(words) = gateway.list.peek() else { return false };
         let entry = Entry::from_words(&words);
-        if !gateway.journaled.covers(entry.order.head.seq) {
+        if !gateway.may_leave(&entry, closed) {
             return false;
         }
         match gateway.let_out(&entry, closed) {
@@ -247,6 +256,26 @@ impl Working<'_> {
 }
 
 impl Gateway<'_> {
+    /// True if nothing has to be waited for: the entry leaves now, or goes back. Where the disk is waited for, no
+    /// longer than an order may grow old, nor once the exit is closed.
+    fn may_leave(&self, entry: &Entry, closed: bool) -> bool {
+        let seq = entry.order.head.seq;
+        if !self.release.journaled.covers(seq) {
+            return false;
+        }
+        let Some(disk) = &self.release.durable else { return true };
+        if disk.durable().covers(seq) || closed || disk.has_failed() || self.is_old(entry) {
+            return true;
+        }
+        disk.want_now(seq);
+        false
+    }
+
+    fn is_old(&self, entry: &Entry) -> bool {
+        let age = self.clock.now().saturating_sub(entry.due);
+        u128::from(age) > self.max_age.as_nanos()
+    }
+
     /// Every check at the exit, the kill word last.
     fn let_out(&mut self, entry: &Entry, closed: bool) -> Result<(), OrderReason> {
         let order = &entry.order;
@@ -273,12 +302,12 @@ impl Gateway<'_> {
             ));
             return Err(OrderReason::Comparator);
         }
-        let age = self.clock.now().saturating_sub(entry.due);
+        self.controls.look_at_disk();
         if entry.full {
             Err(OrderReason::EgressFull)
         } else if closed {
             Err(OrderReason::Closing)
-        } else if u128::from(age) > self.max_age.as_nanos() {
+        } else if self.is_old(entry) {
             Err(OrderReason::TooOld)
         } else {
             self.controls.kill.pass().map(drop).map_err(|_| OrderReason::Halted)
@@ -410,7 +439,7 @@ mod tests {
         let gateway = Gateway {
             broker: Box::new(Counting(Arc::clone(&sent))),
             list,
-            journaled: Arc::new(Watermark::new(100)),
+            release: Release { journaled: Arc::new(Watermark::new(100)), durable: None },
             controls: Arc::clone(&controls),
             stop: Arc::default(),
             closing: Arc::clone(&closing),

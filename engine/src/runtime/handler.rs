@@ -1,5 +1,6 @@
 //! Runs a stage over a batch of slots and leaves its digest at checkpoints.
 
+use crate::policy::Policies;
 use crate::problem::Problem;
 use crate::runtime::latency::{Measure, Stamps, stamped};
 use crate::runtime::sink::Tally;
@@ -9,6 +10,7 @@ use crate::stages::oms::OmsStage;
 use crate::stages::portfolio::PortfolioStage;
 use crate::stages::risk::RiskStage;
 use crate::stages::validate::Validate;
+use crate::state::State;
 use ringbuf_layout::lane::DigestWriter;
 use ringbuf_layout::{InputCell, LaneWriter, Part, RunEnd, Slot, Timer, VerdictWriter};
 use std::any::Any;
@@ -56,6 +58,33 @@ pub trait Handler: Send {
     /// What it counted, if it counts.
     fn tally(&self) -> Option<&Tally> {
         None
+    }
+
+    /// Shows what of it goes into a snapshot, in order, by name. Called while nothing runs.
+    fn states(&mut self, _: &mut dyn FnMut(&'static str, &mut dyn Saved)) {}
+}
+
+/// What goes into a snapshot.
+pub trait Saved: State {
+    /// Its digest, as in the state hash; `None` of what is not hashed by itself.
+    fn hash(&self) -> Option<u64> {
+        None
+    }
+}
+
+impl<S: Stage> Saved for S {
+    fn hash(&self) -> Option<u64> {
+        let mut digest = Digest::default();
+        self.digest(&mut digest);
+        Some(digest.finish())
+    }
+}
+
+impl Saved for Validate {
+    fn hash(&self) -> Option<u64> {
+        let mut digest = Digest::default();
+        self.digest(&mut digest);
+        Some(digest.finish())
     }
 }
 
@@ -243,6 +272,10 @@ impl Handler for ValidateHandler {
         }
         Ok(())
     }
+
+    fn states(&mut self, show: &mut dyn FnMut(&'static str, &mut dyn Saved)) {
+        show(Part::Validate.name(), &mut self.stage);
+    }
 }
 
 /// A stage with its lanes: a handler by itself, or a seat of the decide group.
@@ -300,6 +333,10 @@ impl<S: for<'a> Stage<Standing<'a> = ()>> Handler for Seat<S> {
         }
         Ok(())
     }
+
+    fn states(&mut self, show: &mut dyn FnMut(&'static str, &mut dyn Saved)) {
+        show(S::PART.name(), &mut self.stage);
+    }
 }
 
 /// marl, risk, oms and portfolio: always on one thread, slot by slot, so that marl and risk read
@@ -346,4 +383,18 @@ impl Handler for DecideHandler {
         }
         Ok(())
     }
+
+    fn states(&mut self, show: &mut dyn FnMut(&'static str, &mut dyn Saved)) {
+        show(Part::Marl.name(), &mut self.marl.stage);
+        show(POLICIES, self.marl.stage.policies_mut());
+        show(Part::Risk.name(), &mut self.risk.stage);
+        show(Part::Oms.name(), &mut self.oms.stage);
+        show(Part::Portfolio.name(), &mut self.portfolio.stage);
+    }
 }
+
+/// What the policies remember: apart from the stage that asks them, because a change of policies leaves its
+/// windows alone.
+pub const POLICIES: &str = "policies";
+
+impl Saved for Policies {}

@@ -16,4 +16,5 @@ pub mod schedule;
 pub mod sequencer;
 pub mod signal;
 pub mod sink;
+pub mod taken;
 pub mod threads;

@@ -5,12 +5,13 @@
 
 use crate::calendar::{Calendar, PhaseChange};
 use crate::stages::bar::bucket_start;
+use crate::state::{Codec, State, StateError, checked, state};
 use bytemuck::Zeroable;
 use ringbuf_layout::frame::NO_INSTRUMENT;
 use ringbuf_layout::names::{SessionPhase, TIMER_END_OF_SOURCE};
 use ringbuf_layout::output::TIMEFRAMES_MAX;
 use ringbuf_layout::units::{MILLISECOND, SECOND};
-use ringbuf_layout::{Frame, Heartbeat, InputCell, Session, Tail, Timer};
+use ringbuf_layout::{BookLevel, ExternalBar, Frame, Heartbeat, InputCell, Session, Tail, Timer};
 use std::collections::VecDeque;
 use std::sync::Arc;
 
@@ -20,9 +21,11 @@ const HEARTBEATS_MAX: u64 = 60;
 const NEVER: i64 = i64::MAX;
 
 /// What is due for one instrument.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Track {
     calendar: Arc<Calendar>,
+    /// Its phase is known from some instant on; what it was before concerns nobody.
+    started: bool,
     change: Option<PhaseChange>,
     /// The session that is open, if one is.
     session: Option<(i64, i64)>,
@@ -34,13 +37,37 @@ struct Track {
 }
 
 impl Track {
+    fn new(calendar: Arc<Calendar>) -> Self {
+        Self {
+            calendar,
+            started: false,
+            change: None,
+            session: None,
+            newest: i64::MIN,
+            ends: [NEVER; TIMEFRAMES_MAX],
+            covered: i64::MIN,
+        }
+    }
+
+    /// A session record of this phase is out, from `at` on. A close that is also the next session's open (round
+    /// the clock) leaves the open as the next change, due at the same instant.
+    fn learn(&mut self, at: i64, phase: SessionPhase, session: (i64, i64)) {
+        let closes = phase == SessionPhase::Closed;
+        self.started = true;
+        self.session = (!closes).then_some(session);
+        self.covered = i64::MIN;
+        let now =
+            self.calendar.phase_at(at).filter(|now| closes && now.phase != SessionPhase::Closed);
+        self.change = now.or_else(|| self.calendar.next_after(at));
+    }
+
     fn next_timer(&self) -> i64 {
         self.ends.iter().copied().min().unwrap_or(NEVER)
     }
 }
 
 /// The schedule of all instruments.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Schedule {
     timeframes_s: Vec<u32>,
     tracks: Vec<Track>,
@@ -48,6 +75,8 @@ pub struct Schedule {
     beats: u64,
     last_input: i64,
     started: bool,
+    /// An instrument has not learned yet which session it is in.
+    unstarted: bool,
     /// Earliest timer or session change.
     next: i64,
     /// Before this time nothing is due: the per-tick test.
@@ -58,17 +87,7 @@ pub struct Schedule {
 impl Schedule {
     /// A schedule for instruments with these calendars.
     pub fn new(timeframes_s: &[u32], heartbeat_ms: i64, calendars: Vec<Arc<Calendar>>) -> Self {
-        let tracks: Vec<Track> = calendars
-            .into_iter()
-            .map(|calendar| Track {
-                calendar,
-                change: None,
-                session: None,
-                newest: i64::MIN,
-                ends: [NEVER; TIMEFRAMES_MAX],
-                covered: i64::MIN,
-            })
-            .collect();
+        let tracks: Vec<Track> = calendars.into_iter().map(Track::new).collect();
         Self {
             timeframes_s: timeframes_s.to_vec(),
             // A timer, a close and an open for each instrument can be due at once.
@@ -78,6 +97,7 @@ impl Schedule {
             beats: 0,
             last_input: 0,
             started: false,
+            unstarted: true,
             next: NEVER,
             quiet_until: i64::MIN,
         }
@@ -91,22 +111,56 @@ impl Schedule {
 
     #[inline]
     fn settle(&mut self) {
+        // An instrument that has not started does so after what is due, at whatever time that is.
+        self.quiet_until = if self.unstarted { i64::MIN } else { self.next_due() };
+    }
+
+    #[inline]
+    fn next_due(&self) -> i64 {
         let beat = if self.beats < HEARTBEATS_MAX {
             self.last_input.saturating_add(self.heartbeat)
         } else {
             NEVER
         };
-        self.quiet_until = self.next.min(beat);
+        self.next.min(beat)
     }
 
-    /// The first market record is about to come: every instrument learns the session it is in.
-    pub fn start(&mut self, now: i64) {
-        if self.started {
-            return;
+    /// One more instrument.
+    pub fn add(&mut self, calendar: Arc<Calendar>) {
+        self.tracks.push(Track::new(calendar));
+        self.unstarted = true;
+        self.quiet_until = i64::MIN;
+        self.due.reserve(3 * self.tracks.len() + 1);
+    }
+
+    /// Goes on with other timeframes, whose buckets begin with the next record, and another heartbeat.
+    pub fn retime(&mut self, timeframes_s: &[u32], heartbeat_ms: i64) {
+        self.heartbeat = heartbeat_ms * MILLISECOND;
+        if self.timeframes_s != timeframes_s {
+            self.timeframes_s = timeframes_s.to_vec();
+            for track in &mut self.tracks {
+                (track.ends, track.covered) = ([NEVER; TIMEFRAMES_MAX], i64::MIN);
+            }
         }
+        self.plan();
+        self.settle();
+    }
+
+    /// The first market record of a run is about to come. That of the first run starts every instrument; those that
+    /// a later run adds start once what is due before that record is out.
+    pub fn begin(&mut self, now: i64) {
+        if !self.started {
+            self.last_input = now;
+            self.start(now);
+        }
+    }
+
+    /// Every instrument whose phase is not known from before learns the session it is in.
+    fn start(&mut self, now: i64) {
         self.started = true;
-        self.last_input = now;
-        for (number, track) in self.tracks.iter_mut().enumerate() {
+        self.unstarted = false;
+        for (number, track) in self.tracks.iter_mut().enumerate().filter(|(_, t)| !t.started) {
+            track.started = true;
             if let Some(change) = track.calendar.phase_at(now)
                 && change.phase != SessionPhase::Closed
             {
@@ -116,15 +170,72 @@ impl Schedule {
             track.change = track.calendar.next_after(now);
         }
         self.plan();
+        self.quiet_until = i64::MIN;
+    }
+
+    /// An input of an earlier run, or one that the sequencer did not take from here: stands where it stood after
+    /// it was published. `now` is engine time, the input included.
+    ///
+    /// What was due at the same instant and is not journaled is due still: it follows from what is left open.
+    pub fn observe(&mut self, input: &InputCell, now: i64) {
+        let (head, tail) = (input.head(), input.tail());
+        if is_of_the_market(input) {
+            if self.unstarted {
+                self.begin(now);
+                self.start(now);
+                self.due.clear();
+            }
+            self.note(now);
+            self.open_buckets(tail.instrument, head.ts_event);
+        } else if let Some(timer) = input.get::<Timer>() {
+            self.observe_timer(timer);
+        } else if let Some(session) = input.get::<Session>() {
+            self.observe_session(session);
+        } else if let Some(heartbeat) = input.get::<Heartbeat>() {
+            (self.beats, self.last_input) = (heartbeat.count, head.ts_event);
+            self.settle();
+        }
+    }
+
+    fn observe_timer(&mut self, timer: &Timer) {
+        let Some(track) = self.tracks.get_mut(timer.tail.instrument as usize) else { return };
+        for (i, end) in track.ends.iter_mut().enumerate() {
+            if timer.closes >> i & 1 == 1 {
+                *end = NEVER;
+            }
+        }
+        track.covered = i64::MIN;
+        self.plan();
+        if timer.tail.flags & TIMER_END_OF_SOURCE == 0 {
+            self.note(timer.head.ts_event);
+        }
+        self.settle();
+    }
+
+    fn observe_session(&mut self, session: &Session) {
+        let Some(track) = self.tracks.get_mut(session.tail.instrument as usize) else { return };
+        let phase = SessionPhase::from_byte(session.tail.side).unwrap_or(SessionPhase::Closed);
+        // One that starts an instrument tells of what has begun before: no time has passed.
+        let starts = !track.started;
+        track.learn(session.head.ts_event, phase, (session.open, session.close));
+        self.plan();
+        if !starts {
+            self.note(session.head.ts_event);
+        }
+        self.settle();
     }
 
     /// The next record due at or before `now`, in order.
     pub fn pop(&mut self, now: i64) -> Option<InputCell> {
         if self.due.is_empty() {
-            self.settle();
-            let at = self.quiet_until;
+            let at = self.next_due();
             if at > now {
-                return None;
+                if self.unstarted {
+                    self.start(now);
+                } else {
+                    self.settle();
+                }
+                return self.due.pop_front();
             }
             if at == self.next {
                 self.fire(at);
@@ -211,19 +322,14 @@ impl Schedule {
         }
     }
 
-    /// A session change of the kind asked for. A close that is also the next session's open (round the
-    /// clock) leaves the open as the next change, due at the same instant.
+    /// A session change of the kind asked for.
     fn fire_change(&mut self, number: usize, at: i64, closes: bool) {
         let track = &mut self.tracks[number];
         let Some(change) = track.change.filter(|change| change.at == at) else { return };
         if (change.phase == SessionPhase::Closed) != closes {
             return;
         }
-        track.session = (!closes).then_some((change.open, change.close));
-        track.covered = i64::MIN;
-        let now =
-            track.calendar.phase_at(at).filter(|now| closes && now.phase != SessionPhase::Closed);
-        track.change = now.or_else(|| track.calendar.next_after(at));
+        track.learn(at, change.phase, (change.open, change.close));
         self.due.push_back(InputCell::from(&session(number, &change)));
     }
 
@@ -250,5 +356,61 @@ fn session(number: usize, change: &PhaseChange) -> Session {
         trading_date: change.trading_date,
         utc_offset_s: change.utc_offset_s,
         tail: Tail { instrument: number as u32, side: change.phase as u8, ..Tail::default() },
+    }
+}
+
+/// True for what only a source delivers.
+pub fn is_of_the_market(input: &InputCell) -> bool {
+    input.is_tick() || input.is::<BookLevel>() || input.is::<ExternalBar>()
+}
+
+state!(PhaseChange { at, phase, open, close, trading_date, utc_offset_s });
+
+impl State for Track {
+    fn state(&mut self, codec: &mut Codec<'_>) -> Result<(), StateError> {
+        let Self { calendar: _, started, change, session, newest, ends, covered } = self;
+        started.state(codec)?;
+        // The whole change: round the clock, a close and an open are at one instant.
+        codec.option(change, || PhaseChange {
+            at: 0,
+            phase: SessionPhase::Closed,
+            open: 0,
+            close: 0,
+            trading_date: 0,
+            utc_offset_s: 0,
+        })?;
+        codec.option(session, || (0, 0))?;
+        newest.state(codec)?;
+        ends.state(codec)?;
+        covered.state(codec)
+    }
+}
+
+impl State for Schedule {
+    fn state(&mut self, codec: &mut Codec<'_>) -> Result<(), StateError> {
+        let Self {
+            timeframes_s,
+            tracks,
+            heartbeat: _,
+            beats,
+            last_input,
+            started,
+            unstarted,
+            next: _,
+            quiet_until: _,
+            due,
+        } = self;
+        let mut four = [0; TIMEFRAMES_MAX];
+        four[..timeframes_s.len()].copy_from_slice(timeframes_s);
+        codec.same(&four, "timeframes_s")?;
+        tracks.state(codec)?;
+        beats.state(codec)?;
+        last_input.state(codec)?;
+        started.state(codec)?;
+        checked(due, codec, VecDeque::is_empty)?;
+        *unstarted = tracks.iter().any(|track| !track.started);
+        self.plan();
+        self.settle();
+        Ok(())
     }
 }

@@ -10,7 +10,7 @@ use crate::runtime::controls::Controls;
 use crate::runtime::gateway::{Settle, Settling};
 use crate::runtime::latency::DueWriter;
 use crate::runtime::merge::{Head, Merge};
-use crate::runtime::schedule::Schedule;
+use crate::runtime::schedule::{Schedule, is_of_the_market};
 use bytemuck::Zeroable;
 use ringbuf_layout::frame::NO_INSTRUMENT;
 use ringbuf_layout::names::{EndReason, SourceState};
@@ -85,7 +85,10 @@ pub struct Beside {
 pub struct Plan {
     /// First sequence.
     pub base_seq: u64,
-    /// Published first, in order: run start, instruments, sources up.
+    /// Engine time of the run before it in the same journal; 0 if it is the first.
+    pub engine_time: i64,
+    /// Published first, in order: run start, instruments, inputs of the run before it that were never processed,
+    /// sources up.
     pub prologue: Vec<InputCell>,
     /// The sources.
     pub merge: Merge,
@@ -161,7 +164,7 @@ impl Sequencer {
             failure: None,
             seq: plan.base_seq,
             ticks: 0,
-            engine_time: 0,
+            engine_time: plan.engine_time,
             anchor: None,
             any_live: plan.merge.any_live(),
             origin: None,
@@ -199,6 +202,11 @@ impl Sequencer {
 
     fn prologue(&mut self) -> Ready {
         if let Some(cell) = self.prologue.pop_front() {
+            if is_of_the_market(&cell) {
+                self.engine_time = self.engine_time.max(cell.head().ts_event);
+                self.ticks += u64::from(cell.is_tick());
+            }
+            self.plan.schedule.observe(&cell, self.engine_time);
             return self.stage(&cell);
         }
         self.phase = Phase::Running;
@@ -231,7 +239,7 @@ impl Sequencer {
     fn record(&mut self, inlet: usize, ts: i64) -> Ready {
         let now = self.engine_time.max(ts);
         if self.origin.is_none() {
-            self.plan.schedule.start(now);
+            self.plan.schedule.begin(now);
             self.origin = Some((now, self.plan.beside.clock.now()));
         }
         match self.plan.pace {

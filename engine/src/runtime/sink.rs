@@ -3,8 +3,9 @@
 
 use crate::earlier::{AfterPortfolio, Earlier};
 use crate::problem::Problem;
-use crate::runtime::handler::{Checkpoints, Fault, Handler, Pass};
+use crate::runtime::handler::{Checkpoints, Fault, Handler, Pass, Saved};
 use crate::stage::Digest;
+use crate::state::{Codec, State, StateError};
 use bytemuck::{Zeroable, bytes_of};
 use ringbuf_layout::frame::LINE;
 use ringbuf_layout::lane::DigestReader;
@@ -110,6 +111,27 @@ impl Tally {
     /// Outputs of a kind.
     pub fn of(&self, kind: Kind) -> u64 {
         self.outputs[kind as usize]
+    }
+
+    /// Counts what came later as well: of another leg of the same journal.
+    pub fn absorb(&mut self, later: &Self) {
+        let sum = |ours: &mut [u64], theirs: &[u64]| {
+            ours.iter_mut().zip(theirs).for_each(|(ours, theirs)| *ours += theirs);
+        };
+        self.inputs += later.inputs;
+        self.ticks += later.ticks;
+        self.rejected_records += later.rejected_records;
+        self.parents += later.parents;
+        sum(&mut self.rejected, &later.rejected);
+        sum(&mut self.flagged, &later.flagged);
+        sum(&mut self.outputs, &later.outputs);
+        sum(&mut self.decisions, &later.decisions);
+        sum(&mut self.denied, &later.denied);
+        sum(&mut self.risk_denied, &later.risk_denied);
+        self.account = later.account.or(self.account);
+        self.state_hash = later.state_hash.or(self.state_hash);
+        let first = self.seqs.or(later.seqs).map(|(first, _)| first);
+        self.seqs = first.zip(later.seqs.or(self.seqs).map(|(_, last)| last));
     }
 
     fn order(&mut self, order: &Order) {
@@ -223,6 +245,15 @@ impl Progress {
     /// Equity.
     pub fn equity(&self) -> Money {
         Money(i128::from(self.equity.load(Relaxed)) * 1_000)
+    }
+
+    /// Where positions and equity stand before the first input.
+    fn stand(&self, positions: &[i64], equity: Money) {
+        self.positions
+            .iter()
+            .zip(positions)
+            .for_each(|(cell, position)| cell.store(*position, Relaxed));
+        self.equity.store((equity.0 / 1_000) as i64, Relaxed);
     }
 
     fn store(&self, tally: &Tally) {
@@ -477,4 +508,28 @@ impl<R: Recorder> Handler for Sink<R> {
     fn tally(&self) -> Option<&Tally> {
         Some(&self.tally)
     }
+
+    fn states(&mut self, show: &mut dyn FnMut(&'static str, &mut dyn Saved)) {
+        show(Part::Journal.name(), self);
+    }
 }
+
+/// The account as last recorded, so that a run that goes on can show it before its first fill. Counts are of a
+/// run, and begin anew.
+impl<R: Recorder> State for Sink<R> {
+    fn state(&mut self, codec: &mut Codec<'_>) -> Result<(), StateError> {
+        let zero = || [Money(0); 3];
+        let mut account =
+            self.tally.account.map(|(realized, open, equity)| [realized, open, equity]);
+        codec.option(&mut account, zero)?;
+        let mut positions = self.progress.positions();
+        codec.rows(&mut positions)?;
+        if codec.is_loading() {
+            self.tally.account = account.map(|[realized, open, equity]| (realized, open, equity));
+            self.progress.stand(&positions, account.map_or(Money(0), |[.., equity]| equity));
+        }
+        Ok(())
+    }
+}
+
+impl<R: Recorder> Saved for Sink<R> {}

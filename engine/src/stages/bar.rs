@@ -9,6 +9,7 @@
 
 use crate::earlier::AfterValidate;
 use crate::stage::{Digest, Emit, Stage};
+use crate::state::{Codec, State, StateError, state};
 use bytemuck::Zeroable;
 use ringbuf_layout::names::TIMER_END_OF_SOURCE;
 use ringbuf_layout::output::TIMEFRAMES_MAX;
@@ -334,4 +335,33 @@ impl Stage for BarStage {
             builder.last_micro.digest(digest);
         }
     }
+}
+
+state!(Piece { ticks, open, high, low, close, volume, notional, ts_first, ts_last, ts_bucket });
+state!(MicroBatch { prints, start, first, last, volume, notional, returns, squares });
+state!(Builder {
+    piece,
+    newest,
+    micro,
+    last_micro,
+    buckets,
+    last_end,
+    session_open,
+    session_close,
+    from_mid,
+});
+
+impl State for BarStage {
+    fn state(&mut self, codec: &mut Codec<'_>) -> Result<(), StateError> {
+        let Self { timeframes, builders } = self;
+        same_timeframes(timeframes, codec)?;
+        codec.rows(builders)
+    }
+}
+
+/// Bars of other timeframes are no state of these.
+fn same_timeframes(timeframes: &[u32], codec: &mut Codec<'_>) -> Result<(), StateError> {
+    let mut four = [0; TIMEFRAMES_MAX];
+    four[..timeframes.len()].copy_from_slice(timeframes);
+    codec.same(&four, "timeframes_s")
 }

@@ -4,6 +4,7 @@
 
 use crate::orders::intent::Intent;
 use crate::stage::Digest;
+use crate::state::state;
 use ringbuf_layout::Side;
 use ringbuf_layout::input::fixed_text;
 
@@ -51,3 +52,5 @@ impl Drill {
         }
     }
 }
+
+state!(Drill { since, made, denied } fixed { every });

@@ -1,5 +1,7 @@
 //! Is a price a multiple of the tick? Without a division.
 
+use crate::state::state;
+
 /// Exact divisibility by a fixed number (Granlund and Montgomery 1994): with d = 2^k · o, o odd, n is a
 /// multiple of d exactly if n · o⁻¹ (mod 2^64), rotated right by k, is at most (2^64 − 1) / d. One
 /// multiplication against a 64-bit division: 1.2 ns instead of 4.6 ns a tick where it was measured.
@@ -35,6 +37,8 @@ impl Grid {
             && (value as u64).wrapping_mul(self.inverse).rotate_right(self.shift) <= self.limit
     }
 }
+
+state!(Grid { inverse, shift, limit });
 
 #[cfg(test)]
 mod tests {

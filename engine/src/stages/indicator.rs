@@ -7,6 +7,7 @@ use crate::config::Semantic;
 use crate::earlier::AfterBar;
 use crate::indicators::{ClosedBar, FEATURES, FeatureSet, Features, Roles};
 use crate::stage::{Digest, Emit, Stage};
+use crate::state::{Codec, State, StateError, state};
 use ringbuf_layout::names::SourceState;
 use ringbuf_layout::{
     Bar, Frame, Header, Indicator, Instrument, Part, Session, Slot, SourceStatus, Tail,
@@ -132,5 +133,15 @@ impl Stage for IndicatorStage {
                 timeframe.set.digest(digest);
             }
         }
+    }
+}
+
+state!(Timeframe { set, breaks });
+state!(Watched { utc_offset_s, open, close, breaks, timeframes });
+
+impl State for IndicatorStage {
+    fn state(&mut self, codec: &mut Codec<'_>) -> Result<(), StateError> {
+        let Self { instruments } = self;
+        codec.rows(instruments)
     }
 }

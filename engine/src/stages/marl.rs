@@ -8,6 +8,7 @@ use crate::indicators::{Features, Roles};
 use crate::policy::{Action, Choice, Policies, View};
 use crate::stage::{Digest, Emit, Stage};
 use crate::stages::portfolio::PortfolioStage;
+use crate::state::{Codec, State, StateError, state};
 use bytemuck::Zeroable;
 use ringbuf_layout::{Bar, Decision, Frame, Header, Part, Size, Slot, Tail};
 
@@ -36,6 +37,11 @@ impl MarlStage {
             policies,
             instruments: (0..instruments).map(|_| Seen::default()).collect(),
         }
+    }
+
+    /// The policies, to save and to load them.
+    pub fn policies_mut(&mut self) -> &mut Policies {
+        &mut self.policies
     }
 
     /// The features of this slot. Returns the instrument that they are of.
@@ -180,5 +186,16 @@ impl Stage for MarlStage {
         if let Some(shadow) = &self.policies.shadow {
             shadow.digest(digest);
         }
+    }
+}
+
+state!(Seen { matrices, fast, slow });
+
+impl State for MarlStage {
+    fn state(&mut self, codec: &mut Codec<'_>) -> Result<(), StateError> {
+        // What the policies remember is saved apart.
+        let Self { roles, policies: _, instruments } = self;
+        codec.same(&(roles.fast_s, roles.slow_s), "fast_s and slow_s")?;
+        codec.rows(instruments)
     }
 }

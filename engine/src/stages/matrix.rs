@@ -8,6 +8,7 @@ use crate::earlier::AfterIndicator;
 use crate::indicators::matrices::MatrixSet;
 use crate::indicators::{Features, Roles};
 use crate::stage::{Digest, Emit, Stage};
+use crate::state::{Codec, State, StateError};
 use bytemuck::Zeroable;
 use ringbuf_layout::{Frame, Matrix, Part, Slot, Tail};
 
@@ -63,5 +64,13 @@ impl Stage for MatrixStage {
 
     fn digest(&self, digest: &mut Digest) {
         self.instruments.iter().for_each(|set| set.digest(digest));
+    }
+}
+
+impl State for MatrixStage {
+    fn state(&mut self, codec: &mut Codec<'_>) -> Result<(), StateError> {
+        let Self { roles, instruments } = self;
+        codec.same(&(roles.fast_s, roles.slow_s), "fast_s and slow_s")?;
+        codec.rows(instruments)
     }
 }

@@ -17,12 +17,13 @@ use crate::orders::outbox::Outbox;
 use crate::orders::venue::{Print, Rules};
 use crate::stage::{Digest, Emit, Stage};
 use crate::stages::drill::Drill;
+use crate::state::{Codec, State, StateError};
 use ringbuf_layout::names::Command;
 use ringbuf_layout::output::ORDERS_MAX;
 use ringbuf_layout::units::{MILLISECOND, SECOND};
 use ringbuf_layout::{
-    Execution, ExecutionReport, Instrument, Operator, Part, Quote, Risk, RunStart, Session, Slot,
-    Trade,
+    Execution, ExecutionReport, Instrument, Operator, Part, Quote, Risk, RunStart, Session, Side,
+    Slot, Trade,
 };
 
 /// The stage.
@@ -260,5 +261,32 @@ impl Stage for OmsStage {
         if let Some(drill) = &self.drill {
             drill.digest(digest);
         }
+    }
+}
+
+impl State for OmsStage {
+    fn state(&mut self, codec: &mut Codec<'_>) -> Result<(), StateError> {
+        let Self {
+            desks,
+            outbox,
+            epoch,
+            now,
+            next_closing,
+            paper,
+            bracket: _,
+            drill,
+            proposed,
+            unreadable,
+        } = self;
+        // A position on paper is none at a broker.
+        codec.same(paper, "the paper venue")?;
+        codec.rows(desks)?;
+        outbox.state(codec)?;
+        epoch.state(codec)?;
+        now.state(codec)?;
+        next_closing.state(codec)?;
+        codec.part(drill, "the drill")?;
+        codec.list(proposed, ORDERS_MAX, || (0, Intent::market(Side::Buy, 0)))?;
+        unreadable.state(codec)
     }
 }

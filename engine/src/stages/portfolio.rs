@@ -7,6 +7,7 @@ use crate::accounting::{Account, Terms};
 use crate::config;
 use crate::earlier::AfterOms;
 use crate::stage::{Digest, Emit, Stage};
+use crate::state::state;
 use ringbuf_layout::frame::NO_INSTRUMENT;
 use ringbuf_layout::{
     Fill, Frame, Header, Instrument, Money, Part, Portfolio, RunStart, Side, Size, Slot, Tail,
@@ -96,3 +97,5 @@ impl Stage for PortfolioStage {
         self.account.digest(digest);
     }
 }
+
+state!(PortfolioStage { account, opened });

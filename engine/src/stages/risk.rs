@@ -12,6 +12,7 @@ use crate::orders::desk::{Desk, Mode};
 use crate::stage::{Digest, Emit, Stage};
 use crate::stages::oms::OmsStage;
 use crate::stages::portfolio::PortfolioStage;
+use crate::state::state;
 use bytemuck::Zeroable;
 use ringbuf_layout::names::SessionPhase;
 use ringbuf_layout::units::PRICE_ONE;
@@ -188,3 +189,6 @@ impl Stage for RiskStage {
         digest.word(u64::from(self.day.is_over));
     }
 }
+
+state!(Day { date, opening, is_over });
+state!(RiskStage { day } fixed { limits, fast_s });

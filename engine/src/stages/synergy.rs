@@ -5,6 +5,7 @@ use crate::earlier::AfterMatrix;
 use crate::indicators::synergies::{SynergyDetector, SynergyFound, SynergyRules};
 use crate::indicators::{Features, Roles};
 use crate::stage::{Digest, Emit, Stage};
+use crate::state::{Codec, State, StateError};
 use bytemuck::Zeroable;
 use ringbuf_layout::{Frame, Part, Side, Slot, Synergy, Tail};
 
@@ -80,5 +81,13 @@ impl Stage for SynergyStage {
 
     fn digest(&self, digest: &mut Digest) {
         self.instruments.iter().for_each(|detector| detector.digest(digest));
+    }
+}
+
+impl State for SynergyStage {
+    fn state(&mut self, codec: &mut Codec<'_>) -> Result<(), StateError> {
+        let Self { roles, instruments } = self;
+        codec.same(&(roles.fast_s, roles.slow_s), "fast_s and slow_s")?;
+        codec.rows(instruments)
     }
 }

@@ -6,6 +6,7 @@
 use crate::config::Validate as Limits;
 use crate::stage::Digest;
 use crate::stages::grid::Grid;
+use crate::state::{Codec, State, StateError, state};
 use ringbuf_layout::frame::Kind;
 use ringbuf_layout::names::{SessionPhase, TRADE_SUSPICIOUS};
 use ringbuf_layout::slot::Found;
@@ -236,4 +237,15 @@ fn is_no_price(price: i64) -> bool {
 fn is_jump(price: i64, last: i64, millionths: i64) -> bool {
     last > 0
         && i128::from(price.abs_diff(last)) * 1_000_000 > i128::from(last) * i128::from(millionths)
+}
+
+state!(Book { grid, boundary, newest, last, last_off_grid, session_size, phase, known });
+state!(Clock { newest } fixed { stale_after });
+
+impl State for Validate {
+    fn state(&mut self, codec: &mut Codec<'_>) -> Result<(), StateError> {
+        let Self { books, clock, jump_millionths: _, rejecting: _ } = self;
+        codec.rows(books)?;
+        clock.state(codec)
+    }
 }

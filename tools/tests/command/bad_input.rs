@@ -119,15 +119,16 @@ fn every_violation_of_a_config_is_listed_at_once() {
 }
 
 #[test]
-fn a_directory_that_holds_a_journal_is_refused_and_left_alone() {
+fn a_directory_that_holds_a_journal_of_another_config_is_refused_and_left_alone() {
     let place = Place::new().with_small_config();
     place.small_run("J");
+    place.write("other.toml", "[semantic.risk]\ndaily_loss_pct = 4.0\n");
     let before = std::fs::read(place.segment("J", 0)).expect("a segment");
     check(
         &place,
-        &format!("run --source {SMALL} --journal J"),
+        &format!("run -c other.toml --source {SMALL} --journal J"),
         2,
-        &["already holds a journal", "J"],
+        &["another [semantic] config", "J", "--accept-change"],
     );
     assert_eq!(std::fs::read(place.segment("J", 0)).expect("a segment"), before);
 }
