@@ -4,6 +4,7 @@
 use crate::pipeline::Pipeline;
 use crate::runtime::group::Group;
 use crate::runtime::handler::{POLICIES, Saved};
+use crate::stage::Digest;
 use crate::state::{Codec, StateError};
 use ringbuf_layout::Part;
 
@@ -40,6 +41,9 @@ impl core::fmt::Display for Unfit {
     }
 }
 
+/// Pure stages.
+const STAGES: usize = 9;
+
 /// The stages that look at the market alone, in order: where a changed config leaves one without its state, it and
 /// those behind it begin anew. Account, orders and limits never do.
 const OF_THE_MARKET: [&str; 7] = [
@@ -56,6 +60,15 @@ impl Image {
     /// The section of this name.
     pub fn section(&self, name: &str) -> Option<&Section> {
         self.sections.iter().find(|section| section.name == name)
+    }
+
+    /// The state hash that a checkpoint here has: over the digests of the stages, in stage order.
+    pub fn state_hash(&self) -> Option<u64> {
+        let stages = self.sections.iter().filter(|section| section.name != POLICIES);
+        let digests: Vec<u64> = stages.filter_map(|section| section.hash).collect();
+        let mut whole = Digest::default();
+        digests.iter().for_each(|digest| whole.word(*digest));
+        (digests.len() == STAGES).then(|| whole.finish())
     }
 
     /// The same without the sections of these names: their stages begin anew.

@@ -88,6 +88,11 @@ pub fn replay(
     let mut summary = Summary::new(played.tally, played.names, elapsed_s, dir);
     summary.bytes = played.bytes;
     summary.ended = end_of(played.end.as_ref(), options.until.is_some());
+    // Behind a snapshot no checkpoint may follow: the state that was loaded and gone on with has a hash all the same.
+    let standing = played.standing.as_ref();
+    let hash = standing.and_then(|standing| standing.image.state_hash());
+    summary.tally.state_hash =
+        summary.tally.state_hash.or(hash.filter(|_| played.from_snapshot.is_some()));
     let mut proof = Proof {
         summary,
         divergence: played.divergence,

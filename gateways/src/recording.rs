@@ -87,8 +87,11 @@ impl RecordingBroker {
         Self { path: Some(path), ..Self::default() }
     }
 
-    /// The file, made if it is not there yet.
+    /// The file, made if it is not there yet; a run that goes on with a journal goes on with its record.
     fn open(path: &Path) -> std::io::Result<File> {
+        if path.exists() {
+            return File::options().append(true).open(path);
+        }
         let mut file = File::create_new(path)?;
         file.write_all(b"order_epoch,order_seq,order_index,state,instrument,side,qty\n")?;
         Ok(file)

@@ -58,7 +58,8 @@ pub struct Run {
     /// FORMAT:PATH, repeatable; replaces the config's sources
     #[arg(long, value_name = "SPEC")]
     pub source: Vec<String>,
-    /// Journal directory; the next free ./journal/<n> if not given
+    /// Journal directory; the next free ./journal/<n> if not given. One that holds a journal is recovered,
+    /// its state rebuilt, and the run goes on in it
     #[arg(long, value_name = "DIR")]
     pub journal: Option<PathBuf>,
     /// auto, fused, per-stage, or groups such as sequencer+validate+bar,indicator+matrix+synergy,
@@ -77,6 +78,12 @@ pub struct Run {
     /// Only these symbols
     #[arg(long, value_name = "S,…", value_delimiter = ',')]
     pub symbols: Vec<String>,
+    /// Go on with a journal of another build or another [semantic]: a new chain begins
+    #[arg(long)]
+    pub accept_change: bool,
+    /// Go on after a panic without the inputs that it kept from being processed
+    #[arg(long)]
+    pub skip_unprocessed: bool,
 }
 
 fn run_help() -> String {
@@ -86,6 +93,7 @@ fn run_help() -> String {
         "Formats of --source:\n{}\n\nExamples:\n  grandmodel run\n  \
          grandmodel run --source synthetic:seed=7,days=1,instruments=8\n  \
          grandmodel run --source lean-trade:spy.zip --source lean-trade:ibm.zip --journal J --json\n  \
+         grandmodel run --source lean-trade:spy.zip --journal J     # again: goes on where J ends\n  \
          grandmodel run -c my.toml --from 2013-10-07T13:30:00Z --to 2013-10-07T20:00:00Z",
         formats.join("\n")
     )
@@ -99,6 +107,9 @@ pub struct Replay {
     /// Stop after this sequence
     #[arg(long, value_name = "SEQ")]
     pub until: Option<u64>,
+    /// Begin at the newest sound snapshot at or below the last input
+    #[arg(long)]
+    pub from_snapshot: bool,
     /// Take the decisions from the journal: for a host whose SIMD level is another, or without the weights
     #[arg(long)]
     pub trust_decisions: bool,
@@ -136,6 +147,11 @@ pub enum JournalCommand {
         /// Mend it
         #[arg(long)]
         write: bool,
+    },
+    /// Prove it to its end and save the state there, so that the next start is short
+    Snapshot {
+        /// Journal directory
+        dir: PathBuf,
     },
     /// Kill a writer many times on this disk and check that nothing acknowledged is lost
     Torture {

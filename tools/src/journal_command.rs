@@ -1,9 +1,9 @@
-//! `journal describe|verify|dump|export|recover|diff|torture`.
+//! `journal describe|verify|dump|export|recover|snapshot|diff|torture`.
 
 use crate::cli::{self, Dump, JournalCommand};
 use crate::run::{grouped, mib};
 use crate::say::{Exit, Lines, Say, aside, print, stdout_is_gone, watched};
-use crate::{diff, export, recover, torture};
+use crate::{diff, export, rebuilt, recover, torture};
 use engine::Problem;
 use engine::calendar::utc;
 use engine::replay::text_of_field;
@@ -24,6 +24,7 @@ pub fn journal(arguments: &cli::Journal, say: Say) -> Result<Exit, Problem> {
         JournalCommand::Export(arguments) => export::export(arguments, say),
         JournalCommand::Diff { a, b } => diff::diff(a, b, say),
         JournalCommand::Recover { dir, write } => recover::recover(dir, *write, say),
+        JournalCommand::Snapshot { dir } => rebuilt::snapshot(dir, say),
         JournalCommand::Torture { dir, life: Some(life), stops_inside, .. } => {
             torture::write_until_killed(dir, *life, *stops_inside)
         }

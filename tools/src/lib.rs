@@ -19,6 +19,7 @@ pub mod latency;
 mod log;
 mod policy;
 mod progress;
+mod rebuilt;
 mod recover;
 mod replay;
 mod run;

@@ -18,11 +18,16 @@ pub fn replay(arguments: &cli::Replay, say: Say) -> Result<Exit, Problem> {
     let options = Options {
         until: arguments.until,
         trust_decisions: arguments.trust_decisions,
+        from_snapshot: arguments.from_snapshot,
         ..Options::default()
     };
     let proof = engine::replay::replay(dir, options, policies, |tally| progress.look(tally))?;
     progress.finish();
+    for note in &proof.notes {
+        aside(&format!("warning: {note}"));
+    }
     let mut answer = proof.summary.json();
+    answer.insert("from_snapshot".to_string(), json!(proof.from_snapshot));
     answer.insert("verified".to_string(), json!(proof.verified()));
     let divergence = proof.divergence.as_ref().map_or(Value::Null, |d| {
         json!({
@@ -58,6 +63,9 @@ pub fn replay(arguments: &cli::Replay, say: Say) -> Result<Exit, Problem> {
     if let Some(problem) = &proof.damage {
         aside(&format!("error: {problem}"));
         answer.extend(error_object(problem));
+    }
+    if let Some(seq) = proof.from_snapshot {
+        say.text(&format!("began      at the snapshot after sequence {seq}"));
     }
     if proof.verified() {
         say.text(&format!("verified   every output is bit-equal (written by {})", proof.build));

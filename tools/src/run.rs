@@ -7,10 +7,12 @@ use crate::latency;
 use crate::log::Log;
 use crate::policy;
 use crate::progress::Progress;
+use crate::rebuilt;
 use crate::say::{Exit, Lines, Say, aside, error_object};
 use engine::Problem;
 use engine::config::Config;
 use engine::layout::Layout;
+use engine::resume::Consent;
 use engine::run::{Order, Outcome};
 use engine::runtime::controls::Controls;
 use engine::runtime::feed::Filter;
@@ -22,7 +24,7 @@ use engine::summary::Summary;
 use gateways::recording::RecordingBroker;
 use latency::LatencyLog;
 use ringbuf_layout::{Kind, Reasons};
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 use std::cell::RefCell;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
@@ -88,6 +90,11 @@ pub fn run(arguments: &cli::Run, say: Say, controls: &Arc<Controls>) -> Result<E
         broker: broker(&config, &dir),
         latency_log: Some(latency_log(&beside.latency)),
         build: build(),
+        consent: Consent {
+            accept_change: arguments.accept_change,
+            skip_unprocessed: arguments.skip_unprocessed,
+        },
+        rebuilt: Some(Box::new(|rebuilt| aside(rebuilt::text(rebuilt).trim_end()))),
         ..Order::new(config, layout, sources, dir)
     };
     let started = |dir: &Path| beside.start(dir, controls);
@@ -104,7 +111,15 @@ pub fn run(arguments: &cli::Run, say: Say, controls: &Arc<Controls>) -> Result<E
     };
     beside.finish(&outcome.summary);
     say.text(&people(&outcome.summary));
-    let answer = answer(&outcome.summary);
+    let mut answer = answer(&outcome.summary);
+    if let Some(rebuilt) = &outcome.rebuilt {
+        answer.insert("rebuilt".into(), rebuilt::json_of(rebuilt));
+    }
+    match &outcome.snapshot {
+        Some(Ok(path)) => drop(answer.insert("snapshot".into(), json!(path.display().to_string()))),
+        Some(Err(problem)) => aside(&format!("warning: no snapshot was saved: {problem}")),
+        None => {}
+    }
     Ok(conclude(say, answer, &outcome))
 }
 
@@ -167,6 +182,7 @@ impl Beside {
         tracing::info!(build = build(), journal = %dir.display(), "run starts");
         self.server = said(Server::open(dir, Arc::clone(controls)));
         let file = dir.join(latency::FILE_NAME);
+        set_aside(&file);
         *self.latency.borrow_mut() = said(LatencyLog::create(&file, SystemTime::now()));
     }
 
@@ -190,11 +206,26 @@ impl Beside {
         for (name, histogram) in summary.latency.iter().filter(|(n, _)| ways.contains(&n.as_str()))
         {
             let path = self.dir.join(format!("latency-{name}.hgrm"));
+            set_aside(&path);
             said(latency::write_hgrm(&path, histogram, NS_PER_US));
         }
         if let Some(dropped) = self.log.map(|log| log.dropped()).filter(|dropped| *dropped > 0) {
             aside(&format!("{dropped} log lines were dropped"));
         }
+    }
+}
+
+/// A run before left a file of this name in the same journal: it stays, under its number.
+fn set_aside(file: &Path) {
+    let extension = file.extension().unwrap_or_default().display();
+    let numbered = |n: u32| file.with_extension(format!("{n}.{extension}"));
+    if file.exists()
+        && let Some(free) = (1..u32::MAX).map(numbered).find(|path| !path.exists())
+    {
+        said(std::fs::rename(file, &free).map_err(|error| {
+            let what = format!("cannot rename an earlier run's file: {error}");
+            Problem::new(what, file.display().to_string(), "look at the directory's permissions")
+        }));
     }
 }
 
