@@ -242,6 +242,7 @@ fn a_shadow_is_asked_and_recorded_and_changes_nothing() {
         long += u64::from(shadow.0 == 2);
         let mut same = *decision;
         (same.shadow, same.shadow_confidence) = (Action::NONE, 0.0);
+        same.shadow_reason = 0;
         assert_eq!(&same, alone);
     }
     assert!(long > 50);
