@@ -3,9 +3,9 @@
 use crate::error::JournalError;
 use crate::lock::Lock;
 use crate::map::{self, Map, Region};
+use crate::options::SyncBackend;
 use crate::store::{Bytes, OPEN_MODE, SEALED_MODE, Store, StoreFile, View};
 use crate::uring::Uring;
-use crate::writer::SyncBackend;
 use std::fs::{DirBuilder, File, OpenOptions, Permissions};
 use std::io;
 use std::ops::Range;

@@ -9,15 +9,22 @@
 //!  DIR/segment-00000001.gmj     the next one; the last one has no footer until it is closed
 //!  DIR/segment-0000000N.gmj     spares: made, zero-filled and mapped ahead by a helper thread
 //!  DIR/objects/<sha256>         what a run start names: config, instruments, weights
+//!  DIR/superblock               epoch, chain, `durable`, first and last segment; two copies by turns
 //! ```
 //!
-//! * [`Writer`]: appends slots (an input and its outputs), moves the [`Watermark`] by whole slots.
+//! * [`Writer`]: appends slots (an input and its outputs), moves the [`Watermark`] by whole slots;
+//!   [`Writer::resume`] goes on with a journal that was closed, killed or cut off.
+//! * [`Durability`]: how far the disk is, who waits for it, whether it failed; for any thread.
+//! * [`recover`]: what a run would go on from; the table of cases is in `recovery.rs`.
 //! * [`Journal`] and [`Frames`]: read whole slots and tell a torn tail from damage.
+//! * [`Follower`]: reads behind a living writer, in any process. [`Retention`]: removes old segments.
 //! * [`verify`]: reads everything, digests included, and reports.
 //! * [`objects`]: files by content hash.
+//! * [`store`]: the boundary to the disk; `sim` (a feature) is one that loses, reorders and tears.
 //!
 //! The CRC of a frame is its commit: there is no commit word. The crate knows bytes and sequences,
-//! not trading. `unsafe` is in `map.rs` (system calls) and `copy.rs` (one CPU instruction) only.
+//! not trading. `unsafe` is in `map.rs` and `uring.rs` (system calls) and `copy.rs` (one CPU instruction)
+//! only.
 
 mod copy;
 mod disk;
@@ -32,6 +39,7 @@ mod lock;
 mod maker;
 mod map;
 pub mod objects;
+mod options;
 mod reader;
 mod recover;
 mod recovery;
@@ -59,6 +67,7 @@ pub use follower::{Follower, Position, Until};
 pub use frames::{End, FrameRef, Frames};
 pub use lock::Lock;
 pub use map::{Map, Region};
+pub use options::{Options, SyncBackend};
 pub use reader::{Journal, SegmentInfo};
 pub use recover::{recover, recover_on};
 pub use recovery::{Case, Facts, Recovery};
@@ -66,4 +75,4 @@ pub use retention::{Limits, Removed, Retention};
 pub use superblock::Superblock;
 pub use sync::Watermark;
 pub use verify::{Progress, Report, verify, verify_on};
-pub use writer::{Options, Stats, SyncBackend, Writer};
+pub use writer::{Stats, Writer};

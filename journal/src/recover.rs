@@ -16,12 +16,12 @@ use crate::frame::{first_set, seed};
 use crate::frames::{End, Frames};
 use crate::header::{PAGE, file_name};
 use crate::lock::Lock;
+use crate::options::Options;
 use crate::reader::{Journal, Mapped, segment_numbers};
 use crate::recovery::{Action, Block, Case, Facts, Place, Recovery, decide};
 use crate::seal::Contents;
 use crate::store::{Store, StoreFile};
 use crate::superblock::{FILE_NAME, Found, Superblock, SuperblockFile};
-use crate::writer::Options;
 use ringbuf_layout::frame::{Kind, LINE};
 use std::path::Path;
 

@@ -196,6 +196,9 @@ impl Syncer {
             block.store(|block| (block.durable, block.last_segment) = (journaled, segment))?;
             drop(block);
             self.durability.durable().store(journaled);
+            if here {
+                self.reopen(offset);
+            }
         } else if here && offset >= self.synced + ACTIVE + RUN {
             self.sync_to((offset - ACTIVE) / PAGE as u64 * PAGE as u64)?;
         }
@@ -213,7 +216,19 @@ impl Syncer {
         journaled > durable && (waits || late || self.closing)
     }
 
-    /// Segments come populated as a whole; that lasts until the kernel writes their zeros back.
+    /// The page that was just synced is write-protected; so that the writer does not meet that (from 270 to
+    /// 330 faults a million trades at 200,000 a second to 120 to 180).
+    fn reopen(&self, offset: u64) {
+        if let Some(current) = &self.current {
+            let page = offset as usize / PAGE * PAGE;
+            // Where it cannot be done, the writer faults once.
+            let _ = current.region.populate(page..(page + PAGE).min(current.bytes as usize));
+        }
+    }
+
+    /// Segments come populated as a whole; that lasts until the kernel writes their zeros back. A moving
+    /// window alone falls behind a fast writer: at a million trades a second 3,200 faults a million, against
+    /// 50 so.
     fn populate(&mut self, offset: u64, now: Instant) {
         let Some(current) = &mut self.current else { return };
         let stale = now.saturating_duration_since(current.populated_at) >= STALE;
