@@ -4,8 +4,9 @@
 use engine::indicators::Feature;
 use engine::layout::Layout;
 use engine::policy::{Action, Choice, Policies, Policy, View};
+use engine::replay::{Options, replay};
 use engine::run::{Order, run};
-use engine::{Problem, config::Config, replay::replay, source::SourceConfig};
+use engine::{Problem, config::Config, source::SourceConfig};
 
 /// Fades what has moved more than a third of a percent in five fast bars, and lets a position go at that.
 struct Fade {
