@@ -241,7 +241,7 @@ fn a_shadow_is_asked_and_recorded_and_changes_nothing() {
         assert!(shadow == (1, 0.0) || (shadow.0 == 2 && shadow.1 > 0.0), "{shadow:?}");
         long += u64::from(shadow.0 == 2);
         let mut same = *decision;
-        (same.shadow, same.shadow_confidence) = (Action::NONE, 0.0);
+        (same.shadow, same.shadow_confidence, same.shadow_reason) = (Action::NONE, 0.0, 0);
         assert_eq!(&same, alone);
     }
     assert!(long > 50);
