@@ -387,7 +387,7 @@ fn a_policy_of_the_user_comes_back_with_what_it_remembers_and_one_that_forgets_i
         let proof = replay(&place, options, |_| Ok(fickle(saves)), |_| {});
         match proof {
             Ok(proof) => {
-                assert!(verified && proof.verified() && proof.from_snapshot.is_some(), "{proof:?}")
+                assert!(verified && proof.verified() && proof.from_snapshot.is_some(), "{proof:?}");
             }
             Err(problem) => assert!(!verified && problem.what.contains("marl"), "{problem}"),
         }
