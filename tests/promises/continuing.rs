@@ -490,3 +490,38 @@ fn a_process_killed_again_and_again_comes_to_the_same_bars_decisions_and_portfol
     }
     println!("{killed} of {runs} processes killed");
 }
+
+#[test]
+fn a_journal_whose_beginning_was_removed_goes_on_and_replays_from_its_snapshot_and_says_so_otherwise()
+ {
+    let dir = tempfile::tempdir().unwrap();
+    went_well(order(dir.path(), &config(), sources()));
+    let stand = shelf::list(dir.path()).unwrap()[0].stand.unwrap();
+    let options = journal::Options { segment_bytes: 1 << 20, ..journal::Options::new(dir.path()) };
+    let (writer, _) = journal::Writer::resume(&options).unwrap();
+    let limits = journal::Limits {
+        max_age_ns: None,
+        max_bytes: Some(1),
+        keep_from_seq: stand.seq,
+        followers: Vec::new(),
+    };
+    let removed = writer.retention().apply(&limits, 0).unwrap();
+    drop(writer);
+    assert!(removed.segments >= 2 && removed.first_seq <= stand.seq, "{removed:?}");
+    let problem = replay(dir.path(), Options::default(), by_rule, |_| {}).unwrap_err();
+    assert!(
+        problem.what.contains("retention") && problem.fix.contains("--from-snapshot"),
+        "{problem}"
+    );
+    let proof = from_snapshot(dir.path());
+    assert_eq!((proof.from_snapshot, proof.verified()), (Some(stand.seq), true), "{proof:?}");
+    // The run before is known by the snapshot alone.
+    let changed = format!("[semantic.risk]\ndaily_loss_pct = 4.0\n\n{}", config());
+    let problem =
+        refused(order(dir.path(), &changed, vec![day("tuesday", "2013-10-09T13:00:00Z")]));
+    assert!(problem.what.contains("another [semantic] config"), "{problem}");
+    let outcome =
+        went_well(order(dir.path(), &config(), vec![day("tuesday", "2013-10-09T13:00:00Z")]));
+    assert_eq!(outcome.rebuilt.unwrap().from, Some(stand.seq));
+    assert!(from_snapshot(dir.path()).verified());
+}

@@ -1,8 +1,11 @@
 //! A state that is saved and loaded is the state: whatever came before, whatever comes after.
 
+use engine::policy::{Action, Choice, Policies, Policy, View};
 use engine::replay::{Options, replay};
 use engine::run::run;
 use engine::snapshot::{shelf, take};
+use engine::stage::Digest;
+use engine::state::{Codec, State, StateError};
 use proptest::prelude::*;
 use ringbuf_layout::{
     Bar, Decision, Fill, Frame, Indicator, InputCell, Kind, Matrix, Order, Portfolio, Risk, Synergy,
@@ -330,4 +333,63 @@ fn a_run_that_ends_by_a_fault_leaves_no_snapshot() {
     assert!(taken.seq < 500, "{taken:?}");
     let proof = from_snapshot(dir.path(), None);
     assert_eq!((proof.from_snapshot, &proof.divergence), (Some(taken.seq), &None));
+}
+
+/// Changes its mind at every third question.
+#[derive(Default)]
+struct Fickle {
+    asked: u64,
+    saves: bool,
+}
+
+impl Policy for Fickle {
+    fn name(&self) -> &'static str {
+        "fickle"
+    }
+
+    fn decide(&mut self, _: &View<'_>) -> Choice {
+        self.asked += 1;
+        let action = [Action::Long, Action::Hold, Action::Short][(self.asked % 3) as usize];
+        Choice::new(action, 0.9)
+    }
+
+    fn digest(&self, digest: &mut Digest) {
+        digest.word(self.asked);
+    }
+
+    fn state(&mut self, codec: &mut Codec<'_>) -> Result<(), StateError> {
+        if self.saves { self.asked.state(codec) } else { Ok(()) }
+    }
+}
+
+#[test]
+fn a_policy_of_the_user_comes_back_with_what_it_remembers_and_one_that_forgets_is_refused() {
+    let fickle = |saves: bool| Policies::own(Fickle { asked: 0, saves });
+    let mut scene = long_scene(9_000);
+    scene.policies = || Policies::own(Fickle { asked: 0, saves: true });
+    let inputs = inputs_of(&scene.record()).len();
+    let whole = check_cuts(&scene, &[inputs / 2, inputs * 3 / 4, inputs - 9]).unwrap();
+    assert!(whole.tally.decisions.iter().all(|count| *count > 20), "{:?}", whole.tally.decisions);
+
+    let dir = tempfile::tempdir().unwrap();
+    let instruments = [listed("SPY", false), listed("SYN1", false)];
+    let prints = steady_prints(&instruments, 9_000, ns("2013-10-08T13:40:00Z"), 1_900_000_000);
+    let config =
+        "[semantic.bars]\ntimeframes_s = [5, 60]\n\n[semantic.synergy]\nfast_s = 5\nslow_s = 60\n";
+    for (saves, verified) in [(true, true), (false, false)] {
+        let place = dir.path().join(saves.to_string());
+        let source = memory_source("prints", &["SPY", "SYN1"], prints.clone());
+        let order =
+            engine::run::Order { policies: fickle(saves), ..order(&place, config, vec![source]) };
+        let outcome = run(order, |_| {}, |_| {}).unwrap();
+        assert!(matches!(outcome.snapshot, Some(Ok(_))), "{:?}", outcome.snapshot);
+        let options = Options { from_snapshot: true, ..Options::default() };
+        let proof = replay(&place, options, |_| Ok(fickle(saves)), |_| {});
+        match proof {
+            Ok(proof) => {
+                assert!(verified && proof.verified() && proof.from_snapshot.is_some(), "{proof:?}");
+            }
+            Err(problem) => assert!(!verified && problem.what.contains("marl"), "{problem}"),
+        }
+    }
 }

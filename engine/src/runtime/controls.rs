@@ -245,8 +245,6 @@ impl Controls {
             self.kill.latch(latch as u32);
             self.note_error(error);
         }
-        // As a halt of the operators as well: so it is on record, and `oms` denies from there on.
-        self.kill.tighten(Trading::Halted);
     }
 
     /// Halts if the file is there.
