@@ -67,7 +67,9 @@ impl Image {
         let stages = self.sections.iter().filter(|section| section.name != POLICIES);
         let digests: Vec<u64> = stages.filter_map(|section| section.hash).collect();
         let mut whole = Digest::default();
-        digests.iter().for_each(|digest| whole.word(*digest));
+        for digest in &digests {
+            whole.word(*digest);
+        }
         (digests.len() == STAGES).then(|| whole.finish())
     }
 
