@@ -5,6 +5,7 @@
 //!   price, and is nothing when it comes after all.
 //! * A rejection of an order that the venue has, while a request to cancel it is out, is a refusal of the request.
 
+use crate::orders::book::Place;
 use crate::orders::desk::{Desk, Moment};
 use crate::orders::exec::Exec;
 use crate::orders::id::OrderId;
@@ -48,6 +49,20 @@ impl Desk {
             if self.step(place, event_of(&order, exec.said), exec.reason, at, out) {
                 self.note(order, exec.said, at, out);
             }
+        }
+        self.after_report(&order, at, out);
+    }
+
+    /// What waited for an order to end goes on: the bracket for exits, a goal for what was being cancelled.
+    fn after_report(&mut self, before: &Working, at: &Moment, out: &mut Outbox) {
+        if matches!(self.book.find(before.id), Some(Place::Live(_))) || before.state.is_final() {
+            return;
+        }
+        if before.is_exit() {
+            self.protect(at, out);
+        }
+        if before.state == OrderState::CancelRequested {
+            self.settle(at, out);
         }
     }
 

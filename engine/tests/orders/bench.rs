@@ -127,7 +127,7 @@ impl Bench {
         let after = AfterMarl::new(AfterSynergy::new(after, synergies_in), decisions_in);
         let mut bench = Self {
             validate: Validate::new(&semantic.validate, defs.len()),
-            risk: RiskStage::new(&semantic),
+            risk: RiskStage::new(&semantic, defs.len()),
             oms: OmsStage::new(&semantic, defs.len()),
             portfolio: PortfolioStage::new(&semantic.account, defs.len()),
             semantic,
@@ -166,7 +166,7 @@ impl Bench {
         }
         let earlier: &AfterRisk = after;
         let mut out = Emit::new(&mut self.ends.orders, &slot, earlier);
-        self.oms.on_input(&slot, earlier, (), &mut out);
+        self.oms.on_input(&slot, earlier, &self.risk, &mut out);
         let mut out = Emit::new(&mut self.ends.accounts, &slot, after);
         self.portfolio.on_input(&slot, after, (), &mut out);
         let seq = slot.seq();
