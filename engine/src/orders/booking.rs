@@ -53,14 +53,12 @@ impl Desk {
         self.after_report(&order, at, out);
     }
 
-    /// What waited for an order to end goes on: the bracket for exits, a goal for what was being cancelled.
+    /// What waited for an order to end goes on: a bracket, a goal.
     fn after_report(&mut self, before: &Working, at: &Moment, out: &mut Outbox) {
         if matches!(self.book.find(before.id), Some(Place::Live(_))) || before.state.is_final() {
             return;
         }
-        if before.is_exit() {
-            self.protect(at, out);
-        }
+        self.protect(at, out);
         if before.state == OrderState::CancelRequested {
             self.settle(at, out);
         }

@@ -298,6 +298,7 @@ impl Desk {
                     let order = self.book.live()[place];
                     self.step(Place::Live(place), OrderEvent::Reject, reason as u16, at, out);
                     self.after_end(&order, at, out);
+                    self.protect(at, out);
                 }
                 Match::Fill { at: place, qty, price, fee, liquidity } => {
                     let order = &self.book.live()[place];
@@ -355,6 +356,7 @@ impl Desk {
             let reason = OrderReason::SessionEnd as u16;
             self.step(Place::Live(place), OrderEvent::Expire, reason, at, out);
             self.after_end(&order, at, out);
+            self.protect(at, out);
         }
     }
 

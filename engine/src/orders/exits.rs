@@ -107,6 +107,7 @@ impl Desk {
     pub(super) fn cover(&mut self, exits: Option<Distances>, at: &Moment, out: &mut Outbox) {
         let brings =
             |order: &Working| order.is_exit() || matches!(order.role, Role::Entry(Some(_)));
+        self.protect(at, out);
         let Some(distances) = exits.filter(|exits| exits.from > 0) else { return };
         if self.guard.is_none() && !self.book.live().iter().any(brings) {
             self.plan_bracket(OrderId::NONE, distances, distances.from, at, out);
@@ -143,7 +144,8 @@ impl Desk {
             return;
         }
         self.cancel_where(Working::is_exit, OrderReason::Superseded, at, out);
-        if !self.book.live().iter().any(Working::is_exit) {
+        // Nor beside an order that closes or reverses the position: its end brings us back as well.
+        if !self.book.live().iter().any(Working::is_exit) && !self.is_being_reduced() {
             self.guard = None;
             self.place(&guard, at, out);
         }

@@ -5,6 +5,7 @@
 //! * At a broker they may fill until it says otherwise. What would take the position *beyond* the target counts as
 //!   if it filled, what would hold it back as if it did not: so whatever comes, the position does not pass the
 //!   target on account of an order that was ordered twice.
+//! * What an operator sent to the market stays, and is not worked against before it is filled.
 //! * What is missing then is ordered when the last such report has come: that is the goal, which the next target,
 //!   and every operator, replaces.
 
@@ -81,21 +82,23 @@ impl Desk {
         resting.fold(0, |sum, order| sum.saturating_add(order.left()))
     }
 
-    /// As [`Desk::expected`], with what is being cancelled on this side as if it filled; of exits, of which one
-    /// cancels the other, the larger kind.
+    /// The furthest that what is ordered can take the position to one side: all that works there at the market, also
+    /// what is being cancelled, and of exits that are, of which one cancels the other, the larger kind. Nothing
+    /// of the other side holds it back.
     fn reach(&self, sign: i128) -> i128 {
-        let ending = |order: &&Working| order.is_ending() && i128::from(order.sign()) == sign;
         let (mut entries, mut stops, mut limits) = (0, 0, 0);
-        for order in self.book.live().iter().filter(ending) {
+        let side = self.book.live().iter().filter(|order| i128::from(order.sign()) == sign);
+        for order in side {
+            let left = i128::from(order.left());
             match order.kind {
-                OrderType::Market if !order.is_exit() => entries += i128::from(order.left()),
-                OrderType::Stop if order.is_exit() => stops += i128::from(order.left()),
-                OrderType::Limit if order.is_exit() => limits += i128::from(order.left()),
+                _ if order.is_at_market() => entries += left,
+                OrderType::Stop if order.is_exit() && order.is_ending() => stops += left,
+                OrderType::Limit if order.is_exit() && order.is_ending() => limits += left,
                 // What else rests is no part of a target.
                 _ => {}
             }
         }
-        self.expected() + sign * (entries + stops.max(limits))
+        i128::from(self.position) + sign * (entries + stops.max(limits))
     }
 
     /// Comes to a signed position by an order at the market, with what is on its way there already. The old
@@ -113,13 +116,16 @@ impl Desk {
             self.wait_for_reports(target, exits);
             return None;
         }
-        let against = |order: &Working| {
-            matches!(order.role, Role::Entry(_))
-                && order.is_at_market()
-                && i128::from(order.sign()) == -toward
-        };
-        self.cancel_where(against, OrderReason::Superseded, at, out);
-        let sign = (i128::from(target) - self.expected()).signum();
+        let mut sign = toward;
+        // What is left when those are gone may be too much on the other side: a smaller target.
+        for _ in 0..2 {
+            let against = |order: &Working| {
+                let is_entry = matches!(order.role, Role::Entry(_)) && order.is_at_market();
+                is_entry && i128::from(order.sign()) == -sign
+            };
+            self.cancel_where(against, OrderReason::Superseded, at, out);
+            sign = (i128::from(target) - self.expected()).signum();
+        }
         if sign == 0 {
             // To cancel was all there was to do; the bracket went when the cancelled order was made.
             self.wait_for_reports(target, exits);
@@ -147,6 +153,13 @@ impl Desk {
         }
         let intent = Intent { exits, ..Intent::market(side, qty) };
         self.make(&intent, Role::Entry(exits), OrderId::NONE, refusal, at, out)
+    }
+
+    /// True while an order at the market may still reduce what is held.
+    pub(super) fn is_being_reduced(&self) -> bool {
+        let reduces =
+            |order: &Working| order.is_at_market() && order.sign() == -self.position.signum();
+        self.book.live().iter().any(reduces)
     }
 
     /// Keeps a target as the goal while orders that count for it are being cancelled.
