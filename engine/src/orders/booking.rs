@@ -55,12 +55,17 @@ impl Desk {
 
     /// What waited for an order to end goes on: a bracket, a goal.
     fn after_report(&mut self, before: &Working, at: &Moment, out: &mut Outbox) {
-        if matches!(self.book.find(before.id), Some(Place::Live(_))) || before.state.is_final() {
+        let ended = match self.book.find(before.id) {
+            Some(place @ Place::Finished(_)) => self.book.get(place).state,
+            _ => return,
+        };
+        if before.state.is_final() {
             return;
         }
         self.protect(at, out);
-        if before.state == OrderState::CancelRequested {
-            self.settle(at, out);
+        // An order that was turned down is not made again at once: it would be turned down again.
+        if before.state == OrderState::CancelRequested || ended == OrderState::Filled {
+            self.settle(before.id, at, out);
         }
     }
 

@@ -29,7 +29,7 @@ impl Desk {
             if over || filled.triggered {
                 self.cancel(sibling, OrderReason::OneCancelsOther, at, out);
             } else {
-                self.shrink(sibling, filled.left(), at, out);
+                self.shrink(sibling, filled.left(), OrderReason::OneCancelsOther, at, out);
             }
         }
         let position = self.position.signum();
@@ -46,7 +46,7 @@ impl Desk {
             |order: &&Working| order.is_exit() && order.can_be_cancelled() && order.left() > open;
         if self.rules.paper {
             while let Some(id) = self.book.live().iter().find(too_large).map(|order| order.id) {
-                self.shrink(id, open, at, out);
+                self.shrink(id, open, OrderReason::NothingToReduce, at, out);
             }
             return;
         }
@@ -65,13 +65,20 @@ impl Desk {
         self.protect(at, out);
     }
 
-    /// Makes an exit as large as its partly filled sibling is now.
-    fn shrink(&mut self, id: OrderId, left: i64, at: &Moment, out: &mut Outbox) {
+    /// Makes an exit as large as its partly filled sibling, or what is held, is now.
+    fn shrink(
+        &mut self,
+        id: OrderId,
+        left: i64,
+        reason: OrderReason,
+        at: &Moment,
+        out: &mut Outbox,
+    ) {
         let Some(place @ Place::Live(_)) = self.book.find(id) else { return };
         let mut order = *self.book.get(place);
         if order.left() > left {
             order.qty = order.filled + left;
-            order.because(OrderReason::OneCancelsOther);
+            order.because(reason);
             self.book.put(place, order);
             out.push(order.record(at.ts_event, at.ts_recv));
         }
@@ -96,21 +103,27 @@ impl Desk {
     pub(super) fn after_end(&mut self, entry: &Working, at: &Moment, out: &mut Outbox) {
         let Role::Entry(Some(distances)) = entry.role else { return };
         if entry.filled == 0 {
-            self.cover(Some(distances), at, out);
+            self.cover(Some(distances), entry.id, at, out);
         } else {
             self.plan_bracket(entry.id, distances, entry.average().0, at, out);
         }
     }
 
     /// Brackets what is held around the close of the decision, if nothing is there and no entry is on its way that
-    /// will bring a bracket with it.
-    pub(super) fn cover(&mut self, exits: Option<Distances>, at: &Moment, out: &mut Outbox) {
+    /// will bring a bracket with it. `parent` is the order that the bracket before it went for.
+    pub(super) fn cover(
+        &mut self,
+        exits: Option<Distances>,
+        parent: OrderId,
+        at: &Moment,
+        out: &mut Outbox,
+    ) {
         let brings =
             |order: &Working| order.is_exit() || matches!(order.role, Role::Entry(Some(_)));
         self.protect(at, out);
         let Some(distances) = exits.filter(|exits| exits.from > 0) else { return };
         if self.guard.is_none() && !self.book.live().iter().any(brings) {
-            self.plan_bracket(OrderId::NONE, distances, distances.from, at, out);
+            self.plan_bracket(parent, distances, distances.from, at, out);
         }
     }
 

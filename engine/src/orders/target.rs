@@ -116,20 +116,22 @@ impl Desk {
             self.wait_for_reports(target, exits);
             return None;
         }
-        let mut sign = toward;
+        let (mut sign, mut replaced) = (toward, OrderId::NONE);
         // What is left when those are gone may be too much on the other side: a smaller target.
         for _ in 0..2 {
             let against = |order: &Working| {
                 let is_entry = matches!(order.role, Role::Entry(_)) && order.is_at_market();
                 is_entry && i128::from(order.sign()) == -sign
             };
+            let entries = self.book.live().iter().filter(|order| against(order));
+            replaced = entries.map(|order| order.id).last().unwrap_or(replaced);
             self.cancel_where(against, OrderReason::Superseded, at, out);
             sign = (i128::from(target) - self.expected()).signum();
         }
         if sign == 0 {
             // To cancel was all there was to do; the bracket went when the cancelled order was made.
             self.wait_for_reports(target, exits);
-            self.cover(exits, at, out);
+            self.cover(exits, replaced, at, out);
             return None;
         }
         let rest = sign * (i128::from(target) - self.reach(sign));
@@ -169,13 +171,13 @@ impl Desk {
         self.goal = waits.then_some(Goal { target, exits });
     }
 
-    /// An order that was being cancelled has ended: orders what is missing of the goal.
-    pub(super) fn settle(&mut self, at: &Moment, out: &mut Outbox) {
+    /// An order that the goal waited for has ended: orders what is missing of it.
+    pub(super) fn settle(&mut self, ended: OrderId, at: &Moment, out: &mut Outbox) {
         if let Some(Goal { target, exits }) = self.goal
             && self.mode() != Mode::Halted
         {
             self.target(target, exits, at, out);
-            self.cover(exits, at, out);
+            self.cover(exits, ended, at, out);
         }
     }
 

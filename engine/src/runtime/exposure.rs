@@ -57,3 +57,33 @@ impl State for Exposure {
         codec.rows(&mut self.0)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use bytemuck::Zeroable;
+    use ringbuf_layout::units::PRICE_ONE;
+
+    #[test]
+    fn it_is_the_sum_of_what_is_held_at_the_last_prices_whatever_the_side() {
+        let mut exposure = Exposure::new(2);
+        for number in 0..2 {
+            let mut instrument = Instrument::zeroed();
+            (instrument.tail.instrument, instrument.multiplier) = (number, 10 * PRICE_ONE);
+            exposure.define(&instrument);
+        }
+        let mut total = 0;
+        let mut at = |number: u32, position: i64, price: i64| {
+            let mut account = Portfolio::zeroed();
+            (account.tail.instrument, account.position.0) = (number, position);
+            exposure.mark(number, price * PRICE_ONE);
+            total = exposure.account(&account, total);
+            total / i128::from(PRICE_ONE)
+        };
+        assert_eq!(at(0, 3, 100), 3_000);
+        assert_eq!(at(1, -2, 50), 4_000);
+        assert_eq!(at(0, 3, 110), 4_300);
+        assert_eq!(at(1, 0, 60), 3_300);
+        assert_eq!(at(u32::MAX, 0, 1), 3_300, "the opening account is of no instrument");
+    }
+}
