@@ -180,10 +180,9 @@ impl Desk {
         let side = if guard.opened == Side::Buy { Side::Sell } else { Side::Buy };
         let qty = self.position.abs();
         let index = index.unwrap_or(0);
-        let sibling = |index: u8| match both && refusal.is_none() {
-            true => OrderId { epoch: at.epoch, seq: at.seq, index },
-            false => OrderId::NONE,
-        };
+        let are_two = both && refusal.is_none();
+        let id = |index: u8| OrderId { epoch: at.epoch, seq: at.seq, index };
+        let sibling = |index: u8| if are_two { id(index) } else { OrderId::NONE };
         let pair = [
             (Intent::stop(side, qty, guard.stop), sibling(index.saturating_add(1))),
             (Intent::limit(side, qty, guard.target), sibling(index)),

@@ -124,7 +124,7 @@ impl Desk {
                 is_entry && i128::from(order.sign()) == -sign
             };
             let entries = self.book.live().iter().filter(|order| against(order));
-            replaced = entries.map(|order| order.id).last().unwrap_or(replaced);
+            replaced = entries.map(|order| order.id).next_back().unwrap_or(replaced);
             self.cancel_where(against, OrderReason::Superseded, at, out);
             sign = (i128::from(target) - self.expected()).signum();
         }

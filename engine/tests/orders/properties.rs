@@ -2,6 +2,7 @@
 
 use crate::bench::{BRACKET, BROKER_BRACKET, Bench, Brought, CENT, Decided, EVEN, def};
 use engine::orders::intent::Intent;
+use engine::orders::order::Working;
 use proptest::prelude::*;
 use ringbuf_layout::names::{Command, Exec, OrderState, OrderType, SessionPhase};
 use ringbuf_layout::{Order, Price, Side, Size};
@@ -311,7 +312,7 @@ proptest! {
             let working = bench.working();
             for kind in [OrderType::Stop, OrderType::Limit] {
                 let live = working.iter().filter(|o| o.is_exit() && o.can_be_cancelled() && o.kind == kind);
-                let open: i64 = live.map(|order| order.left()).sum();
+                let open: i64 = live.map(Working::left).sum();
                 prop_assert!(open <= position.abs(), "{} of {}", open, position);
             }
         }

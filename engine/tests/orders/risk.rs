@@ -101,7 +101,8 @@ fn a_denial_always_has_a_reason() {
     let (approved, target, reasons) = long(&nothing, "max_position_lots = 0");
     let mut named: Vec<_> = reasons.split('+').collect();
     let mut expected: Vec<_> = all.split('+').collect();
-    (named.sort_unstable(), expected.sort_unstable());
+    named.sort_unstable();
+    expected.sort_unstable();
     assert_eq!((approved, target, named), (false, 0, expected));
 }
 
