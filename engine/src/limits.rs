@@ -4,10 +4,16 @@
 //!
 //! * size by ATR = p·E / (2·ATR·m): a move of two ATR costs `size_pct_per_2atr` of equity;
 //! * room of the instrument = p·E / (price·m), and of the whole = (p·E − notional of the others) / (price·m);
-//! * room of the day = (p·E₀ − loss so far) / (2·ATR·m): what a move of two ATR may still cost today.
+//! * room of the day = (p·E₀ − loss so far − what two ATR cost the others) / (2·ATR·m): what a move of two ATR
+//!   may still cost today.
 //!
-//! m is the money of a point of one size unit. An order that reduces is never denied by a limit: where no size
-//! is left, a position on the other side is closed, and one on the same side is kept.
+//! m is the money of a point of one size unit. What counts is the worst case: of the others the position that
+//! they hold or that their working orders can take them to, whichever is larger, and beside the target what rests
+//! on its side already. An order that reduces is never denied by a limit: where no size is left, a position on
+//! the other side is closed, and one on the same side is kept.
+//!
+//! A verdict names what made the size what it is: approved, the limits that are the smallest of all and smaller
+//! than the ATR allows; where nothing may be opened, everything that leaves less than a lot.
 
 use crate::config;
 use crate::orders::desk::Mode;
@@ -67,12 +73,23 @@ pub struct Facts {
     pub position: i128,
     /// Equity.
     pub equity: i128,
-    /// Notional of the other instruments; `None` if it does not fit.
-    pub gross: Option<i128>,
+    /// What the other instruments are good for at worst, or why that is not known.
+    pub others: Result<Others, RiskReasons>,
+    /// Size of the orders that rest on the side of the wish and stay there beside the target.
+    pub resting: i64,
     /// Equity that the trading date began with.
     pub day_opening: i128,
     /// The day's loss has reached its limit.
     pub day_is_over: bool,
+}
+
+/// What the other instruments are good for at worst, working orders included.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Others {
+    /// Their notional at the marks.
+    pub gross: i128,
+    /// What a move of two ATR against each of them costs.
+    pub at_risk: i128,
 }
 
 /// How large the position may be, by each limit, in size units.
@@ -105,27 +122,32 @@ pub struct Ruling {
 
 /// Rules on a wish for a position on side `direction` (+1 or −1).
 pub fn rule(direction: i64, facts: &Facts, limits: &Limits) -> Ruling {
-    let (mut reasons, rooms) = match rooms(facts, limits) {
-        Ok(rooms) => (binding(&rooms), rooms),
-        Err(reason) => (reason, Rooms::default()),
-    };
     let lot = facts.contract.map_or(1, |contract| contract.lot);
-    let least = [rooms.instrument, rooms.gross, rooms.position, rooms.loss].into_iter().min();
-    let mut size = least.unwrap_or(0).min(rooms.atr);
-    size -= size % lot;
-    if rooms != Rooms::default() && rooms.atr < lot {
-        reasons = reasons.with(RiskReasons::BELOW_ONE_LOT);
-    }
+    let (size, mut reasons, rooms) = match rooms(facts, limits) {
+        Ok(rooms) => {
+            let least = rooms.least();
+            let size = least - least % lot;
+            let reasons = if size > 0 { rooms.binding() } else { rooms.below(lot) };
+            (size, reasons, rooms)
+        }
+        Err(reason) => (0, reason, Rooms::default()),
+    };
     let along = facts.position * i128::from(direction);
-    let mut approved = size > 0;
+    let (mut size, mut approved) = (size, size > 0);
     if facts.mode == Mode::Reducing && i128::from(size) >= along {
-        // It would grow, open, or reverse.
+        // It would grow, open, or reverse; a limit that left a size did not say so.
+        if approved {
+            reasons = RiskReasons::NONE;
+        }
         reasons = reasons.with(RiskReasons::REDUCING);
         (size, approved) = (0, false);
     }
     // Nothing may be opened: what is held on the other side is closed all the same.
     approved |= along < 0;
     if facts.mode == Mode::Halted {
+        if size > 0 {
+            reasons = RiskReasons::NONE;
+        }
         reasons = reasons.with(RiskReasons::HALTED);
         approved = false;
     }
@@ -149,34 +171,60 @@ fn rooms(facts: &Facts, limits: &Limits) -> Result<Rooms, RiskReasons> {
     if facts.equity <= 0 {
         return Err(RiskReasons::NO_EQUITY);
     }
-    sized(facts, limits, &contract).ok_or(RiskReasons::OVERFLOW)
+    let others = facts.others?;
+    sized(facts, &others, limits, &contract).ok_or(RiskReasons::OVERFLOW)
 }
 
-fn sized(facts: &Facts, limits: &Limits, contract: &Contract) -> Option<Rooms> {
+fn sized(facts: &Facts, others: &Others, limits: &Limits, contract: &Contract) -> Option<Rooms> {
     let price = i128::from(facts.price);
     let two_atr = 2 * i128::from(facts.atr);
     let loss = facts.day_opening.checked_sub(facts.equity)?;
     let left_today = limits.loss_of_day(facts.day_opening)?.checked_sub(loss)?;
-    let left_of_gross = part(facts.equity, limits.gross)?.checked_sub(facts.gross?)?;
+    let left_today = left_today.checked_sub(others.at_risk)?;
+    let left_of_gross = part(facts.equity, limits.gross)?.checked_sub(others.gross)?;
+    // What rests takes of each room, but not of the size by ATR: that is of one decision.
+    let beside = |room: i64| room.saturating_sub(facts.resting).max(0);
     Some(Rooms {
         atr: units(part(facts.equity, limits.size)?, two_atr, contract)?,
-        instrument: units(part(facts.equity, limits.instrument)?, price, contract)?,
-        gross: units(left_of_gross, price, contract)?,
-        position: limits.position_lots.saturating_mul(contract.lot),
-        loss: if facts.day_is_over { 0 } else { units(left_today, two_atr, contract)? },
+        instrument: beside(units(part(facts.equity, limits.instrument)?, price, contract)?),
+        gross: beside(units(left_of_gross, price, contract)?),
+        position: beside(limits.position_lots.saturating_mul(contract.lot)),
+        loss: if facts.day_is_over { 0 } else { beside(units(left_today, two_atr, contract)?) },
     })
 }
 
-/// The limits that leave less than the ATR does.
-fn binding(rooms: &Rooms) -> RiskReasons {
-    let limits = [
-        (rooms.instrument, RiskReasons::INSTRUMENT_NOTIONAL),
-        (rooms.gross, RiskReasons::GROSS_EXPOSURE),
-        (rooms.position, RiskReasons::POSITION),
-        (rooms.loss, RiskReasons::DAILY_LOSS),
-    ];
-    let spoke = limits.into_iter().filter(|(room, _)| *room < rooms.atr);
-    spoke.fold(RiskReasons::NONE, |reasons, (_, reason)| reasons.with(reason))
+impl Rooms {
+    /// Each limit's room with its name.
+    fn limits(&self) -> [(i64, RiskReasons); 4] {
+        [
+            (self.instrument, RiskReasons::INSTRUMENT_NOTIONAL),
+            (self.gross, RiskReasons::GROSS_EXPOSURE),
+            (self.position, RiskReasons::POSITION),
+            (self.loss, RiskReasons::DAILY_LOSS),
+        ]
+    }
+
+    /// The size that all of them allow.
+    fn least(&self) -> i64 {
+        self.limits().into_iter().fold(self.atr, |least, (room, _)| least.min(room))
+    }
+
+    /// The limits that made the size what it is; none if the ATR did.
+    fn binding(&self) -> RiskReasons {
+        let least = self.least();
+        self.named(|room| room == least && room < self.atr)
+    }
+
+    /// Everything that leaves less than a lot.
+    fn below(&self, lot: i64) -> RiskReasons {
+        let limits = self.named(|room| room < lot);
+        if self.atr < lot { limits.with(RiskReasons::BELOW_ONE_LOT) } else { limits }
+    }
+
+    fn named(&self, is_so: impl Fn(i64) -> bool) -> RiskReasons {
+        let spoke = self.limits().into_iter().filter(|(room, _)| is_so(*room));
+        spoke.fold(RiskReasons::NONE, |reasons, (_, reason)| reasons.with(reason))
+    }
 }
 
 /// A part of an amount, rounded down.

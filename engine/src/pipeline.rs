@@ -113,7 +113,7 @@ pub fn build<'r, R: Recorder + 'r>(
     let marl = MarlStage::new(semantic, instruments, policies);
     let decide = DecideHandler {
         marl: Seat::new(marl, before_marl, decisions_out, d5),
-        risk: Seat::new(RiskStage::new(semantic), before_risk, risks_out, d6),
+        risk: Seat::new(RiskStage::new(semantic, instruments), before_risk, risks_out, d6),
         oms: Seat::new(OmsStage::new(semantic, instruments), before_oms, orders_out, d7),
         portfolio: Seat::new(portfolio, before_portfolio.clone(), accounts_out, d8),
     };

@@ -86,6 +86,8 @@ pub fn replay(
     let played = play.play(&mut policies, &mut watch)?;
     let elapsed_s = clock.elapsed().as_secs_f64();
     let mut summary = Summary::new(played.tally, played.names, elapsed_s, dir);
+    let manifest = played.manifest.as_ref();
+    summary.no_decisions = manifest.and_then(|manifest| manifest.config.never_decides());
     summary.bytes = played.bytes;
     summary.ended = end_of(played.end.as_ref(), options.until.is_some());
     // Behind a snapshot no checkpoint may follow: the state that was loaded and gone on with has a hash all the same.

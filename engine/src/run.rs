@@ -199,6 +199,7 @@ pub fn run(
     let snapshot = image.map(|image| begun.leave(image, &order.dir, &order.config));
     warn_of(snapshot.as_ref().and_then(|left| left.as_ref().err()), &controls);
     let mut summary = Summary::new(tally, names, elapsed_s, &order.dir);
+    summary.no_decisions = order.config.never_decides();
     (summary.layout, summary.egress_orders, summary.latency) =
         (order.layout.threads, orders, latency);
     (summary.bytes, summary.segment_waits) = (writer.stats.bytes, writer.stats.segment_waits);

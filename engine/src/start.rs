@@ -174,7 +174,7 @@ pub fn refuse_twins(sources: &[Source]) -> Result<(), Problem> {
 /// The instruments of all sources, in the order of sources and symbols: their numbers.
 ///
 /// # Errors
-/// A symbol that is unknown, or that no source delivers; none or too many.
+/// A symbol that is unknown, of another currency than the account, or that no source delivers; none or too many.
 pub fn instrument_table(
     config: &Config,
     sources: &[Source],
@@ -201,6 +201,14 @@ pub fn instrument_table(
                 "define it in the config: [[semantic.instrument]] symbol, tick, multiplier",
             )
         })?;
+        let account = &config.semantic.account.currency;
+        if def.currency != *account {
+            return Err(Problem::new(
+                format!("{} is in {}, and the account in {account}", def.symbol, def.currency),
+                "semantic.account.currency",
+                "there is no conversion yet: trade instruments of one currency, with an account in it",
+            ));
+        }
         table.push(Listed { def, bars_from_mid: from_mid });
     }
     let all = sources.iter().flat_map(|s| &s.symbols).map(|used| used.symbol.as_str());

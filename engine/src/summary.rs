@@ -2,8 +2,8 @@
 
 use crate::layout::{ThreadPlan, Wait};
 use crate::run::Latency;
-use crate::runtime::sink::Tally;
-use ringbuf_layout::{Kind, Reasons};
+use crate::runtime::sink::{Standing, Tally};
+use ringbuf_layout::{Kind, Money, Reasons};
 use serde_json::{Map, Value, json};
 use std::path::Path;
 use sync::Trading;
@@ -33,6 +33,8 @@ pub struct Summary {
     pub latency: Latency,
     /// The threads it ran on.
     pub layout: Vec<ThreadPlan>,
+    /// Why no decision could come, if none could: see [`Config::never_decides`](crate::config::Config).
+    pub no_decisions: Option<String>,
     /// Who decides.
     pub policy: String,
     /// Who runs in shadow.
@@ -67,6 +69,7 @@ impl Summary {
                 wait: Wait::Yield,
                 priority: 0,
             }],
+            no_decisions: None,
             policy,
             shadow,
         }
@@ -75,10 +78,8 @@ impl Summary {
     /// The JSON object of `--json`.
     pub fn json(&self) -> Map<String, Value> {
         let tally = &self.tally;
-        let (realized, unrealized, equity) =
-            tally.account.map_or((Value::Null, Value::Null, Value::Null), |(r, u, e)| {
-                (json!(r.to_string()), json!(u.to_string()), json!(e.to_string()))
-            });
+        let account = tally.account;
+        let money = |of: fn(&Standing) -> Money| account.map(|a| of(&a).to_string());
         let mut map = Map::new();
         let mut put = |key: &str, value: Value| map.insert(key.to_string(), value);
         put("inputs", json!(tally.inputs));
@@ -90,12 +91,15 @@ impl Summary {
         put("decisions", json!(tally.of(Kind::Decision)));
         let by_action = tally.decisions_by_action().map(|(word, n)| (word.to_string(), json!(n)));
         put("decisions_by_action", Value::Object(by_action.collect()));
+        put("no_decisions", json!(self.no_decisions));
         put("orders", json!(tally.parents));
         put("egress_orders", json!(self.egress_orders));
         put("fills", json!(tally.of(Kind::Fill)));
-        put("realized_pnl", realized);
-        put("unrealized_pnl", unrealized);
-        put("equity", equity);
+        put("realized_pnl", json!(money(|account| account.realized)));
+        put("unrealized_pnl", json!(money(|account| account.unrealized)));
+        put("equity", json!(money(|account| account.equity)));
+        put("exposure", json!(money(|account| account.exposure)));
+        put("max_drawdown", json!(account.map(|account| account.drawdown())));
         put("elapsed_s", json!((self.elapsed_s * 1e6).round() / 1e6));
         put("ticks_per_s", json!(self.ticks_per_s().round()));
         put("state_hash", tally.state_hash.map_or(Value::Null, |h| json!(format!("{h:016x}"))));

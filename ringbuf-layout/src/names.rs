@@ -370,6 +370,8 @@ codes! {
         NothingToReduce = 17 => "nothing_to_reduce",
         /// The run was ending.
         Closing = 18 => "closing",
+        /// It would open something, and the day's loss has reached its limit.
+        DailyLoss = 19 => "daily_loss_pct",
     }
 }
 

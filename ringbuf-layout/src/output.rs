@@ -232,7 +232,7 @@ record! {
     /// 120│ position (signed, before)                                     │
     /// 128│ equity                                               16 bytes │
     /// 144│ day_loss                                             16 bytes │
-    /// 160│ gross (of the other instruments)                     16 bytes │
+    /// 160│ gross (of the other instruments, working orders in)  16 bytes │
     /// 176│ target (signed)                                               │
     /// 184│ atr_size                                                      │
     /// 192│ instrument_room                                               │
@@ -241,12 +241,12 @@ record! {
     /// 216│ loss_room                                                     │
     /// 224│ lot                                                           │
     /// 232│ trading_date                  │ reserved                      │
-    /// 240│ reserved                                             16 bytes │
+    /// 240│ at_risk (of the other instruments)                   16 bytes │
     /// ```
     Risk = 256 {
         /// Approved size of the position: the target without its sign; 0 if denied.
         size: Size,
-        /// [`RiskReasons`](crate::names::RiskReasons): the limits that spoke.
+        /// [`RiskReasons`](crate::names::RiskReasons): what made the size what it is.
         reason: u32,
         /// 1 approved, 0 denied.
         approved: u8,
@@ -276,7 +276,8 @@ record! {
         equity: Money,
         /// Loss since the trading date began; negative is a profit.
         day_loss: Money,
-        /// Notional of the other instruments.
+        /// Notional of the other instruments at the marks: of each what it holds, or what its working orders can
+        /// take it to, whichever is larger. As of the previous input, as everything here.
         gross: Money,
         /// The position that `oms` shall reach, signed; the position before if denied.
         target: Size,
@@ -288,7 +289,7 @@ record! {
         gross_room: Size,
         /// Room under `max_position_lots`.
         position_room: Size,
-        /// Room under `daily_loss_pct`: what a move of two ATR may still cost today.
+        /// Room under `daily_loss_pct`: what a move of two ATR may still cost today, less `at_risk`.
         loss_room: Size,
         /// Lot that the size is rounded down to.
         lot: Size,
@@ -296,8 +297,8 @@ record! {
         trading_date: u32,
         /// Zero.
         reserved2: u32,
-        /// Zero.
-        reserved3: [u64; 2],
+        /// What a move of two ATR against each of the other instruments costs.
+        at_risk: Money,
     }
 }
 

@@ -241,7 +241,7 @@ fn records() -> Vec<Record> {
             lot: 224, 8;
             trading_date: 232, 4;
             reserved2: 236, 4;
-            reserved3: 240, 16;
+            at_risk: 240, 16;
         }
         Order = 39, 192 {
             order_seq: 32, 8;

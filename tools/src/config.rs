@@ -41,7 +41,9 @@ pub fn config(arguments: &cli::Config, say: Say) -> Result<Exit, Problem> {
 
 fn check(file: &Path, say: Say) -> Result<Exit, Problem> {
     let text = read(file)?;
-    let violations = Config::check(&text).err().unwrap_or_default();
+    let checked = Config::check(&text);
+    let warning = checked.as_ref().ok().and_then(Config::never_decides);
+    let violations = checked.err().unwrap_or_default();
     let list: Vec<_> = violations
         .iter()
         .map(|v| json!({ "line": v.line, "key": v.key, "what": v.what }))
@@ -49,11 +51,16 @@ fn check(file: &Path, say: Say) -> Result<Exit, Problem> {
     if violations.is_empty() {
         say.text(&format!("{}: valid", file.display()));
     }
+    if let Some(warning) = &warning {
+        say.text(&format!("{}: warning: {warning}", file.display()));
+    }
     for v in &violations {
         say.text(&format!("{}:{}: {}: {}", file.display(), v.line, v.key, v.what));
     }
     let exit = if violations.is_empty() { Exit::Done } else { Exit::Findings };
-    say.answer(Map::from_iter([("violations".to_string(), json!(list))]));
+    let warnings: Vec<String> = warning.into_iter().collect();
+    let answer = [("violations", json!(list)), ("warnings", json!(warnings))];
+    say.answer(answer.map(|(key, value)| (key.to_string(), value)).into_iter().collect());
     Ok(exit)
 }
 

@@ -11,7 +11,10 @@ use indicatif::ProgressBar;
 use journal::{End, Finding, FrameRef, Journal, Report};
 use ringbuf_layout::frame::{FLAGS_OFFSET, LAST, SHARED_FIELDS, fields_of};
 use ringbuf_layout::input::text_of;
-use ringbuf_layout::{Instrument, Kind, RunStart};
+use ringbuf_layout::names::{
+    DecisionReason, Exec, OrderReason, OrderState, OrderType, RiskReasons, TimeInForce,
+};
+use ringbuf_layout::{Instrument, Kind, Reasons, RunStart};
 use serde_json::{Map, Value, json};
 use std::path::Path;
 
@@ -254,11 +257,30 @@ fn fields(frame: &FrameRef<'_>) -> Map<String, Value> {
         let text = if is_text.contains(&field.name) {
             text_of(&bytes).to_string()
         } else {
-            text_of_field(field, &bytes)
+            word_of(frame.kind(), field.name, &bytes)
+                .unwrap_or_else(|| text_of_field(field, &bytes))
         };
         map.insert(field.name.to_string(), json!(text));
     }
     map
+}
+
+/// Reasons and states of orders, fills and verdicts in words instead of numbers; `None` for what has none.
+fn word_of(kind: Kind, field: &str, bytes: &[u8]) -> Option<String> {
+    let number = bytes.iter().rev().fold(0_u64, |sum, byte| sum << 8 | u64::from(*byte));
+    let code = u8::try_from(number).ok();
+    let word = match (kind, field) {
+        (Kind::Risk, "reason") => return Some(RiskReasons(number as u32).to_string()),
+        (Kind::Verdict, "reasons") => return Some(Reasons(number as u32).to_string()),
+        (Kind::Order | Kind::ExecutionReport, "reason") => OrderReason::from_byte(code?)?.name(),
+        (Kind::Order, "state") => OrderState::from_byte(code?)?.name(),
+        (Kind::Order, "order_type") => OrderType::from_byte(code?)?.name(),
+        (Kind::Order, "tif") => TimeInForce::from_byte(code?)?.name(),
+        (Kind::ExecutionReport, "exec") => Exec::from_byte(code?)?.name(),
+        (Kind::Decision, "reason" | "shadow_reason") => DecisionReason::from_byte(code?)?.name(),
+        _ => return None,
+    };
+    Some(word.to_string())
 }
 
 /// Ends a command that found damage while it wrote.

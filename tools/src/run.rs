@@ -19,6 +19,7 @@ use engine::runtime::feed::Filter;
 use engine::runtime::gateway::Broker;
 use engine::runtime::latency::Measure;
 use engine::runtime::sequencer::Pace;
+use engine::runtime::sink::Standing;
 use engine::source::{Source, SourceConfig};
 use engine::summary::Summary;
 use gateways::recording::RecordingBroker;
@@ -343,6 +344,9 @@ fn announce(config: &Config, sources: &[Source], dir: &Path, hint: Option<u64>) 
     let needed = segments + hint.unwrap_or(0) * 72;
     let free = free_bytes(dir).map_or("unknown".to_string(), mib);
     aside(&format!("sources  {}", names.join(", ")));
+    if let Some(why) = config.never_decides() {
+        aside(&format!("warning: {why}"));
+    }
     aside(&format!("journal  {}: needs about {}, {free} free", dir.display(), mib(needed)));
 }
 
@@ -406,14 +410,20 @@ pub fn counts(summary: &Summary) -> String {
     lines.put("flagged", reasons(&tally.flagged));
     lines.put("bars", grouped(tally.of(Kind::Bar)));
     lines.put("decisions", decisions(summary));
+    if let Some(why) = &summary.no_decisions {
+        lines.put("", why);
+    }
     lines.put("orders", format!("{}, fills {}", tally.parents, tally.of(Kind::Fill)));
     let denied: Vec<String> =
         tally.denials().map(|(reason, count)| format!("{reason} {}", grouped(count))).collect();
     if !denied.is_empty() {
         lines.put("denied", denied.join(", "));
     }
-    if let Some((realized, unrealized, equity)) = tally.account {
+    if let Some(account) = tally.account {
+        let Standing { realized, unrealized, equity, exposure, .. } = account;
         lines.put("equity", format!("{equity}, realized {realized}, unrealized {unrealized}"));
+        let drawdown = 100.0 * account.drawdown();
+        lines.put("exposure", format!("{exposure}, largest drawdown {drawdown:.3} %"));
     }
     let rate = grouped(summary.ticks_per_s() as u64);
     lines.put("time", format!("{:.3} s, {rate} ticks/s", summary.elapsed_s));

@@ -202,16 +202,6 @@ impl Account {
         self.holdings.get(instrument as usize).map_or_else(Position::default, |h| h.position)
     }
 
-    /// Σ |position × mark| in money, without one instrument; `None` where it does not fit.
-    pub fn gross_without(&self, instrument: u32) -> Option<i128> {
-        let others = (0_u32..).zip(&self.holdings).filter(|(number, _)| *number != instrument);
-        others.map(|(_, holding)| holding).try_fold(0_i128, |sum, holding| {
-            let Some(terms) = holding.terms else { return Some(sum) };
-            let notional = terms.notional(holding.position.mark, holding.position.quantity)?;
-            sum.checked_add(notional.checked_abs()?)
-        })
-    }
-
     /// Feeds its state to the hash.
     pub fn digest(&self, digest: &mut Digest) {
         let sums = &self.sums;

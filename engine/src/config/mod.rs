@@ -255,10 +255,7 @@ impl Config {
             let count = violations.len();
             let list: Vec<String> = violations
                 .iter()
-                .map(|v| {
-                    let key = if v.key.is_empty() { "syntax" } else { &v.key };
-                    format!("line {}: {key}: {}", v.line, v.what)
-                })
+                .map(|v| format!("line {}: {}: {}", v.line, v.key, v.what))
                 .collect();
             let s = if count == 1 { "" } else { "s" };
             Problem::new(
@@ -290,6 +287,24 @@ impl Config {
     /// SHA-256 of the resolved `[semantic]` text: what a journal names and a replay checks.
     pub fn semantic_hash(&self) -> [u8; 32] {
         Sha256::digest(self.semantic_text()).into()
+    }
+
+    /// Why no decision can ever come, if none can: bars alone are a use of their own, so it is no violation.
+    pub fn never_decides(&self) -> Option<String> {
+        let Synergy { slow_s, fast_s, .. } = self.semantic.synergy;
+        let built = &self.semantic.bars.timeframes_s;
+        let lacks = [("slow_s", slow_s), ("fast_s", fast_s)].into_iter();
+        let lacks: Vec<String> = lacks
+            .filter(|(_, role)| !built.contains(role))
+            .map(|(key, role)| format!("{key} = {role}"))
+            .collect();
+        (!lacks.is_empty()).then(|| {
+            format!(
+                "no decision can come: {} not in semantic.bars.timeframes_s = {built:?}; \
+                 set semantic.synergy slow_s and fast_s",
+                lacks.join(", ")
+            )
+        })
     }
 
     /// The definitions that sources may ask for.

@@ -45,7 +45,7 @@ fn semantic<'t>(walk: &Walk<'t>, s: &mut Section<'t>) -> Semantic {
     let drill = drill(walk, s.section(walk, "drill"));
     let mut instruments: Vec<InstrumentDef> = Vec::new();
     for mut section in s.sections(walk, "instrument") {
-        if let Some(def) = instrument(walk, &mut section) {
+        if let Some(def) = instrument(walk, &mut section, &account.currency) {
             if instruments.iter().any(|other| other.symbol == def.symbol) {
                 section.violate(walk, "symbol", format!("{} is defined twice", def.symbol));
             }
@@ -133,6 +133,10 @@ fn synergy<'t>(walk: &Walk<'t>, mut s: Section<'t>, bars: &Bars) -> Synergy {
             s.violate(walk, key, format!("{timeframe} is not in semantic.bars.timeframes_s"));
         }
     }
+    if (s.is_set("slow_s") || s.is_set("fast_s")) && synergy.slow_s < synergy.fast_s {
+        let what = format!("{} is below fast_s = {}", synergy.slow_s, synergy.fast_s);
+        s.violate(walk, "slow_s", what);
+    }
     s.finish(walk);
     synergy
 }
@@ -217,7 +221,11 @@ fn is_currency(text: &str) -> bool {
     text.len() == 3 && text.bytes().all(|b| b.is_ascii_uppercase())
 }
 
-fn instrument<'t>(walk: &Walk<'t>, s: &mut Section<'t>) -> Option<InstrumentDef> {
+fn instrument<'t>(
+    walk: &Walk<'t>,
+    s: &mut Section<'t>,
+    account_currency: &str,
+) -> Option<InstrumentDef> {
     let symbol = s.text(walk, "symbol");
     let is_symbol = |t: &String| {
         (1..=SYMBOL_MAX).contains(&t.len())
@@ -244,10 +252,21 @@ fn instrument<'t>(walk: &Walk<'t>, s: &mut Section<'t>) -> Option<InstrumentDef>
     if s.is_set("fee_per_contract") && s.is_set("fee_per_share") {
         s.violate(walk, "fee_per_share", "only one of fee_per_contract and fee_per_share");
     }
+    for (key, fee) in [("fee_per_contract", per_contract), ("fee_per_share", per_share)] {
+        if fee.is_some_and(|fee| fee < 0) {
+            // A rebate is for orders that rest; one fee is taken of all fills, so it would pay for trading.
+            s.violate(walk, key, "must not be below 0: rebates are not known");
+        }
+    }
     let usual = if multiplier == PRICE_ONE { FEE_PER_SHARE } else { FEE_PER_CONTRACT };
     let currency = s.text(walk, "currency").unwrap_or_else(|| "USD".into());
     if !is_currency(&currency) {
         s.violate(walk, "currency", "must be three capital letters");
+    } else if currency != account_currency {
+        let what = format!(
+            "is {currency} and the account's is {account_currency}: there is no conversion yet"
+        );
+        s.violate(walk, "currency", what);
     }
     let calendars: Vec<&str> = calendar::names().collect();
     let calendar = s.word(walk, "calendar", &calendars).unwrap_or_else(|| "24/7".into());

@@ -235,6 +235,55 @@ mod tests {
         assert!(violations[2].what.contains("did you mean fused?"));
     }
 
+    fn only(text: &str) -> (String, String) {
+        let violations = Config::check(text).expect_err("a violation");
+        assert_eq!(violations.len(), 1, "{violations:?}");
+        (violations[0].key.clone(), violations[0].what.clone())
+    }
+
+    #[test]
+    fn a_key_that_stands_twice_is_named() {
+        let (key, what) = only("[semantic.account]\ncash = \"1\"\ncash = \"2\"\n");
+        assert_eq!(key, "semantic.account.cash");
+        assert!(what.starts_with("duplicate key"), "{what}");
+        assert_eq!(only("[host]\n[semantic.bars]\n[host]\n").0, "host");
+    }
+
+    #[test]
+    fn a_fee_below_zero_and_a_currency_without_a_conversion_are_refused() {
+        let instrument = |line: &str| {
+            only(&format!("[[semantic.instrument]]\nsymbol = \"A\"\ntick = \"0.01\"\n{line}\n"))
+        };
+        let (key, what) = instrument("fee_per_share = \"-1000000\"");
+        assert_eq!(key, "semantic.instrument[0].fee_per_share");
+        assert!(what.contains("must not be below 0"), "{what}");
+        assert_eq!(
+            instrument("fee_per_contract = \"-0.01\"").0,
+            "semantic.instrument[0].fee_per_contract"
+        );
+        let (key, what) = instrument("currency = \"EUR\"");
+        assert_eq!(key, "semantic.instrument[0].currency");
+        assert!(what.contains("no conversion yet"), "{what}");
+    }
+
+    #[test]
+    fn a_config_that_cannot_decide_says_why() {
+        let parse = |text: &str| Config::parse(text, "test").expect("valid");
+        assert_eq!(Config::default().never_decides(), None);
+        let why = parse("[semantic.bars]\ntimeframes_s = [5, 30]\n").never_decides();
+        let why = why.expect("the default roles are not among them");
+        assert!(why.contains("slow_s = 1800, fast_s = 300 not in"), "{why}");
+        assert!(why.contains("set semantic.synergy slow_s and fast_s"), "{why}");
+        let roles = "[semantic.bars]\ntimeframes_s = [5, 30]\n[semantic.synergy]\n";
+        assert_eq!(parse(&format!("{roles}slow_s = 30\nfast_s = 5\n")).never_decides(), None);
+        assert_eq!(parse(&format!("{roles}slow_s = 5\nfast_s = 5\n")).never_decides(), None);
+        let (key, what) = only(&format!("{roles}slow_s = 5\nfast_s = 30\n"));
+        assert_eq!(
+            (key.as_str(), what.as_str()),
+            ("semantic.synergy.slow_s", "5 is below fast_s = 30")
+        );
+    }
+
     #[test]
     fn a_syntax_error_names_its_line() {
         let violations =

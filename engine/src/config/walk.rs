@@ -64,7 +64,25 @@ impl<'t> Walk<'t> {
     /// The syntax error of a document that does not parse.
     pub fn syntax_error(&self, error: &toml_edit::TomlError) {
         let line = error.span().map_or(1, |span| self.line(span.start));
-        self.violate(line, "", error.message().replace('\n', ", "));
+        let message = error.message().replace('\n', ", ");
+        let key = error.span().filter(|_| message.starts_with("duplicate key"));
+        let key = key.map_or("syntax".to_string(), |span| self.key_at(span.start..span.end));
+        self.violate(line, &key, message);
+    }
+
+    /// The full key that stands at these bytes.
+    fn key_at(&self, span: core::ops::Range<usize>) -> String {
+        let brackets = ['[', ']', ' ', '\t'];
+        let key = self.text.get(span.clone()).unwrap_or_default().trim_matches(brackets);
+        let before = self.text.get(..span.start).unwrap_or_default();
+        let line = before.rsplit('\n').next().unwrap_or_default();
+        let headers = before.lines().rev().map(str::trim).filter(|line| line.starts_with('['));
+        // A header names itself.
+        let table = headers.map(|line| line.trim_matches(brackets)).next();
+        match table.filter(|_| !line.trim_start().starts_with('[')) {
+            Some(table) => format!("{table}.{key}"),
+            None => key.to_string(),
+        }
     }
 
     /// The root of a parsed document.

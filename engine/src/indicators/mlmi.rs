@@ -21,6 +21,9 @@ const SLOW: usize = 20;
 /// Period of the quick WMA of closes.
 const QUICK: usize = 5;
 
+/// Averages closer than this part of the largest close are equal.
+const EQUAL: f64 = 1e-12;
+
 /// State of the five features of one instrument and timeframe.
 ///
 /// q = WMA(close, 5), s = WMA(close, 20); slow feature = WMA(RSI(close, 20), 20), quick feature =
@@ -117,8 +120,12 @@ impl Mlmi {
         for (relative, close) in relative.iter_mut().zip(closes) {
             *relative = close - closes[0];
         }
-        let (quick, slow) = (wma(&relative[SLOW - QUICK..]), wma(&relative));
-        let now = i8::from(quick > slow) - i8::from(quick < slow);
+        let apart = wma(&relative[SLOW - QUICK..]) - wma(&relative);
+        // Averages of prices on a grid are equal, or apart by a tick over 210 at least; closer than this is what
+        // rounding makes of averages that are equal.
+        let scale = closes.iter().fold(0.0, |scale, close| libm::fmax(scale, libm::fabs(*close)));
+        let is_equal = libm::fabs(apart) <= scale * EQUAL;
+        let now = if is_equal { 0 } else { i8::from(apart > 0.0) - i8::from(apart < 0.0) };
         // Above, and not above before; below, and not below before.
         self.side.replace(now).is_some_and(|before| now != 0 && now != before)
     }

@@ -5,6 +5,7 @@
 //!   price, and is nothing when it comes after all.
 //! * A rejection of an order that the venue has, while a request to cancel it is out, is a refusal of the request.
 
+use crate::orders::book::Place;
 use crate::orders::desk::{Desk, Moment};
 use crate::orders::exec::Exec;
 use crate::orders::id::OrderId;
@@ -48,6 +49,23 @@ impl Desk {
             if self.step(place, event_of(&order, exec.said), exec.reason, at, out) {
                 self.note(order, exec.said, at, out);
             }
+        }
+        self.after_report(&order, at, out);
+    }
+
+    /// What waited for an order to end goes on: a bracket, a goal.
+    fn after_report(&mut self, before: &Working, at: &Moment, out: &mut Outbox) {
+        let ended = match self.book.find(before.id) {
+            Some(place @ Place::Finished(_)) => self.book.get(place).state,
+            _ => return,
+        };
+        if before.state.is_final() {
+            return;
+        }
+        self.protect(at, out);
+        // An order that was turned down is not made again at once: it would be turned down again.
+        if before.state == OrderState::CancelRequested || ended == OrderState::Filled {
+            self.settle(before.id, at, out);
         }
     }
 

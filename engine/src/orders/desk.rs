@@ -2,12 +2,14 @@
 
 use crate::orders::book::{Book, Place};
 use crate::orders::exec::Exec;
+use crate::orders::exits::Guard;
 use crate::orders::id::OrderId;
 use crate::orders::intent::Intent;
 use crate::orders::order::{Role, Working};
 use crate::orders::outbox::Outbox;
 use crate::orders::seen::Seen;
 use crate::orders::state::{Illegal, Next, OrderEvent, next};
+use crate::orders::target::Goal;
 use crate::orders::venue::{Contract, Match, Print, Rules, next_match};
 use crate::stage::Digest;
 use crate::state::{Codec, State, StateError, state};
@@ -68,7 +70,7 @@ pub struct Odd {
     pub corrections: u64,
     /// Entries whose bracket could not be placed.
     pub unprotected: u64,
-    /// Orders that were dropped, because more events waited than an index can count.
+    /// Orders that were denied, because more events waited than an index can count.
     pub unnumbered: u64,
     /// Events that cannot happen, by [`Illegal`].
     pub illegal: [u64; Illegal::ALL.len()],
@@ -93,6 +95,10 @@ pub struct Desk {
     pub position: i64,
     /// What should not have happened.
     pub odd: Odd,
+    /// What it wants to come to once orders that are being cancelled have ended.
+    pub(super) goal: Option<Goal>,
+    /// The bracket that is placed once the exits before it have ended.
+    pub(super) guard: Option<Guard>,
     pub(super) book: Book,
     pub(super) seen: Seen,
 }
@@ -109,6 +115,8 @@ impl Desk {
             closing: false,
             position: 0,
             odd: Odd::default(),
+            goal: None,
+            guard: None,
             book: Book::new(kept),
             seen: Seen::default(),
         }
@@ -129,42 +137,10 @@ impl Desk {
         self.book.live()
     }
 
-    /// Position when everything that is on its way at the market is filled.
-    pub fn expected(&self) -> i128 {
-        let at_market = |order: &&Working| order.kind == OrderType::Market && !order.is_exit();
-        let coming = self.book.live().iter().filter(at_market).filter(|o| o.can_be_cancelled());
-        let coming: i128 = coming.map(|o| i128::from(o.sign()) * i128::from(o.left())).sum();
-        i128::from(self.position) + coming
-    }
-
     /// Makes an order, if the gate lets it in; else an event says why not. Returns its identity if it works now.
     pub fn submit(&mut self, intent: &Intent, at: &Moment, out: &mut Outbox) -> Option<OrderId> {
         let refusal = self.check_intent(intent).err();
         self.make(intent, Role::Entry(intent.exits), OrderId::NONE, refusal, at, out)
-    }
-
-    /// Comes to a signed position by an order at the market, with what is on its way there already. The old
-    /// bracket goes; the new one follows the fill.
-    pub fn target(
-        &mut self,
-        target: i64,
-        intent: impl FnOnce(Side, i64) -> Intent,
-        at: &Moment,
-        out: &mut Outbox,
-    ) -> Option<OrderId> {
-        let delta = i128::from(target) - self.expected();
-        if delta == 0 {
-            return None;
-        }
-        let side = if delta < 0 { Side::Sell } else { Side::Buy };
-        let qty = i64::try_from(delta.unsigned_abs());
-        let intent = intent(side, qty.unwrap_or(i64::MAX));
-        let overflow = qty.is_err().then_some(OrderReason::Overflow);
-        let refusal = overflow.or_else(|| self.gate(side, intent.qty).err());
-        if refusal.is_none() {
-            self.cancel_where(Working::is_exit, OrderReason::Superseded, at, out);
-        }
-        self.make(&intent, Role::Entry(intent.exits), OrderId::NONE, refusal, at, out)
     }
 
     /// The checks of what comes from outside: size, prices, value, and the gate.
@@ -218,11 +194,12 @@ impl Desk {
         at: &Moment,
         out: &mut Outbox,
     ) -> Option<OrderId> {
-        let Some(index) = out.next_index(at.first_index) else {
-            self.odd.unnumbered += 1;
-            return None;
-        };
-        let id = OrderId { epoch: at.epoch, seq: at.seq, index };
+        // An order without a place among the outputs of its input has no identity, and cannot go out: the event
+        // that says so bears the index of the input itself.
+        let index = out.next_index(at.first_index);
+        let unnumbered = index.is_none().then_some(OrderReason::OutputsFull);
+        self.odd.unnumbered += u64::from(index.is_none());
+        let id = OrderId { epoch: at.epoch, seq: at.seq, index: index.unwrap_or(0) };
         let mut order = Working {
             id,
             parent,
@@ -244,7 +221,7 @@ impl Desk {
             acknowledged: false,
             client_id: intent.client_id.unwrap_or_else(|| id.client_id()),
         };
-        if let Some(reason) = refusal {
+        if let Some(reason) = refusal.or(unnumbered) {
             order.state = OrderState::Denied;
             order.because(reason);
         } else if !self.book.insert(order) {
@@ -278,6 +255,11 @@ impl Desk {
                 true
             }
         }
+    }
+
+    /// Gives up what was still to come: a goal, and a bracket that waits.
+    pub(super) fn forget_plans(&mut self) {
+        (self.goal, self.guard) = (None, None);
     }
 
     /// Cancels an order: at once on paper, by a request at a broker.
@@ -316,6 +298,7 @@ impl Desk {
                     let order = self.book.live()[place];
                     self.step(Place::Live(place), OrderEvent::Reject, reason as u16, at, out);
                     self.after_end(&order, at, out);
+                    self.protect(at, out);
                 }
                 Match::Fill { at: place, qty, price, fee, liquidity } => {
                     let order = &self.book.live()[place];
@@ -373,6 +356,7 @@ impl Desk {
             let reason = OrderReason::SessionEnd as u16;
             self.step(Place::Live(place), OrderEvent::Expire, reason, at, out);
             self.after_end(&order, at, out);
+            self.protect(at, out);
         }
     }
 
@@ -410,6 +394,8 @@ impl Desk {
             digest.word(count);
         }
         odd.illegal.iter().for_each(|count| digest.word(*count));
+        Goal::digest(self.goal.as_ref(), digest);
+        Guard::digest(self.guard.as_ref(), digest);
         self.book.digest(digest);
         self.seen.digest(digest);
     }
@@ -448,6 +434,8 @@ impl State for Desk {
             closing,
             position,
             odd,
+            goal,
+            guard,
             book,
             seen,
         } = self;
@@ -457,6 +445,8 @@ impl State for Desk {
         closing.state(codec)?;
         position.state(codec)?;
         odd.state(codec)?;
+        codec.option(goal, Goal::default)?;
+        codec.option(guard, || Guard::BLANK)?;
         book.state(codec)?;
         seen.state(codec)
     }

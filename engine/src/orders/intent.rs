@@ -70,7 +70,7 @@ impl State for Intent {
         limit.state(codec)?;
         stop.state(codec)?;
         tif.state(codec)?;
-        codec.option(exits, || Distances { stop: 0, target: 0 })?;
+        codec.option(exits, Distances::default)?;
         codec.option(client_id, || [0; 32])
     }
 }

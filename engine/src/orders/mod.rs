@@ -6,8 +6,8 @@
 //! * [`book`]: the orders of an instrument, 64 of them at work.
 //! * [`venue`]: the paper venue: which order the next print fills, and at what price.
 //! * [`exec`], [`seen`]: what a venue says, paper or real, and what it has said before.
-//! * [`desk`]: an instrument's orders and position; [`booking`]: `apply`, which books both venues; [`exits`]: one
-//!   cancels the other; [`operator`]: halt, reduce, resume, flatten, cancel-all.
+//! * [`desk`]: an instrument's orders and position; [`target`]: the way to a position; [`booking`]: `apply`, which
+//!   books both venues; [`exits`]: one cancels the other; [`operator`]: halt, reduce, resume, flatten, cancel-all.
 //! * [`outbox`]: events on their way out, sixteen of each a slot.
 
 pub mod book;
@@ -23,4 +23,5 @@ pub mod order;
 pub mod outbox;
 pub mod seen;
 pub mod state;
+pub mod target;
 pub mod venue;

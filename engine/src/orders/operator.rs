@@ -3,7 +3,7 @@
 //! | command | new orders | working orders |
 //! |---|---|---|
 //! | halt | none | cancelled (at a broker the gateway does that, with the kill word) |
-//! | reduce | those that reduce | those that would not reduce are cancelled |
+//! | reduce | those that reduce | those that would not reduce, or together would pass zero, are cancelled |
 //! | resume | all | stay |
 //! | flatten | all | cancelled, and the position is closed at the market, good till cancelled |
 //! | cancel-all | all | cancelled |
@@ -22,22 +22,21 @@ impl Desk {
         match command {
             Command::Halt => {
                 self.ordered = Mode::Halted;
+                self.forget_plans();
                 if self.rules.paper {
                     self.cancel_where(|_| true, OrderReason::Halted, at, out);
                 }
             }
             Command::Reduce => {
                 self.ordered = Mode::Reducing;
-                let (sign, open) = (self.position.signum(), self.position.unsigned_abs());
-                let grows = |order: &Working| {
-                    !order.is_exit()
-                        && (sign != -order.sign() || order.left().unsigned_abs() > open)
-                };
-                self.cancel_where(grows, OrderReason::Reducing, at, out);
+                self.cancel_openings(OrderReason::Reducing, at, out);
             }
             Command::Resume => self.ordered = Mode::Active,
             Command::Flatten => self.flatten(OrderReason::Operator, at, out),
-            Command::CancelAll => self.cancel_where(|_| true, OrderReason::Operator, at, out),
+            Command::CancelAll => {
+                self.forget_plans();
+                self.cancel_where(|_| true, OrderReason::Operator, at, out);
+            }
         }
     }
 
@@ -59,10 +58,13 @@ impl Desk {
         self.closing
     }
 
-    /// Cancels what works and closes the position; an order that does so already stays.
+    /// Cancels what works and closes the position; an order that does so already stays. At a broker, what fills
+    /// before it is cancelled is closed when the report says so.
     fn flatten(&mut self, reason: OrderReason, at: &Moment, out: &mut Outbox) {
         let other = |order: &Working| order.role != Role::Flatten;
+        self.forget_plans();
         self.cancel_where(other, reason, at, out);
+        self.wait_for_reports(0, None);
         let left = self.expected();
         if left == 0 {
             return;

@@ -140,10 +140,8 @@ impl Working {
         digest.wide(self.cost);
         match self.role {
             Role::Entry(exits) => {
-                let exits = exits.unwrap_or(Distances { stop: 0, target: 0 });
-                for field in [1, exits.stop, exits.target] {
-                    digest.int(field);
-                }
+                digest.int(1);
+                exits.unwrap_or_default().digest(digest);
             }
             Role::Exit { sibling } => {
                 digest.int(2);
@@ -178,7 +176,7 @@ impl State for Role {
             _ => None,
         })?;
         match self {
-            Self::Entry(exits) => codec.option(exits, || Distances { stop: 0, target: 0 }),
+            Self::Entry(exits) => codec.option(exits, Distances::default),
             Self::Exit { sibling } => sibling.state(codec),
             Self::Flatten => Ok(()),
         }

@@ -3,6 +3,7 @@
 pub mod clock;
 pub mod controls;
 pub mod egress;
+pub mod exposure;
 pub mod fail_point;
 pub mod feed;
 pub mod floor;

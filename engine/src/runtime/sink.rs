@@ -3,16 +3,17 @@
 
 use crate::earlier::{AfterPortfolio, Earlier};
 use crate::problem::Problem;
+use crate::runtime::exposure::Exposure;
 use crate::runtime::handler::{Checkpoints, Fault, Handler, Pass, Saved};
 use crate::stage::Digest;
-use crate::state::{Codec, State, StateError};
+use crate::state::{Codec, State, StateError, state};
 use bytemuck::{Zeroable, bytes_of};
 use ringbuf_layout::frame::LINE;
 use ringbuf_layout::lane::DigestReader;
 use ringbuf_layout::names::{Action, EndReason, OrderReason, OrderState, RiskReasons};
 use ringbuf_layout::{
-    Decision, Frame, InputCell, Kind, LaneReader, Money, Order, Part, Portfolio, Reasons, Risk,
-    Side, Slot, StateHash, Tail, Trade, Unprocessed,
+    Decision, Frame, InputCell, Instrument, Kind, LaneReader, Money, Order, Part, Portfolio,
+    Reasons, Risk, Side, Slot, StateHash, Tail, Trade, Unprocessed,
 };
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering::Relaxed};
@@ -56,6 +57,38 @@ pub trait Recorder: Send {
     }
 }
 
+/// The account as last recorded.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Standing {
+    /// Realised profit, fees included.
+    pub realized: Money,
+    /// Unrealised profit at the marks.
+    pub unrealized: Money,
+    /// Opening cash and both.
+    pub equity: Money,
+    /// Largest fall of equity from its highest value, in 1e-9 of that value.
+    pub max_drawdown: i64,
+    /// Gross notional of all positions at their marks.
+    pub exposure: Money,
+}
+
+impl Standing {
+    const NONE: Self = Self {
+        realized: Money(0),
+        unrealized: Money(0),
+        equity: Money(0),
+        max_drawdown: 0,
+        exposure: Money(0),
+    };
+
+    /// The largest fall as a fraction, 0.1 for a tenth.
+    pub fn drawdown(&self) -> f64 {
+        self.max_drawdown as f64 / 1e9
+    }
+}
+
+state!(Standing { realized, unrealized, equity, max_drawdown, exposure });
+
 /// What passed through the sink.
 #[derive(Clone, Debug)]
 pub struct Tally {
@@ -80,7 +113,7 @@ pub struct Tally {
     /// Decisions that `risk` denied, by reason: bit i of [`RiskReasons`].
     pub risk_denied: [u64; 32],
     /// Latest account record.
-    pub account: Option<(Money, Money, Money)>,
+    pub account: Option<Standing>,
     /// Latest state hash.
     pub state_hash: Option<u64>,
     /// First and last sequence.
@@ -287,6 +320,7 @@ pub struct Sink<R> {
     lanes: AfterPortfolio,
     digests: [DigestReader; 9],
     tally: Tally,
+    held: Exposure,
     progress: Arc<Progress>,
 }
 
@@ -298,7 +332,8 @@ impl<R: Recorder> Sink<R> {
         digests: [DigestReader; 9],
         progress: Arc<Progress>,
     ) -> Self {
-        Self { recorder, lanes, digests, tally: Tally::default(), progress }
+        let held = Exposure::new(progress.positions.len());
+        Self { recorder, lanes, digests, tally: Tally::default(), held, progress }
     }
 
     /// True for a trade that nobody had anything to say about. Four looks instead of nine: the stages that
@@ -346,6 +381,9 @@ impl<R: Recorder> Sink<R> {
             self.tally.ticks += 1;
             return Ok(());
         }
+        if let Some(instrument) = slot.input.get::<Instrument>() {
+            self.held.define(instrument);
+        }
         let count = self.lanes.outputs(slot) + u8::from(checkpoint);
         self.recorder.begin(slot.seq())?;
         self.recorder.frame(slot.input.bytes(), count == 0)?;
@@ -366,7 +404,10 @@ impl<R: Recorder> Sink<R> {
             walk.tally.verdict(Reasons(verdict.reasons), rejected);
             walk.frame(&verdict)?;
         }
-        walk.lane(&self.lanes.bars, seq)?;
+        for bar in self.lanes.bars.read(seq) {
+            self.held.mark(bar.tail.instrument, bar.close.0);
+            walk.frame(&bar)?;
+        }
         walk.lane(&self.lanes.indicators, seq)?;
         walk.lane(&self.lanes.matrices, seq)?;
         walk.lane(&self.lanes.synergies, seq)?;
@@ -379,6 +420,9 @@ impl<R: Recorder> Sink<R> {
             walk.frame(&risk)?;
         }
         for execution in self.lanes.orders.read(seq) {
+            if let Some(fill) = execution.fill() {
+                self.held.mark(fill.tail.instrument, fill.price.0);
+            }
             if let Some(order) = execution.order() {
                 walk.tally.order(&order);
                 if order.state == OrderState::New as u8 {
@@ -388,8 +432,14 @@ impl<R: Recorder> Sink<R> {
             walk.frame(&execution)?;
         }
         for account in self.lanes.accounts.read(seq) {
-            walk.tally.account =
-                Some((account.realized_pnl, account.unrealized_pnl, account.equity));
+            let exposure = walk.tally.account.map_or(Money(0), |standing| standing.exposure);
+            walk.tally.account = Some(Standing {
+                realized: account.realized_pnl,
+                unrealized: account.unrealized_pnl,
+                equity: account.equity,
+                max_drawdown: account.max_drawdown,
+                exposure: Money(self.held.account(&account, exposure.0)),
+            });
             self.progress.account(&account);
             walk.frame(&account)?;
         }
@@ -518,15 +568,13 @@ impl<R: Recorder> Handler for Sink<R> {
 /// run, and begin anew.
 impl<R: Recorder> State for Sink<R> {
     fn state(&mut self, codec: &mut Codec<'_>) -> Result<(), StateError> {
-        let zero = || [Money(0); 3];
-        let mut account =
-            self.tally.account.map(|(realized, open, equity)| [realized, open, equity]);
-        codec.option(&mut account, zero)?;
+        codec.option(&mut self.tally.account, || Standing::NONE)?;
+        self.held.state(codec)?;
         let mut positions = self.progress.positions();
         codec.rows(&mut positions)?;
         if codec.is_loading() {
-            self.tally.account = account.map(|[realized, open, equity]| (realized, open, equity));
-            self.progress.stand(&positions, account.map_or(Money(0), |[.., equity]| equity));
+            let equity = self.tally.account.map_or(Money(0), |standing| standing.equity);
+            self.progress.stand(&positions, equity);
         }
         Ok(())
     }

@@ -1,7 +1,7 @@
 //! oms: orders, their state machine, the deterministic gate, the paper venue.
 //!
 //! In a slot: first the market meets the orders that work already (paper) or a broker's report is booked, then
-//! operators and sessions, then the decision that `risk` approved, or a drill's order. At most sixteen order
+//! operators and sessions, then the end of a day that has lost its part, then the decision that `risk` approved, or a drill's order. At most sixteen order
 //! events and sixteen fills go out, the rest with the next inputs; while any wait, the paper venue rests.
 //!
 //! It keeps its own position of each instrument, from its own fills: the account is behind by what waits.
@@ -17,8 +17,9 @@ use crate::orders::outbox::Outbox;
 use crate::orders::venue::{Print, Rules};
 use crate::stage::{Digest, Emit, Stage};
 use crate::stages::drill::Drill;
+use crate::stages::risk::RiskStage;
 use crate::state::{Codec, State, StateError};
-use ringbuf_layout::names::Command;
+use ringbuf_layout::names::{Command, OrderReason};
 use ringbuf_layout::output::ORDERS_MAX;
 use ringbuf_layout::units::{MILLISECOND, SECOND};
 use ringbuf_layout::{
@@ -39,6 +40,8 @@ pub struct OmsStage {
     paper: bool,
     bracket: Option<Multiples>,
     drill: Option<Drill>,
+    /// The day's loss had reached its limit at the input before.
+    day_is_over: bool,
     /// What was proposed beside the decisions, for the next slot.
     proposed: Vec<(u32, Intent)>,
     /// Reports that say nothing that is known, or on no instrument.
@@ -77,6 +80,7 @@ impl OmsStage {
             paper: rules.paper,
             bracket,
             drill: (every > 0).then(|| Drill::new(every)),
+            day_is_over: false,
             proposed: Vec::with_capacity(ORDERS_MAX),
             unreadable: 0,
         }
@@ -95,6 +99,11 @@ impl OmsStage {
     /// The desk of an instrument.
     pub fn desk(&self, instrument: u32) -> Option<&Desk> {
         self.desks.get(instrument as usize)
+    }
+
+    /// The desks of all instruments, by their number.
+    pub fn desks(&self) -> &[Desk] {
+        &self.desks
     }
 
     /// Order events and fills that wait for the next inputs.
@@ -169,14 +178,24 @@ impl OmsStage {
         self.plan();
     }
 
+    /// The day's loss has reached its limit: what would still open something is cancelled, once.
+    #[cold]
+    fn on_lost_day(&mut self, is_over: bool, at: &Moment) {
+        self.day_is_over = is_over;
+        if is_over {
+            for desk in &mut self.desks {
+                desk.cancel_openings(OrderReason::DailyLoss, at, &mut self.outbox);
+            }
+        }
+    }
+
     /// The target that `risk` approved.
     fn on_risk(&mut self, risk: &Risk, at: &Moment) {
         let Some(desk) = self.desks.get_mut(risk.tail.instrument as usize) else { return };
         let tick = desk.contract.map_or(1, |contract| contract.tick);
         let exits = self.bracket.filter(|_| risk.target.0 != 0);
-        let exits = exits.and_then(|multiples| Distances::of(multiples, risk.atr.0, tick));
-        let intent = |side, qty| Intent { exits, ..Intent::market(side, qty) };
-        desk.target(risk.target.0, intent, at, &mut self.outbox);
+        let distances = |multiples| Distances::of(multiples, risk.atr.0, tick, risk.price.0);
+        desk.target(risk.target.0, exits.and_then(distances), at, &mut self.outbox);
     }
 
     fn on_proposed(&mut self, at: &Moment) {
@@ -211,14 +230,15 @@ impl Stage for OmsStage {
     type Earlier = AfterRisk;
     /// Order events and fills share one lane, in the order of their index.
     type Output = Execution;
-    type Standing<'a> = ();
+    /// Whether the day's loss has reached its limit, after this input.
+    type Standing<'a> = &'a RiskStage;
 
     #[inline]
     fn on_input(
         &mut self,
         slot: &Slot,
         earlier: &AfterRisk,
-        (): (),
+        risk: &RiskStage,
         out: &mut Emit<'_, Execution>,
     ) {
         let head = slot.input.head();
@@ -232,6 +252,9 @@ impl Stage for OmsStage {
         }
         if self.now >= self.next_closing {
             self.on_closing(&at());
+        }
+        if risk.day_is_over() != self.day_is_over {
+            self.on_lost_day(risk.day_is_over(), &at());
         }
         if self.drill.is_some() {
             let at = Moment { epoch: self.epoch, ..at() };
@@ -255,6 +278,7 @@ impl Stage for OmsStage {
         digest.int(self.now);
         digest.int(self.next_closing);
         digest.word(self.unreadable);
+        digest.word(u64::from(self.day_is_over));
         digest.word(self.proposed.len() as u64);
         self.outbox.digest(digest);
         self.desks.iter().for_each(|desk| desk.digest(digest));
@@ -275,6 +299,7 @@ impl State for OmsStage {
             paper,
             bracket: _,
             drill,
+            day_is_over,
             proposed,
             unreadable,
         } = self;
@@ -286,6 +311,7 @@ impl State for OmsStage {
         now.state(codec)?;
         next_closing.state(codec)?;
         codec.part(drill, "the drill")?;
+        day_is_over.state(codec)?;
         codec.list(proposed, ORDERS_MAX, || (0, Intent::market(Side::Buy, 0)))?;
         unreadable.state(codec)
     }

@@ -1,20 +1,21 @@
 //! risk: limits on position, notional, exposure and the day's loss: approve with a size, or deny.
 //!
 //! It acts on a decision that is not hold, by positions and orders as they stood after the previous input,
-//! and says every number that it used. Value at risk, Kelly and correlation come with the risk issue: their
+//! and says every number that it used. Where many instruments decide at one boundary, each counts what those before
+//! it were given: orders that work count as if they were filled. Value at risk, Kelly and correlation come with the risk issue: their
 //! fields are 0.
 
 use crate::config::Semantic;
-use crate::earlier::AfterMarl;
+use crate::earlier::{AfterMarl, Earlier as _};
 use crate::indicators::features::Feature;
-use crate::limits::{Facts, Limits, Ruling, rule};
+use crate::limits::{Facts, Limits, Others, Ruling, rule};
 use crate::orders::desk::{Desk, Mode};
 use crate::stage::{Digest, Emit, Stage};
 use crate::stages::oms::OmsStage;
 use crate::stages::portfolio::PortfolioStage;
-use crate::state::state;
+use crate::state::{Codec, State, StateError, state};
 use bytemuck::Zeroable;
-use ringbuf_layout::names::SessionPhase;
+use ringbuf_layout::names::{RiskReasons, SessionPhase};
 use ringbuf_layout::units::PRICE_ONE;
 use ringbuf_layout::{Decision, Frame, Money, Part, Price, Risk, Session, Side, Size, Slot, Tail};
 
@@ -38,13 +39,24 @@ pub struct RiskStage {
     limits: Limits,
     fast_s: u32,
     day: Day,
+    /// Last known ATR of each instrument; 0 before the first.
+    atrs: Vec<i64>,
 }
 
 impl RiskStage {
-    /// The stage of a config.
-    pub fn new(semantic: &Semantic) -> Self {
-        let limits = Limits::new(&semantic.risk);
-        Self { limits, fast_s: semantic.synergy.fast_s, day: Day::default() }
+    /// The stage of a config, for at most `instruments` instruments.
+    pub fn new(semantic: &Semantic, instruments: usize) -> Self {
+        Self {
+            limits: Limits::new(&semantic.risk),
+            fast_s: semantic.synergy.fast_s,
+            day: Day::default(),
+            atrs: vec![0; instruments],
+        }
+    }
+
+    /// True from when the day's loss has reached its limit until the next trading date.
+    pub fn day_is_over(&self) -> bool {
+        self.day.is_over
     }
 
     /// A new trading date, or a loss that ends this one.
@@ -74,24 +86,71 @@ impl RiskStage {
         })
     }
 
+    /// Keeps the ATR that came with this slot, for the decisions of the others.
+    fn note_atr(&mut self, slot: &Slot, atr: i64) {
+        let known = self.atrs.get_mut(slot.input.tail().instrument as usize);
+        if let Some(known) = known.filter(|_| atr > 0) {
+            *known = atr;
+        }
+    }
+
+    /// What the other instruments are good for at worst: of each what it holds, or what its working orders can
+    /// take it to. What cannot be valued is no reason to go on.
+    fn others(
+        &self,
+        account: &PortfolioStage,
+        orders: &OmsStage,
+        instrument: u32,
+    ) -> Result<Others, RiskReasons> {
+        let mut others = Others::default();
+        let open = orders.desks().iter().filter(|desk| desk.instrument != instrument);
+        for (desk, size) in open.map(|desk| (desk, desk.worst())).filter(|(_, size)| *size > 0) {
+            let terms = desk.contract.ok_or(RiskReasons::UNKNOWN_INSTRUMENT)?.terms;
+            let mark = account.account().position(desk.instrument).mark;
+            let atr = self.atrs.get(desk.instrument as usize).copied().unwrap_or(0);
+            if mark <= 0 {
+                return Err(RiskReasons::NO_PRICE);
+            }
+            if atr <= 0 {
+                return Err(RiskReasons::NO_ATR);
+            }
+            let sum = |sum: i128, points: i128| {
+                points
+                    .checked_mul(size)
+                    .and_then(|p| terms.money(p))
+                    .and_then(|m| sum.checked_add(m))
+            };
+            let gross = sum(others.gross, mark.into());
+            let at_risk = sum(others.at_risk, 2 * i128::from(atr));
+            let (Some(gross), Some(at_risk)) = (gross, at_risk) else {
+                return Err(RiskReasons::OVERFLOW);
+            };
+            others = Others { gross, at_risk };
+        }
+        Ok(others)
+    }
+
     fn facts(
         &self,
         slot: &Slot,
         earlier: &AfterMarl,
-        account: &PortfolioStage,
-        desk: Option<&Desk>,
-        instrument: u32,
+        (account, orders): (&PortfolioStage, &OmsStage),
+        atr: i64,
+        wish: (u32, i64),
     ) -> Facts {
+        let (instrument, direction) = wish;
+        let desk = orders.desk(instrument);
         let bars = earlier.bars.read(slot.seq());
         let close = bars.last().filter(|bar| bar.tail.instrument == instrument);
         Facts {
             mode: desk.map_or(Mode::Active, Desk::mode),
             contract: desk.and_then(|desk| desk.contract),
             price: close.map_or(0, |bar| bar.close.0),
-            atr: self.atr(slot, earlier),
+            atr,
             position: desk.map_or(0, Desk::expected),
             equity: account.account().equity(),
-            gross: account.account().gross_without(instrument),
+            others: self.others(account, orders, instrument),
+            resting: desk.map_or(0, |desk| desk.resting(direction)),
             day_opening: self.day.opening,
             day_is_over: self.day.is_over,
         }
@@ -100,6 +159,9 @@ impl RiskStage {
     fn record(&self, slot: &Slot, instrument: u32, facts: &Facts, ruling: &Ruling) -> Risk {
         let head = slot.input.head();
         let rooms = &ruling.rooms;
+        // Not known: the reason says so.
+        let unknown = Others { gross: i128::MAX, at_risk: i128::MAX };
+        let others = facts.others.unwrap_or(unknown);
         let day_loss = facts.day_opening.saturating_sub(facts.equity);
         let size = if ruling.approved { ruling.target.abs() } else { 0 };
         let (position_risk, portfolio_risk) = self.shares(facts, size, day_loss);
@@ -117,7 +179,8 @@ impl RiskStage {
             position: Size(i64::try_from(facts.position).unwrap_or(0)),
             equity: Money(facts.equity),
             day_loss: Money(day_loss),
-            gross: Money(facts.gross.unwrap_or(i128::MAX)),
+            gross: Money(others.gross),
+            at_risk: Money(others.at_risk),
             target: Size(ruling.target),
             atr_size: Size(rooms.atr),
             instrument_room: Size(rooms.instrument),
@@ -136,7 +199,8 @@ impl RiskStage {
         let notional = notional.unwrap_or(0) as f64;
         let of = |part: f64, limit: f64| if limit > 0.0 { part / limit } else { 0.0 };
         let equity = facts.equity as f64 / 1e6;
-        let gross = notional + facts.gross.unwrap_or(0) as f64;
+        let others = facts.others.unwrap_or_default();
+        let gross = notional + others.gross as f64;
         let loss_limit = facts.day_opening as f64 / 1e6 * self.limits.daily_loss as f64;
         let position = of(notional, equity * self.limits.instrument as f64);
         let exposure = of(gross, equity * self.limits.gross as f64);
@@ -169,14 +233,16 @@ impl Stage for RiskStage {
         out: &mut Emit<'_, Risk>,
     ) {
         self.watch_day(slot, account.account().equity());
+        let atr = if earlier.bar_closed(slot) { self.atr(slot, earlier) } else { 0 };
+        self.note_atr(slot, atr);
         let Some(decision) = earlier.decisions.read(slot.seq()).next() else { return };
         let direction = direction(&decision);
         if direction == 0 {
             return;
         }
         let instrument = decision.tail.instrument;
-        let desk = orders.desk(instrument);
-        let facts = self.facts(slot, earlier, account, desk, instrument);
+        let wish = (instrument, direction);
+        let facts = self.facts(slot, earlier, (account, orders), atr, wish);
         let ruling = rule(direction, &facts, &self.limits);
         let mut record = self.record(slot, instrument, &facts, &ruling);
         record.tail.side = if direction > 0 { Side::Buy } else { Side::Sell } as u8;
@@ -187,8 +253,16 @@ impl Stage for RiskStage {
         digest.int(i64::from(self.day.date));
         digest.wide(self.day.opening);
         digest.word(u64::from(self.day.is_over));
+        self.atrs.iter().for_each(|atr| digest.int(*atr));
     }
 }
 
 state!(Day { date, opening, is_over });
-state!(RiskStage { day } fixed { limits, fast_s });
+
+impl State for RiskStage {
+    fn state(&mut self, codec: &mut Codec<'_>) -> Result<(), StateError> {
+        let Self { limits: _, fast_s: _, day, atrs } = self;
+        day.state(codec)?;
+        codec.rows(atrs)
+    }
+}

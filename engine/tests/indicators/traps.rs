@@ -51,6 +51,26 @@ fn every_feature_is_known_from_its_warm_up_on_and_never_before() {
 }
 
 #[test]
+fn averages_that_are_equal_but_for_rounding_cross_nothing() {
+    // In cents: 14 Σ w·c of the last five is Σ w·c of all twenty, but the floats are 3e-15 apart, on the other side
+    // of the bar before.
+    let tie = [
+        10_011, 10_011, 10_005, 10_010, 10_011, 10_019, 10_008, 10_009, 10_012, 10_003, 10_000,
+        10_018, 10_004, 10_009, 10_016, 10_007, 10_020, 10_008, 10_007, 10_010,
+    ];
+    let weighted = |closes: &[i64]| (1..).zip(closes).map(|(w, c): (i64, _)| w * c).sum::<i64>();
+    assert_eq!(14 * weighted(&tie[15..]), weighted(&tie));
+    let mut index = Mlmi::default();
+    let mut stored = 0;
+    for cents in (0..40).map(|t| 10_000 + t * 7 % 13).chain(tie) {
+        stored = index.events_stored();
+        index.on_close(cents as f64 / 100.0);
+    }
+    assert!(stored > 0);
+    assert_eq!(index.events_stored(), stored);
+}
+
+#[test]
 fn an_event_is_stored_once_however_many_bars_follow() {
     // An earlier system walked all history at each bar and stored every crossing again.
     let mut index = Mlmi::default();

@@ -127,7 +127,7 @@ impl Bench {
         let after = AfterMarl::new(AfterSynergy::new(after, synergies_in), decisions_in);
         let mut bench = Self {
             validate: Validate::new(&semantic.validate, defs.len()),
-            risk: RiskStage::new(&semantic),
+            risk: RiskStage::new(&semantic, defs.len()),
             oms: OmsStage::new(&semantic, defs.len()),
             portfolio: PortfolioStage::new(&semantic.account, defs.len()),
             semantic,
@@ -166,7 +166,7 @@ impl Bench {
         }
         let earlier: &AfterRisk = after;
         let mut out = Emit::new(&mut self.ends.orders, &slot, earlier);
-        self.oms.on_input(&slot, earlier, (), &mut out);
+        self.oms.on_input(&slot, earlier, &self.risk, &mut out);
         let mut out = Emit::new(&mut self.ends.accounts, &slot, after);
         self.portfolio.on_input(&slot, after, (), &mut out);
         let seq = slot.seq();
@@ -250,9 +250,13 @@ impl Bench {
     }
 
     pub fn command(&mut self, command: Command) -> Brought {
+        self.command_of(0, command)
+    }
+
+    pub fn command_of(&mut self, instrument: u32, command: Command) -> Brought {
         let mut operator =
             Operator { head: Operator::header(self.now, self.now), ..Operator::zeroed() };
-        operator.tail.side = command as u8;
+        (operator.tail.instrument, operator.tail.side) = (instrument, command as u8);
         self.feed(&InputCell::from(&operator), None)
     }
 
@@ -361,6 +365,9 @@ pub const EVEN: &str = "[semantic.venue]\nslippage_ticks = 0\nlatency_ms = 1\n";
 /// As `EVEN`, and a bracket at 2 and 3 ATR follows each entry.
 pub const BRACKET: &str =
     "[semantic.orders]\nbracket = \"atr\"\n[semantic.venue]\nslippage_ticks = 0\nlatency_ms = 1\n";
+/// As `BRACKET`, at the broker.
+pub const BROKER_BRACKET: &str =
+    "[semantic.orders]\nbracket = \"atr\"\n[semantic.venue]\nmode = \"broker\"\n";
 /// The broker.
 pub const BROKER: &str = "[semantic.venue]\nmode = \"broker\"\n";
 pub const LONG: u8 = 2;

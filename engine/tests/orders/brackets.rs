@@ -1,8 +1,9 @@
 //! Brackets: one cancels the other.
 
-use crate::bench::{BRACKET, Bench, CENT, LONG, SHORT};
-use ringbuf_layout::names::{OrderType, SessionPhase};
-use ringbuf_layout::{Order, Side};
+use crate::bench::{BRACKET, BROKER_BRACKET, Bench, Brought, CENT, LONG, SHORT};
+use engine::orders::intent::Intent;
+use ringbuf_layout::names::{Exec, OrderState, OrderType, SessionPhase};
+use ringbuf_layout::{Order, Price, Side, Size};
 
 /// Long 2,000 at 100.00 with an ATR of 1: stop at 98, target at 103.
 fn long() -> (Bench, Vec<Order>) {
@@ -108,4 +109,120 @@ fn a_bracket_of_this_slot_sees_the_next_print_first() {
     assert_eq!(entered.trades(), [(1_000, 10_100)]);
     assert_eq!(entered.orders()[2].limit_price.0 / CENT, 10_053);
     assert_eq!(bench.print(0, 10_100, 99_999).trades(), [(-2_000, 10_100)]);
+}
+
+/// Sizes of the exits that work.
+fn exits(bench: &Bench) -> Vec<i64> {
+    let live =
+        |order: &&engine::orders::order::Working| order.is_exit() && order.can_be_cancelled();
+    bench.working().iter().filter(live).map(|order| order.qty).collect()
+}
+
+/// A report that all of an order is filled, at 100.00.
+fn filled(bench: &mut Bench, order: &Order) -> Brought {
+    bench.report(order, Exec::Fill, |report| {
+        (report.qty, report.cum_qty) = (order.qty, order.qty);
+        report.price = Price(10_000 * CENT);
+    })
+}
+
+fn cancelled(bench: &mut Bench, order: &Order) -> Brought {
+    bench.report(order, Exec::Cancelled, |_| ())
+}
+
+#[test]
+fn a_second_entry_gets_one_bracket_for_the_whole_position() {
+    let mut bench = Bench::plain(BRACKET);
+    bench.decision(LONG, 10_000, 250);
+    bench.decision(LONG, 10_000, 100);
+    let entered = bench.print(1, 10_000, 9_999);
+    assert_eq!(entered.trades(), [(1_000, 10_000), (1_000, 10_000)]);
+    let superseded = ("cancelled", "superseded");
+    let first = [("filled", ""), ("new", ""), ("new", "")];
+    let second = [("filled", ""), superseded, superseded, ("new", ""), ("new", "")];
+    assert_eq!(entered.why(), [&first[..], &second[..]].concat());
+    assert_eq!(exits(&bench), [2_000, 2_000]);
+}
+
+#[test]
+fn at_a_broker_the_new_bracket_waits_until_the_old_one_is_gone() {
+    let mut bench = Bench::plain(BROKER_BRACKET);
+    let first = bench.decision(LONG, 10_000, 250).orders()[0];
+    let second = bench.decision(LONG, 10_000, 100).orders()[0];
+    let pair = filled(&mut bench, &first).orders()[1..].to_vec();
+    assert_eq!(exits(&bench), [1_000, 1_000]);
+    let requested = [OrderState::Filled, OrderState::CancelRequested, OrderState::CancelRequested];
+    assert_eq!(filled(&mut bench, &second).states(), requested);
+    assert_eq!(cancelled(&mut bench, &pair[0]).states(), [OrderState::Cancelled]);
+    let placed = cancelled(&mut bench, &pair[1]);
+    assert_eq!(placed.states(), [OrderState::Cancelled, OrderState::New, OrderState::New]);
+    assert_eq!(exits(&bench), [2_000, 2_000]);
+}
+
+#[test]
+fn a_reversal_that_is_taken_back_leaves_the_position_with_a_bracket() {
+    let (mut bench, _) = long();
+    bench.decision(SHORT, 10_000, 100);
+    let back = bench.decision(LONG, 10_000, 100);
+    assert_eq!(back.why(), [("cancelled", "superseded"), ("new", ""), ("new", "")]);
+    assert_eq!(
+        (exits(&bench), back.orders()[1].stop_price),
+        (vec![2_000, 2_000], Price(9_800 * CENT))
+    );
+}
+
+#[test]
+fn a_reversal_that_is_rejected_leaves_the_position_with_a_bracket() {
+    let mut bench = Bench::plain(BROKER_BRACKET);
+    let order = bench.decision(LONG, 10_000, 100).orders()[0];
+    let pair = filled(&mut bench, &order).orders()[1..].to_vec();
+    // What the exits may still fill counts: first what is held is closed.
+    let turned = bench.decision(SHORT, 10_000, 100);
+    let entry = *turned.orders().last().unwrap();
+    assert_eq!((entry.tail.side, entry.qty), (Side::Sell as u8, Size(2_000)));
+    cancelled(&mut bench, &pair[0]);
+    // With the second report the rest follows.
+    let rest = cancelled(&mut bench, &pair[1]).orders()[1];
+    assert_eq!((rest.tail.side, rest.qty), (Side::Sell as u8, Size(2_000)));
+    bench.report(&entry, Exec::Rejected, |_| ());
+    let last = bench.report(&rest, Exec::Rejected, |_| ());
+    assert_eq!(last.states(), [OrderState::Rejected, OrderState::New, OrderState::New]);
+    assert_eq!((exits(&bench), bench.position()), (vec![2_000, 2_000], 2_000));
+}
+
+#[test]
+fn exits_follow_a_position_that_something_else_reduces() {
+    let (mut bench, _) = long();
+    bench.place(Intent::market(Side::Sell, 500));
+    bench.print(1, 10_000, 9_999);
+    assert_eq!((bench.position(), exits(&bench)), (1_500, vec![1_500, 1_500]));
+    let mut bench = Bench::plain(BROKER_BRACKET);
+    let order = bench.decision(LONG, 10_000, 100).orders()[0];
+    let pair = filled(&mut bench, &order).orders()[1..].to_vec();
+    let sale = bench.place(Intent::market(Side::Sell, 500));
+    filled(&mut bench, &sale);
+    assert!(exits(&bench).is_empty());
+    cancelled(&mut bench, &pair[0]);
+    let placed = cancelled(&mut bench, &pair[1]).orders()[1..].to_vec();
+    assert_eq!(exits(&bench), [1_500, 1_500]);
+    assert_eq!(
+        (placed[0].stop_price, placed[1].limit_price),
+        (pair[0].stop_price, pair[1].limit_price)
+    );
+}
+
+#[test]
+fn a_bracket_that_finds_no_place_says_so() {
+    let mut bench = Bench::plain(BRACKET);
+    bench.decision(1, 10_000, 100);
+    for i in 0..63 {
+        bench.place(Intent::limit(Side::Buy, 1, Price((5_000 + i) * CENT)));
+    }
+    bench.decision(LONG, 10_000, 100);
+    let entered = bench.print(1, 10_000, 9_999);
+    let denied = ("denied", "book_full");
+    assert_eq!(entered.why()[..3], [("filled", ""), denied, denied]);
+    let told = &entered.orders()[1];
+    assert_eq!((told.stop_price, told.parent_epoch), (Price(9_800 * CENT), 1));
+    assert_eq!(bench.oms.desk(0).unwrap().odd.unprotected, 1);
 }

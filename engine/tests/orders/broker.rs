@@ -147,3 +147,38 @@ fn the_first_fill_of_an_exit_asks_for_the_other_to_be_cancelled() {
     let said = bench.report(&exits[1], Exec::PartialFill, fill(1, 1, 2));
     assert_eq!(said.why(), [("partially_filled", ""), ("cancel_requested", "one_cancels_other")]);
 }
+
+#[test]
+fn what_is_being_cancelled_is_never_ordered_twice() {
+    let (mut bench, first) = entered();
+    // Short: the buy may still fill, and must not be undone before it has.
+    let second = bench.decision(SHORT, 10_000, 100);
+    assert_eq!(second.states(), [OrderState::CancelRequested, OrderState::New]);
+    let second = second.orders()[1];
+    assert_eq!(second.qty, Size(2_000));
+    // Long again: the first buy is as good as an order for it.
+    let third = bench.decision(LONG, 10_000, 100);
+    assert_eq!(third.states(), [OrderState::CancelRequested]);
+    // It fills after all, and so does the sale: what is missing follows with the report.
+    bench.report(&first, Exec::Fill, fill(2_000, 2_000, 1));
+    let report = bench.report(&second, Exec::Fill, fill(2_000, 2_000, 2));
+    assert_eq!(report.states(), [OrderState::Filled, OrderState::New]);
+    assert_eq!((bench.position(), report.orders()[1].qty), (0, Size(2_000)));
+}
+
+#[test]
+fn the_report_of_a_cancel_brings_the_rest_of_a_target() {
+    let (mut bench, first) = entered();
+    // A smaller target: too much is on its way, and what of it fills is not known.
+    let smaller = bench.decision(LONG, 10_000, 250);
+    assert_eq!(smaller.why(), [("cancel_requested", "superseded")]);
+    bench.report(&first, Exec::PartialFill, fill(300, 300, 1));
+    let ended = bench.report(&first, Exec::Cancelled, none);
+    assert_eq!(ended.states(), [OrderState::Cancelled, OrderState::New]);
+    assert_eq!(ended.orders()[1].qty, Size(700));
+    // An operator's word replaces it.
+    let (mut bench, first) = entered();
+    bench.decision(LONG, 10_000, 250);
+    bench.command(Command::CancelAll);
+    assert_eq!(bench.report(&first, Exec::Cancelled, none).states(), [OrderState::Cancelled]);
+}

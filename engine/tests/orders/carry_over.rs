@@ -1,6 +1,6 @@
 //! At most sixteen order events and sixteen fills a slot; the rest, in order, with the next inputs.
 
-use crate::bench::{Bench, CENT, EVEN};
+use crate::bench::{Bench, CENT, EVEN, def};
 use engine::orders::intent::Intent;
 use ringbuf_layout::names::Command;
 use ringbuf_layout::{Execution, Price, Side};
@@ -75,4 +75,29 @@ fn an_order_made_while_events_wait_has_an_identity_of_its_own() {
     assert_eq!(made.len(), 2);
     assert_eq!(made[0].0, made[1].0, "of the same input");
     assert_ne!(made[0].1, made[1].1);
+}
+
+#[test]
+fn an_order_that_no_index_can_count_is_denied_and_says_so() {
+    let names: Vec<String> = (0..8).map(|i| format!("I{i}")).collect();
+    let defs: Vec<_> = names.iter().map(|name| def(name)).collect();
+    let mut bench = Bench::with(EVEN, &defs);
+    for instrument in 0..8 {
+        for cents in 0..64 {
+            let limit = Intent::limit(Side::Buy, 1, Price((9_000 + cents) * CENT));
+            assert!(bench.oms.propose(instrument, limit));
+            bench.beat();
+        }
+    }
+    for instrument in 0..7 {
+        bench.command_of(instrument, Command::CancelAll);
+    }
+    assert!(bench.oms.carried_over() > 255);
+    bench.propose(Intent::market(Side::Buy, 1));
+    let mut events = Vec::new();
+    while bench.oms.carried_over() > 0 {
+        events.extend(bench.beat().why());
+    }
+    assert_eq!(events.last(), Some(&("denied", "outputs_full")));
+    assert_eq!(bench.oms.desk(0).unwrap().odd.unnumbered, 1);
 }

@@ -2,7 +2,7 @@
 
 use crate::bench::{BRACKET, BROKER, Bench, CENT, EVEN, LONG, SHORT};
 use engine::orders::intent::Intent;
-use ringbuf_layout::names::{Command, OrderState, TimeInForce};
+use ringbuf_layout::names::{Command, Exec, OrderState, TimeInForce};
 use ringbuf_layout::{Price, Side, Size};
 
 fn long() -> Bench {
@@ -64,6 +64,37 @@ fn flatten_cancels_what_works_and_closes_at_the_market_even_after_the_session() 
     assert_eq!(bench.command(Command::Flatten).events, [], "it is on its way");
     assert_eq!(bench.print(1, 10_000, 9_999).trades(), [(-2_000, 10_000)]);
     assert_eq!(bench.command(Command::Flatten).events, [], "nothing to close");
+}
+
+#[test]
+fn orders_that_would_reverse_together_do_not_stay_while_reducing() {
+    let mut bench = Bench::plain(EVEN);
+    bench.place(Intent::market(Side::Buy, 10));
+    bench.print(1, 10_000, 9_999);
+    for cents in [11_000, 11_001] {
+        bench.place(Intent::limit(Side::Sell, 8, Price(cents * CENT)));
+    }
+    bench.place(Intent::limit(Side::Sell, 2, Price(11_002 * CENT)));
+    assert_eq!(bench.command(Command::Reduce).why(), [("cancelled", "reducing")]);
+    bench.print(1, 10_000, 1);
+    bench.print(1, 12_000, 9_999);
+    assert_eq!(bench.position(), 0);
+}
+
+#[test]
+fn what_fills_after_a_flatten_at_a_broker_is_closed_too() {
+    let mut bench = Bench::plain(BROKER);
+    let order = bench.decision(LONG, 10_000, 100).orders()[0];
+    assert_eq!(bench.command(Command::Flatten).states(), [OrderState::CancelRequested]);
+    let filled = bench.report(&order, Exec::Fill, |report| {
+        (report.qty, report.cum_qty) = (Size(2_000), Size(2_000));
+        report.price = Price(10_000 * CENT);
+    });
+    assert_eq!(filled.states(), [OrderState::Filled, OrderState::New]);
+    assert_eq!(
+        (filled.orders()[1].tail.side, filled.orders()[1].qty),
+        (Side::Sell as u8, Size(2_000))
+    );
 }
 
 #[test]

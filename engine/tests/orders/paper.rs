@@ -288,8 +288,33 @@ fn what_is_on_its_way_at_the_market_counts_towards_the_target() {
     bench.decision(LONG, 10_000, 100);
     assert_eq!(bench.decision(LONG, 10_000, 100).events, [], "no second order");
     bench.print(1, 10_000, 500);
+    // 500 are held; the rest of the order goes, and does not fill against the decision.
     let reversed = bench.decision(SHORT, 10_000, 100);
-    assert_eq!(reversed.orders()[0].qty, Size(4_000));
+    assert_eq!(reversed.why(), [("cancelled", "superseded"), ("new", "")]);
+    assert_eq!(reversed.orders()[1].qty, Size(2_500));
+    assert_eq!(bench.print(1, 10_000, 99_999).trades(), [(-2_500, 10_000)]);
+    assert_eq!(bench.position(), -2_000);
+}
+
+#[test]
+fn a_smaller_target_takes_the_place_of_an_order_that_is_too_large() {
+    let mut bench = Bench::plain(EVEN);
+    bench.decision(LONG, 10_000, 100);
+    let smaller = bench.decision(LONG, 10_000, 250);
+    assert_eq!(smaller.why(), [("cancelled", "superseded"), ("new", "")]);
+    assert_eq!(smaller.orders()[1].qty, Size(1_000));
+    // A larger one adds to it.
+    assert_eq!(bench.decision(LONG, 10_000, 100).orders()[0].qty, Size(1_000));
+    assert_eq!(bench.print(1, 10_000, 99_999).trades(), [(1_000, 10_000), (1_000, 10_000)]);
+}
+
+#[test]
+fn opposing_orders_never_stack() {
+    let mut bench = Bench::plain(EVEN);
+    for i in 0..20 {
+        bench.decision(if i % 2 == 0 { LONG } else { SHORT }, 10_000, 100);
+        assert_eq!(bench.working().len(), 1);
+    }
     bench.print(1, 10_000, 99_999);
     assert_eq!(bench.position(), -2_000);
 }

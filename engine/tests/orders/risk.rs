@@ -2,7 +2,7 @@
 
 use crate::bench::{Bench, Brought, CENT, Decided, EVEN, LONG, SHORT, def};
 use engine::config::Config;
-use engine::limits::{Facts, Limits, rule};
+use engine::limits::{Facts, Limits, Others, rule};
 use engine::orders::desk::Mode;
 use engine::orders::intent::Intent;
 use engine::orders::venue::Contract;
@@ -27,7 +27,8 @@ fn facts() -> Facts {
         atr: PRICE_ONE,
         position: 0,
         equity: MILLION,
-        gross: Some(0),
+        others: Ok(Others::default()),
+        resting: 0,
         day_opening: MILLION,
         day_is_over: false,
     }
@@ -63,14 +64,17 @@ fn each_limit_binds_at_its_edge_and_is_named() {
     check(facts(), "max_instrument_pct = 0.01", 1, "max_instrument_pct");
     check(facts(), "max_instrument_pct = 0.0099", 0, "max_instrument_pct");
     // 200% gross, the others hold 1.9 million less one.
-    let gross = |gross: i128| Facts { gross: Some(gross * i128::from(PRICE_ONE)), ..facts() };
+    let gross = |gross: i128| {
+        let others = Others { gross: gross * i128::from(PRICE_ONE), at_risk: 0 };
+        Facts { others: Ok(others), ..facts() }
+    };
     check(gross(1_800_000), "max_instrument_pct = 25.0", 2_000, "max_gross_pct");
     check(gross(1_800_001), "max_instrument_pct = 25.0", 1_999, "max_gross_pct");
-    check(gross(1_999_900), "", 1, "max_instrument_pct+max_gross_pct");
-    check(gross(1_999_901), "", 0, "max_instrument_pct+max_gross_pct");
-    check(gross(5_000_000), "", 0, "max_instrument_pct+max_gross_pct");
-    check(facts(), "max_position_lots = 7", 7, "max_instrument_pct+max_position_lots");
-    check(facts(), "max_position_lots = 0", 0, "max_instrument_pct+max_position_lots");
+    check(gross(1_999_900), "", 1, "max_gross_pct");
+    check(gross(1_999_901), "", 0, "max_gross_pct");
+    check(gross(5_000_000), "", 0, "max_gross_pct");
+    check(facts(), "max_position_lots = 7", 7, "max_position_lots");
+    check(facts(), "max_position_lots = 0", 0, "max_position_lots");
     // 5% a day; 46,000 are lost of what the day began with, so 4,000 are left: 2,000 of them at two ATR of 1.
     let lost =
         |lost: i128| Facts { day_opening: MILLION + lost * i128::from(PRICE_ONE), ..facts() };
@@ -78,6 +82,28 @@ fn each_limit_binds_at_its_edge_and_is_named() {
     check(lost(52_000), wide, 300, "daily_loss_pct");
     check(lost(52_630), wide, 0, "daily_loss_pct");
     check(Facts { day_is_over: true, ..facts() }, wide, 0, "daily_loss_pct");
+    // What two ATR cost the others is not there any more: 50,000 less 49,400 and less 50,000.
+    let at_risk = |money: i128| {
+        let others = Others { gross: 0, at_risk: money * i128::from(PRICE_ONE) };
+        Facts { others: Ok(others), ..facts() }
+    };
+    check(at_risk(49_400), wide, 300, "daily_loss_pct");
+    check(at_risk(50_000), wide, 0, "daily_loss_pct");
+    // Nor is what rests on the same side; each limit that is the smallest is named.
+    check(Facts { resting: 1_500, ..facts() }, "", 500, "max_instrument_pct");
+    check(facts(), "max_position_lots = 2000", 2_000, "max_instrument_pct+max_position_lots");
+}
+
+#[test]
+fn a_denial_always_has_a_reason() {
+    let nothing = Facts { equity: 1, day_opening: 1, ..facts() };
+    let all = "below_one_lot+max_instrument_pct+max_gross_pct+max_position_lots+daily_loss_pct";
+    let (approved, target, reasons) = long(&nothing, "max_position_lots = 0");
+    let mut named: Vec<_> = reasons.split('+').collect();
+    let mut expected: Vec<_> = all.split('+').collect();
+    named.sort_unstable();
+    expected.sort_unstable();
+    assert_eq!((approved, target, named), (false, 0, expected));
 }
 
 #[test]
@@ -106,8 +132,8 @@ fn what_is_not_known_denies_by_name() {
     check(Facts { atr: -1, ..facts() }, "no_atr");
     check(Facts { equity: 0, ..facts() }, "no_equity");
     check(Facts { equity: i128::MAX, ..facts() }, "overflow");
-    check(Facts { gross: None, ..facts() }, "overflow");
-    check(Facts { mode: Mode::Halted, ..facts() }, "halted+max_instrument_pct");
+    check(Facts { others: Err(RiskReasons::OVERFLOW), ..facts() }, "overflow");
+    check(Facts { mode: Mode::Halted, ..facts() }, "halted");
 }
 
 #[test]
@@ -116,9 +142,9 @@ fn an_order_that_reduces_is_never_denied_by_a_limit() {
     for (facts, reasons) in [
         (Facts { atr: 0, ..short }, "no_atr"),
         (Facts { equity: -5, ..short }, "no_equity"),
-        (Facts { day_is_over: true, ..short }, "max_instrument_pct+daily_loss_pct"),
+        (Facts { day_is_over: true, ..short }, "daily_loss_pct"),
         (Facts { equity: i128::MAX, ..short }, "overflow"),
-        (Facts { mode: Mode::Reducing, ..short }, "reducing+max_instrument_pct"),
+        (Facts { mode: Mode::Reducing, ..short }, "reducing"),
     ] {
         assert_eq!(long(&facts, ""), (true, 0, reasons.to_string()));
     }
@@ -131,7 +157,7 @@ fn an_order_that_reduces_is_never_denied_by_a_limit() {
     let held = Facts { position: 3_000, day_is_over: true, ..facts() };
     assert!(!long(&held, "").0);
     let held = Facts { position: 1_000, mode: Mode::Reducing, ..facts() };
-    assert_eq!(long(&held, ""), (false, 1_000, "reducing+max_instrument_pct".into()));
+    assert_eq!(long(&held, ""), (false, 1_000, "reducing".into()));
 }
 
 fn only(brought: &Brought) -> Risk {
@@ -214,4 +240,85 @@ fn what_works_at_the_market_counts_as_held() {
     assert_eq!(only(&bench.decision(LONG, 10_000, 100)).position.0, 2_000);
     bench.place(Intent::limit(Side::Buy, 1, ringbuf_layout::Price(CENT)));
     assert_eq!(only(&bench.decision(LONG, 10_000, 100)).position.0, 2_000);
+}
+
+/// So many instruments that all go long at one boundary, before anything fills.
+fn at_one_boundary(text: &str, instruments: u32) -> (Bench, Vec<Risk>) {
+    let names: Vec<String> = (0..instruments).map(|i| format!("I{i}")).collect();
+    let defs: Vec<_> = names.iter().map(|name| def(name)).collect();
+    let mut bench = Bench::with(&format!("{EVEN}[semantic.risk]\n{text}\n"), &defs);
+    let decided = Decided { action: LONG, close: 10_000 * CENT, atr: Some(100 * CENT) };
+    let risks = (0..instruments).map(|i| only(&bench.bar_of(i, decided))).collect();
+    for instrument in 0..instruments {
+        bench.print_of(instrument, 1, 10_000, 99_999);
+    }
+    (bench, risks)
+}
+
+fn sizes(risks: &[Risk]) -> Vec<(i64, String)> {
+    risks.iter().map(|risk| (risk.size.0, RiskReasons(risk.reason).to_string())).collect()
+}
+
+#[test]
+fn instruments_that_decide_at_one_boundary_share_the_gross_limit() {
+    for instruments in [2, 8] {
+        let (bench, risks) = at_one_boundary("max_gross_pct = 25.0", instruments);
+        let mut expected =
+            vec![(2_000, "max_instrument_pct".into()), (500, "max_gross_pct".into())];
+        expected.resize(instruments as usize, (0, "max_gross_pct".into()));
+        assert_eq!(sizes(&risks), expected);
+        let account = bench.portfolio.account();
+        let held: i64 = (0..instruments).map(|i| account.position(i).quantity).sum();
+        assert_eq!(held, 2_500, "a quarter of a million at 100");
+    }
+}
+
+#[test]
+fn instruments_that_decide_at_one_boundary_share_what_the_day_may_lose() {
+    // 10,000 may be lost; a size by ATR costs 5,000 at two ATR.
+    let text = "daily_loss_pct = 1.0\nmax_gross_pct = 10000.0\nmax_instrument_pct = 1000.0";
+    let (_, risks) = at_one_boundary(text, 3);
+    let told = [(2_500, String::new()), (2_500, String::new()), (0, "daily_loss_pct".into())];
+    assert_eq!(sizes(&risks), told);
+    assert_eq!(risks[1].at_risk.to_string(), "5000");
+}
+
+#[test]
+fn what_rests_counts_for_its_own_instrument_and_for_the_others() {
+    let config = format!("{EVEN}[semantic.risk]\nmax_gross_pct = 30.0\n");
+    let mut bench = Bench::with(&config, &[def("ONE"), def("TWO")]);
+    bench.decision(1, 10_000, 100);
+    bench.place(Intent::limit(Side::Buy, 1_500, ringbuf_layout::Price(9_000 * CENT)));
+    let decided = Decided { action: LONG, close: 10_000 * CENT, atr: Some(100 * CENT) };
+    let other = only(&bench.bar_of(1, decided));
+    assert_eq!((other.gross.to_string().as_str(), other.size.0), ("150000", 1_500));
+    let own = only(&bench.decision(LONG, 10_000, 100));
+    assert_eq!((own.size.0, RiskReasons(own.reason)), (0, RiskReasons::GROSS_EXPOSURE));
+}
+
+#[test]
+fn a_position_without_a_mark_or_an_atr_denies_the_others() {
+    let mut bench = Bench::with(EVEN, &[def("ONE"), def("TWO")]);
+    bench.place(Intent::market(Side::Buy, 1));
+    let decided = Decided { action: LONG, close: 10_000 * CENT, atr: Some(100 * CENT) };
+    let reason = |bench: &mut Bench| RiskReasons(only(&bench.bar_of(1, decided)).reason);
+    assert_eq!(reason(&mut bench), RiskReasons::NO_PRICE);
+    bench.print(1, 10_000, 9);
+    assert_eq!(reason(&mut bench), RiskReasons::NO_ATR);
+    bench.decision(1, 10_000, 100);
+    assert_eq!(reason(&mut bench), RiskReasons::INSTRUMENT_NOTIONAL);
+}
+
+#[test]
+fn a_day_that_is_lost_cancels_what_would_still_open() {
+    let mut bench = Bench::plain(&format!("{EVEN}[semantic.risk]\ndaily_loss_pct = 0.5\n"));
+    bench.decision(LONG, 10_000, 100);
+    assert_eq!(bench.print(1, 10_000, 500).trades(), [(500, 10_000)]);
+    bench.place(Intent::limit(Side::Sell, 400, ringbuf_layout::Price(20_000 * CENT)));
+    // 500 × 10 is half a percent of a million.
+    assert_eq!(bench.decision(1, 9_000, 100).events, []);
+    assert_eq!(bench.beat().why(), [("cancelled", "daily_loss_pct")]);
+    assert_eq!(bench.beat().events, [], "once");
+    assert_eq!(bench.print(1, 9_000, 9_999).trades(), []);
+    assert_eq!(bench.working().len(), 1, "what reduces stays");
 }

@@ -130,6 +130,20 @@ const RISK: &[Column] = &[
     ("correlation_risk", Float),
     ("var", Float),
     ("kelly", Float),
+    ("side", Text),
+    ("target", Decimal),
+    ("position", Decimal),
+    ("atr_size", Decimal),
+    ("instrument_room", Decimal),
+    ("gross_room", Decimal),
+    ("position_room", Decimal),
+    ("loss_room", Decimal),
+    ("atr", Decimal),
+    ("price", Decimal),
+    ("equity", Decimal),
+    ("day_loss", Decimal),
+    ("gross", Decimal),
+    ("at_risk", Decimal),
 ];
 
 const ORDER: &[Column] = &[
@@ -175,6 +189,7 @@ const PORTFOLIO: &[Column] = &[
     ("unrealized_pnl", Decimal),
     ("cash", Decimal),
     ("equity", Decimal),
+    ("max_drawdown", Decimal),
 ];
 
 /// The columns of a record.

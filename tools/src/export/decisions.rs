@@ -9,7 +9,7 @@ use ringbuf_layout::names::{
     Action, DecisionReason, Liquidity, OrderReason, OrderState, OrderType, PolicyCode, RiskReasons,
     TimeInForce,
 };
-use ringbuf_layout::{Decision, Fill, Indicator, Matrix, Order, Risk, Side, Synergy};
+use ringbuf_layout::{Decision, Fill, Indicator, Matrix, Money, Order, Risk, Side, Size, Synergy};
 
 /// A row of features.
 pub fn indicator(record: &Indicator, symbols: &Symbols) -> Vec<Cell> {
@@ -85,18 +85,35 @@ pub fn decision(record: &Decision, symbols: &Symbols) -> Vec<Cell> {
 /// A row of a verdict.
 pub fn risk(record: &Risk, symbols: &Symbols) -> Vec<Cell> {
     let instrument = record.tail.instrument;
+    let size = |size: Size| symbols.size(size, instrument);
+    // What could not be valued is not there.
+    let known = |amount: Money| if amount.0 == i128::MAX { Cell::Empty } else { money(amount) };
     vec![
         Cell::Int(record.head.seq as i64),
         symbols.symbol(instrument),
         Cell::Int(i64::from(record.approved)),
         text(&RiskReasons(record.reason).to_string()),
-        symbols.size(record.size, instrument),
+        size(record.size),
         Cell::Float(record.total_risk),
         Cell::Float(record.position_risk),
         Cell::Float(record.portfolio_risk),
         Cell::Float(record.correlation_risk),
         Cell::Float(record.var),
         Cell::Float(record.kelly),
+        text(Side::name(record.tail.side)),
+        size(record.target),
+        size(record.position),
+        size(record.atr_size),
+        size(record.instrument_room),
+        size(record.gross_room),
+        size(record.position_room),
+        size(record.loss_room),
+        price(record.atr),
+        price(record.price),
+        money(record.equity),
+        money(record.day_loss),
+        known(record.gross),
+        known(record.at_risk),
     ]
 }
 

@@ -199,5 +199,7 @@ fn account_row(account: &Portfolio, symbols: &Symbols) -> Vec<Cell> {
         money(account.unrealized_pnl),
         money(account.cash),
         money(account.equity),
+        // In 1e-9 of the highest equity: a fraction with nine digits.
+        Cell::Decimal(i128::from(account.max_drawdown), PRICE_DIGITS),
     ]
 }

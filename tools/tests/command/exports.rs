@@ -69,7 +69,7 @@ fn every_record_that_exists_exports_with_its_header() {
         let said = place.run(&format!("journal export J --record {record} --format csv -o -"));
         assert_eq!(said.code, Some(0), "{}", said.err);
         let (found, table) = csv(&said.out);
-        let more = &["bar", "decision", "portfolio"].contains(&record);
+        let more = &["bar", "decision", "risk", "portfolio"].contains(&record);
         assert!(if *more { found.starts_with(header) } else { found == header }, "{found}");
         assert!(rows.is_none_or(|rows| rows == table.len() as u64), "{record}");
     }
