@@ -61,6 +61,11 @@ impl Weights {
             let fix = "check [semantic.policy] weights: a file, or \"embedded\"";
             Problem::new(format!("cannot read the weights: {error}"), &place, fix)
         };
+        if !std::fs::metadata(path).map_err(unreadable)?.is_file() {
+            // Not opened: a pipe would block, and nothing has handlers for signals yet.
+            let fix = "check [semantic.policy] weights: a file, or \"embedded\"";
+            return Err(Problem::new("the weights are not a regular file", &place, fix));
+        }
         let mut bytes = Vec::new();
         let file = File::open(path).map_err(unreadable)?;
         file.take(BYTES_MAX).read_to_end(&mut bytes).map_err(unreadable)?;

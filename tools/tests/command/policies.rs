@@ -150,6 +150,20 @@ fn weights_that_are_missing_damaged_or_of_something_else_are_refused_at_the_star
     }
 }
 
+#[test]
+fn a_pipe_and_a_directory_are_no_weights_and_nobody_waits_for_them() {
+    let place = place("weights = \"odd\"");
+    let line = format!("run -c c.toml --source {SMALL} --journal J");
+    let made = std::process::Command::new("mkfifo").arg(place.path("odd")).status();
+    assert!(made.is_ok_and(|status| status.success()));
+    let said = place.run(&line);
+    assert_eq!(said.code, Some(2), "{}", said.err);
+    assert!(said.err.contains("not a regular file"), "{}", said.err);
+    std::fs::remove_file(place.path("odd")).expect("our own file");
+    std::fs::create_dir(place.path("odd")).expect("our own folder");
+    assert_eq!(place.run(&line).code, Some(2));
+}
+
 /// A weights file with a changed manifest and the hash that fits it.
 fn mended(bytes: &[u8], from: &str, to: &str) -> Vec<u8> {
     let line = bytes.iter().position(|byte| *byte == b'\n').expect("a manifest line");
