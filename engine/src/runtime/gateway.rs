@@ -177,7 +177,9 @@ impl Working<'_> {
             let closed = self.gateway.closing.closed.is_set();
             let moved = self.cancel_once(closed) | self.deliver() | self.release(closed);
             self.gateway.stamps.hand_over();
-            if self.backlog.is_empty() && self.gateway.broker.expected() == 0 {
+            // Only where nothing moved: an order that has just left may have brought reports that nobody has asked
+            // for yet, and the exit would close before what they bring forth.
+            if !moved && self.backlog.is_empty() && self.gateway.broker.expected() == 0 {
                 self.gateway.closing.done.set(self.handled);
                 self.gateway.closing.cancelled.set(u64::from(closed));
             }
