@@ -64,7 +64,7 @@ impl Weights {
         if !std::fs::metadata(path).map_err(unreadable)?.is_file() {
             // Not opened: a pipe would block, and nothing has handlers for signals yet.
             let fix = "check [semantic.policy] weights: a file, or \"embedded\"";
-            return Err(Problem::new("the weights are not a regular file", &place, fix));
+            return Err(Problem::new("cannot read the weights: not a regular file", &place, fix));
         }
         let mut bytes = Vec::new();
         let file = File::open(path).map_err(unreadable)?;
