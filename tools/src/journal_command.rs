@@ -11,9 +11,7 @@ use indicatif::ProgressBar;
 use journal::{End, Finding, FrameRef, Journal, Report};
 use ringbuf_layout::frame::{FLAGS_OFFSET, LAST, SHARED_FIELDS, fields_of};
 use ringbuf_layout::input::text_of;
-use ringbuf_layout::names::{
-    DecisionReason, Exec, OrderReason, OrderState, OrderType, RiskReasons, TimeInForce,
-};
+use ringbuf_layout::names::{DecisionReason, OrderReason, RiskReasons};
 use ringbuf_layout::{Instrument, Kind, Reasons, RunStart};
 use serde_json::{Map, Value, json};
 use std::path::Path;
@@ -265,7 +263,7 @@ fn fields(frame: &FrameRef<'_>) -> Map<String, Value> {
     map
 }
 
-/// Reasons and states of orders, fills and verdicts in words instead of numbers; `None` for what has none.
+/// Reasons in words instead of numbers; `None` for every other field. Codes stay numbers: scripts compare them.
 fn word_of(kind: Kind, field: &str, bytes: &[u8]) -> Option<String> {
     let number = bytes.iter().rev().fold(0_u64, |sum, byte| sum << 8 | u64::from(*byte));
     let code = u8::try_from(number).ok();
@@ -273,10 +271,6 @@ fn word_of(kind: Kind, field: &str, bytes: &[u8]) -> Option<String> {
         (Kind::Risk, "reason") => return Some(RiskReasons(number as u32).to_string()),
         (Kind::Verdict, "reasons") => return Some(Reasons(number as u32).to_string()),
         (Kind::Order | Kind::ExecutionReport, "reason") => OrderReason::from_byte(code?)?.name(),
-        (Kind::Order, "state") => OrderState::from_byte(code?)?.name(),
-        (Kind::Order, "order_type") => OrderType::from_byte(code?)?.name(),
-        (Kind::Order, "tif") => TimeInForce::from_byte(code?)?.name(),
-        (Kind::ExecutionReport, "exec") => Exec::from_byte(code?)?.name(),
         (Kind::Decision, "reason" | "shadow_reason") => DecisionReason::from_byte(code?)?.name(),
         _ => return None,
     };
