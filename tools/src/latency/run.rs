@@ -4,6 +4,7 @@
 use super::{percentiles, table};
 use crate::cli;
 use crate::config;
+use crate::policy;
 use crate::run::{
     Beside, answer as run_answer, broker, build, conclude, grouped, latency_log, next_free,
 };
@@ -44,6 +45,7 @@ pub fn run(
     controls: &Arc<Controls>,
 ) -> Result<Exit, Problem> {
     let mut config = config::load(arguments.config.as_deref())?;
+    let (policies, weights) = policy::of_run(&mut config)?;
     if let Some(layout) = &arguments.layout {
         config.host.layout.clone_from(layout);
     }
@@ -65,7 +67,11 @@ pub fn run(
     };
     let mut beside = Beside::default();
     let place = dir.clone();
+    let journal = dir.clone();
     let order = Order {
+        policies,
+        weights,
+        policies_of: Box::new(move |config| policy::of_journal(config, &journal)),
         pace: Pace::Rate { per_second: rate, burst: arguments.burst },
         controls: Arc::clone(controls),
         broker: broker(&config, &dir),
