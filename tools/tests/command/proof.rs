@@ -211,7 +211,7 @@ fn an_object_that_changed_or_went_missing_is_found() {
     place.small_run("J");
     let objects = std::fs::read_dir(place.path("J/objects")).expect("objects");
     let paths: Vec<_> = objects.flatten().map(|entry| entry.path()).collect();
-    assert_eq!(paths.len(), 4, "config, instruments, calendars, manifest");
+    assert_eq!(paths.len(), 5, "config, instruments, calendars, weights, manifest");
     for path in paths {
         let bytes = std::fs::read(&path).expect("an object");
         std::fs::remove_file(&path).expect("our own file");
