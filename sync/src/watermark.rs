@@ -6,7 +6,7 @@ use crate::shim::{AtomicU64, Site, ordering};
 /// nothing yet. It moves by whole slots and never falls.
 ///
 /// Promise P1: a slot below the watermark survives `kill -9` of the process, because the kernel owns
-/// the mapped pages. It does not yet survive a power cut; that is a later watermark, `durable`.
+/// the mapped pages. It does not survive a power cut; that is the journal's other watermark, `durable`.
 #[derive(Debug)]
 pub struct Watermark(AtomicU64);
 
