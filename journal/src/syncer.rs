@@ -70,6 +70,11 @@ impl Current {
         if range.is_empty() {
             return Ok(());
         }
+        // The writer is in the last page, or behind it: what it left it never touches again.
+        let left = range.start as usize..(to / page * page) as usize;
+        if !left.is_empty() {
+            self.region.let_go(left);
+        }
         self.file.sync_range(&self.region, range).map_err(JournalError::io("sync", &self.path))
     }
 }
