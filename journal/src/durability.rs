@@ -12,6 +12,7 @@ use crate::error::JournalError;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::thread::Thread;
+use sync::Line;
 
 /// A handle on the disk's side of a journal; cheap to clone, for any thread. Nothing here waits.
 #[derive(Clone, Debug)]
@@ -24,7 +25,7 @@ struct Shared {
     /// Every slot below it waits for `durable`.
     wanted: AtomicU64,
     /// Where the writer is: segment in the upper half, offset / 64 in the lower.
-    position: AtomicU64,
+    position: Line<AtomicU64>,
     failed: AtomicBool,
     failure: OnceLock<JournalError>,
     /// Free bytes of the disk when last looked at, and how few are too few.
@@ -40,7 +41,7 @@ impl Durability {
             journaled: Arc::new(Watermark::new(next_seq)),
             durable: Arc::new(Watermark::new(next_seq)),
             wanted: AtomicU64::new(0),
-            position: AtomicU64::new(0),
+            position: Line(AtomicU64::new(0)),
             failed: AtomicBool::new(false),
             failure: OnceLock::new(),
             free: AtomicU64::new(u64::MAX),
@@ -108,14 +109,14 @@ impl Durability {
     #[inline]
     pub(crate) fn publish(&self, segment: u32, offset: usize, next_seq: u64) {
         let position = u64::from(segment) << 32 | (offset >> 6) as u64;
-        self.0.position.store(position, Ordering::Release);
+        self.0.position.0.store(position, Ordering::Release);
         self.0.journaled.store(next_seq);
     }
 
     /// The syncer's: the watermark, and a position at or behind it: stored before, loaded after.
     pub(crate) fn published(&self) -> (u64, u32, u64) {
         let next_seq = self.0.journaled.next_seq();
-        let position = self.0.position.load(Ordering::Acquire);
+        let position = self.0.position.0.load(Ordering::Acquire);
         (next_seq, (position >> 32) as u32, (position & 0xFFFF_FFFF) << 6)
     }
 

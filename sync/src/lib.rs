@@ -27,6 +27,7 @@ pub mod watermark;
 
 pub use gauge::Gauge;
 pub use kill::{KillWord, Trading};
+pub use line::Line;
 pub use list::{ListGauge, ListReader, ListWriter, order_list};
 pub use stop::{StartGate, Stop};
 pub use watermark::Watermark;

@@ -4,6 +4,6 @@
 /// pairs.
 #[derive(Debug, Default)]
 #[repr(align(128))]
-pub(crate) struct Line<T>(pub(crate) T);
+pub struct Line<T>(pub T);
 
 const _: () = assert!(size_of::<Line<u64>>() == 128);

@@ -1,10 +1,11 @@
 //! The end of a run, and the gate at its start.
 
+use crate::line::Line;
 use crate::shim::{AtomicBool, AtomicUsize, Ordering::Relaxed, Site, ordering};
 
 /// The one word that every wait of the spine looks at. Once set it stays set.
 #[derive(Debug, Default)]
-pub struct Stop(AtomicBool);
+pub struct Stop(Line<AtomicBool>);
 
 impl Stop {
     /// Not set.
@@ -15,13 +16,13 @@ impl Stop {
     /// Ends the run. Release: who sees it set also sees what was written before, such as why.
     #[inline]
     pub fn set(&self) {
-        self.0.store(true, ordering(Site::StopSet));
+        self.0.0.store(true, ordering(Site::StopSet));
     }
 
     /// True once it was set, by whomever. Acquire: the other side of [`set`](Self::set).
     #[inline]
     pub fn is_set(&self) -> bool {
-        self.0.load(ordering(Site::StopRead))
+        self.0.0.load(ordering(Site::StopRead))
     }
 }
 

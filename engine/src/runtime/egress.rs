@@ -87,6 +87,7 @@ impl Outlet {
 
 /// The handler.
 #[derive(Debug)]
+#[repr(align(128))]
 pub struct Egress {
     lanes: AfterPortfolio,
     outlet: Option<Outlet>,

@@ -2,6 +2,7 @@
 
 use crate::problem::Problem;
 use crate::runtime::handler::{At, Handler, Pass};
+use crate::runtime::host::prefetch;
 use crate::runtime::latency::Stamps;
 use disruptor::{EventPoller, Polling, SingleConsumerBarrier, SingleProducerBarrier};
 use ringbuf_layout::{RunEnd, Slot};
@@ -20,7 +21,9 @@ pub enum Poller {
     Later(EventPoller<Slot, SingleConsumerBarrier>),
 }
 
-/// Handlers that share a thread.
+/// Handlers that share a thread. It and each handler lie on cache lines of their own: what a neighbour's
+/// thread writes for every slot would be fetched from its core for every slot.
+#[repr(align(128))]
 pub struct Group<'r> {
     poller: Poller,
     handlers: Vec<Box<dyn Handler + 'r>>,
@@ -161,7 +164,10 @@ fn run<'g>(
 ) -> Result<Batch, Problem> {
     let mut batch = [blank; BATCH];
     let mut count = 0;
+    pass.ask();
     for slot in events {
+        // All its lines at once: looked at one by one, each came from the other core by itself.
+        prefetch(slot);
         batch[count] = slot;
         count += 1;
     }

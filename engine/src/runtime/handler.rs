@@ -122,6 +122,14 @@ impl Pass {
         Self { at: At { part: Part::Validate, seq: 0 }, stamps: None, stamped: 0 }
     }
 
+    /// A batch comes: asks for its first stamp, of the slot behind the last one taken.
+    #[inline]
+    pub fn ask(&self) {
+        if let Some(stamps) = &self.stamps {
+            stamps.ask(self.at.seq + 1);
+        }
+    }
+
     /// Looks up which slots of a batch are stamped.
     #[inline]
     pub fn enter(&mut self, batch: &[&Slot]) {
@@ -237,6 +245,7 @@ impl Checkpoints {
 
 /// `validate`, which writes its cell for every slot.
 #[derive(Debug)]
+#[repr(align(128))]
 pub struct ValidateHandler {
     stage: Validate,
     cells: VerdictWriter,
@@ -280,6 +289,7 @@ impl Handler for ValidateHandler {
 
 /// A stage with its lanes: a handler by itself, or a seat of the decide group.
 #[derive(Debug)]
+#[repr(align(128))]
 pub struct Seat<S: Stage> {
     stage: S,
     earlier: S::Earlier,

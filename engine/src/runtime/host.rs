@@ -3,17 +3,36 @@
 
 use std::io;
 
-/// Asks for the cache line of `place`, without waiting for it.
+/// Bytes of a cache line.
+const LINE: usize = 64;
+
+/// Asks for the cache lines of `place`, without waiting for them.
 #[inline]
 pub fn prefetch<T>(place: &T) {
     #[cfg(target_arch = "x86_64")]
-    {
+    for line in 0..size_of::<T>().div_ceil(LINE) {
         use core::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
-        // SAFETY: a prefetch reads nothing; the reference is valid, and SSE is part of x86-64.
-        unsafe { _mm_prefetch::<_MM_HINT_T0>(core::ptr::from_ref(place).cast::<i8>()) };
+        let at = core::ptr::from_ref(place).cast::<i8>().wrapping_add(line * LINE);
+        // SAFETY: a prefetch reads nothing and never faults, and SSE is part of x86-64.
+        unsafe { _mm_prefetch::<_MM_HINT_T0>(at) };
     }
     #[cfg(not(target_arch = "x86_64"))]
     core::hint::black_box(place);
+}
+
+/// Asks to own the cache lines of what lies `ahead` places behind `place` in its array, without waiting for
+/// them. Past the array's end it asks for lines that nobody needs.
+#[inline]
+pub fn prefetch_to_write<T>(place: &T, ahead: usize) {
+    #[cfg(target_arch = "x86_64")]
+    for line in 0..size_of::<T>().div_ceil(LINE) {
+        use core::arch::x86_64::{_MM_HINT_ET0, _mm_prefetch};
+        let at = core::ptr::from_ref(place).wrapping_add(ahead).cast::<i8>();
+        // SAFETY: a prefetch reads and writes nothing and never faults, and SSE is part of x86-64.
+        unsafe { _mm_prefetch::<_MM_HINT_ET0>(at.wrapping_add(line * LINE)) };
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    core::hint::black_box((place, ahead));
 }
 
 /// Puts the calling thread under `SCHED_FIFO` with this priority, and reads back that it is.

@@ -13,6 +13,7 @@
 
 use crate::runtime::clock::Clock;
 use crate::runtime::group::Group;
+use crate::runtime::host::prefetch;
 use hdrhistogram::Histogram;
 use ringbuf_layout::{Kind, Part, Slot};
 use std::sync::Arc;
@@ -114,10 +115,15 @@ impl DueWriter {
 }
 
 impl DueReader {
+    #[inline]
+    fn cell(&self, seq: u64) -> &AtomicU64 {
+        &self.0[seq as usize & (self.0.len() - 1)]
+    }
+
     /// The stamp of a slot that is still in the ring.
     #[inline]
     pub fn get(&self, seq: u64) -> u64 {
-        self.0[seq as usize & (self.0.len() - 1)].load(Relaxed)
+        self.cell(seq).load(Relaxed)
     }
 }
 
@@ -191,6 +197,12 @@ impl Stamps {
     #[inline]
     pub fn every(&self) -> bool {
         self.every
+    }
+
+    /// Asks for the cache line of a stamp.
+    #[inline]
+    pub fn ask(&self, seq: u64) {
+        prefetch(self.due.cell(seq));
     }
 
     /// The stamp of an input that is still in the ring.

@@ -224,6 +224,7 @@ impl Tally {
 /// How far the sink has come, for whoever watches from another thread: its only writer stores once a
 /// batch.
 #[derive(Debug, Default)]
+#[repr(align(128))]
 pub struct Progress {
     inputs: AtomicU64,
     ticks: AtomicU64,
@@ -315,6 +316,7 @@ impl Progress {
 
 /// The sink.
 #[derive(Debug)]
+#[repr(align(128))]
 pub struct Sink<R> {
     recorder: R,
     lanes: AfterPortfolio,

@@ -24,6 +24,10 @@ use sync::{StartGate, Stop};
 const SPINS: u32 = 64;
 const YIELDS: u32 = 256;
 const IDLE_SLEEP: Duration = Duration::from_micros(50);
+/// Slots ahead of the one being written whose cache lines the producer takes back from the core that read
+/// them a lap ago: paced single inputs otherwise wait for that, line by line, before the next thread sees
+/// them.
+const AHEAD: usize = 2;
 /// How often the watcher looks.
 const LOOK_EVERY: Duration = Duration::from_millis(20);
 
@@ -317,7 +321,11 @@ pub fn publish(inputs: &mut impl Inputs, producer: &mut Producer) -> (usize, boo
     while moved < BATCH {
         match inputs.poll() {
             Ready::Input => {
-                if producer.try_publish(|slot| inputs.write(&mut slot.input)).is_err() {
+                let write = |slot: &mut Slot| {
+                    host::prefetch_to_write(slot, AHEAD);
+                    inputs.write(&mut slot.input);
+                };
+                if producer.try_publish(write).is_err() {
                     break;
                 }
                 moved += 1;
