@@ -4,6 +4,7 @@ use crate::problem::Problem;
 use crate::runtime::handler::{At, Handler, Pass};
 use crate::runtime::host::prefetch;
 use crate::runtime::latency::Stamps;
+use arrayvec::ArrayVec;
 use disruptor::{EventPoller, Polling, SingleConsumerBarrier, SingleProducerBarrier};
 use ringbuf_layout::{RunEnd, Slot};
 use std::mem::ManuallyDrop;
@@ -27,7 +28,6 @@ pub enum Poller {
 pub struct Group<'r> {
     poller: Poller,
     handlers: Vec<Box<dyn Handler + 'r>>,
-    blank: Box<Slot>,
     ended: bool,
     pass: Pass,
     taken: Arc<Gauge>,
@@ -36,14 +36,7 @@ pub struct Group<'r> {
 impl<'r> Group<'r> {
     /// A group of handlers, run in order, behind a poller.
     pub fn new(poller: Poller, handlers: Vec<Box<dyn Handler + 'r>>) -> Self {
-        Self {
-            poller,
-            handlers,
-            blank: Box::default(),
-            ended: false,
-            pass: Pass::new(),
-            taken: Arc::default(),
-        }
+        Self { poller, handlers, ended: false, pass: Pass::new(), taken: Arc::default() }
     }
 
     /// Takes what the ring has, at most [`BATCH`] slots, through every handler; returns how many. Never
@@ -61,8 +54,7 @@ impl<'r> Group<'r> {
                 match $poller.take(BATCH as u64) {
                     Ok(guard) => {
                         let mut guard = ManuallyDrop::new(guard);
-                        let batch =
-                            run(&mut *guard, &mut self.handlers, &self.blank, &mut self.pass)?;
+                        let batch = run(&mut *guard, &mut self.handlers, &mut self.pass)?;
                         drop(ManuallyDrop::into_inner(guard));
                         self.ended |= batch.ended;
                         self.taken.set(batch.next_seq);
@@ -159,25 +151,23 @@ struct Batch {
 fn run<'g>(
     events: impl Iterator<Item = &'g Slot>,
     handlers: &mut [Box<dyn Handler + '_>],
-    blank: &'g Slot,
     pass: &mut Pass,
 ) -> Result<Batch, Problem> {
-    let mut batch = [blank; BATCH];
-    let mut count = 0;
+    // Not an array that is filled first: 512 bytes of stores a step, behind which a paced input waits.
+    let mut batch = ArrayVec::<&Slot, BATCH>::new();
     pass.ask();
     for slot in events {
         // All its lines at once: looked at one by one, each came from the other core by itself.
         prefetch(slot);
-        batch[count] = slot;
-        count += 1;
+        batch.push(slot);
     }
-    pass.enter(&batch[..count]);
+    pass.enter(&batch);
     for handler in handlers {
-        handler.on_batch(&batch[..count], pass)?;
+        handler.on_batch(&batch, pass)?;
     }
-    let last = batch[..count].last();
+    let last = batch.last();
     Ok(Batch {
-        count,
+        count: batch.len(),
         next_seq: last.map_or(0, |slot| slot.seq() + 1),
         ended: last.is_some_and(|slot| slot.input.is::<RunEnd>()),
     })

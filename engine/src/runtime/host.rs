@@ -20,6 +20,10 @@ pub fn prefetch<T>(place: &T) {
     core::hint::black_box(place);
 }
 
+/// Slots ahead of the one being written whose cache lines the producer takes back from the core that read
+/// them a lap ago: a paced input otherwise waits for that, line by line, before the next thread sees it.
+pub const AHEAD: usize = 2;
+
 /// Asks to own the cache lines of what lies `ahead` places behind `place` in its array, without waiting for
 /// them. Past the array's end it asks for lines that nobody needs.
 #[inline]

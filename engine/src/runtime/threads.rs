@@ -24,10 +24,6 @@ use sync::{StartGate, Stop};
 const SPINS: u32 = 64;
 const YIELDS: u32 = 256;
 const IDLE_SLEEP: Duration = Duration::from_micros(50);
-/// Slots ahead of the one being written whose cache lines the producer takes back from the core that read
-/// them a lap ago: paced single inputs otherwise wait for that, line by line, before the next thread sees
-/// them.
-const AHEAD: usize = 2;
 /// How often the watcher looks.
 const LOOK_EVERY: Duration = Duration::from_millis(20);
 
@@ -322,7 +318,7 @@ pub fn publish(inputs: &mut impl Inputs, producer: &mut Producer) -> (usize, boo
         match inputs.poll() {
             Ready::Input => {
                 let write = |slot: &mut Slot| {
-                    host::prefetch_to_write(slot, AHEAD);
+                    host::prefetch_to_write(slot, host::AHEAD);
                     inputs.write(&mut slot.input);
                 };
                 if producer.try_publish(write).is_err() {
