@@ -13,25 +13,30 @@ use engine::layout::Layout;
 use engine::run::Order;
 use engine::source::{Feed, Source, SourceConfig};
 use journal::floor::{Crc, map_writable};
+use journal::{Follower, JournalError, Until};
 use memmap2::MmapMut;
 use ringbuf_layout::{Slot, Trade};
 use std::error::Error;
 use std::fs::File;
 use std::hint::black_box;
 use std::path::Path;
-use std::time::Instant;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
 
 type Result<T> = std::result::Result<T, Box<dyn Error>>;
 
 /// Bytes of a trade: the floors move as many bytes as the spine does, once.
 const LINE: usize = 64;
 const BATCH: u64 = 64;
+/// How long a follower sleeps where there is nothing new.
+const NAP: Duration = Duration::from_millis(10);
 
 /// Nanoseconds a tick of each measured thing, one entry a round.
 #[derive(Default)]
 struct Figures {
     spine: Vec<f64>,
     spine_two_ready: Vec<f64>,
+    spine_followed: Vec<f64>,
     copy_crc: Vec<f64>,
     hop: Vec<f64>,
     hop_two_threads: Vec<f64>,
@@ -52,8 +57,9 @@ fn main() -> Result<()> {
         figures.copy_crc.push(copy_crc(&parent, &trades)?);
         figures.hop.push(hop(&trades));
         figures.hop_two_threads.push(hop_two_threads(&trades));
-        figures.spine.push(spine(&parent, ticks, true)?);
-        figures.spine_two_ready.push(spine(&parent, ticks, false)?);
+        figures.spine.push(spine(&parent, ticks, true, false)?);
+        figures.spine_two_ready.push(spine(&parent, ticks, false, false)?);
+        figures.spine_followed.push(spine(&parent, ticks, false, true)?);
         println!("round {round}: spine {:.1} ns a tick", figures.spine[round - 1]);
     }
     report(&figures);
@@ -69,6 +75,7 @@ fn report(figures: &Figures) {
         ("floor: raw disruptor hop, two threads, batch 64", &figures.hop_two_threads),
         ("spine, segments made ahead", &figures.spine),
         ("spine, two segments ready (default)", &figures.spine_two_ready),
+        ("the same, a follower reading behind it", &figures.spine_followed),
     ] {
         let best = values.iter().copied().fold(f64::INFINITY, f64::min);
         let worst = values.iter().copied().fold(0.0, f64::max);
@@ -98,8 +105,8 @@ fn trades(ticks: usize) -> Result<Vec<Trade>> {
     }
 }
 
-/// One run of the fused spine.
-fn spine(parent: &Path, ticks: usize, made_ahead: bool) -> Result<f64> {
+/// One run of the fused spine; `followed` by a reader on a thread of its own, which must come to the end.
+fn spine(parent: &Path, ticks: usize, made_ahead: bool, followed: bool) -> Result<f64> {
     let dir = tempfile::tempdir_in(parent)?;
     let mut config = Config::default();
     if made_ahead {
@@ -109,12 +116,47 @@ fn spine(parent: &Path, ticks: usize, made_ahead: bool) -> Result<f64> {
         config.host.ready_segments = 1;
     }
     let layout = Layout::of(&config.host)?;
-    let order = Order::new(config, layout, vec![open(ticks)?], dir.path().join("journal"));
-    let outcome = engine::run::run(order, |_| (), |_| ())?;
+    let journal = dir.path().join("journal");
+    let order = Order::new(config, layout, vec![open(ticks)?], journal.clone());
+    let over = AtomicBool::new(false);
+    let (outcome, read) = std::thread::scope(|scope| {
+        let reader = followed.then(|| scope.spawn(|| follow(&journal, &over)));
+        let outcome = engine::run::run(order, |_| (), |_| ());
+        over.store(true, Ordering::Release);
+        (outcome, reader.map(std::thread::ScopedJoinHandle::join))
+    });
+    let outcome = outcome?;
     if let Some(problem) = outcome.failure {
         return Err(problem.into());
     }
+    if let Some(read) = read {
+        let read = read.map_err(|_| "the follower panicked")?.map_err(|error| error.to_string())?;
+        assert_eq!(read, outcome.summary.tally.inputs, "Condition failed: it read to the end");
+    }
     Ok(outcome.summary.elapsed_s * 1e9 / ticks as f64)
+}
+
+/// Reads behind the writer until the run is over and nothing is left; returns the inputs that it read.
+fn follow(journal: &Path, over: &AtomicBool) -> std::result::Result<u64, JournalError> {
+    let mut follower = loop {
+        match Follower::open(journal, None, Until::Durable) {
+            Ok(follower) => break follower,
+            // The run has not made it yet.
+            Err(_) if !over.load(Ordering::Acquire) => std::thread::sleep(NAP),
+            Err(error) => return Err(error),
+        }
+    };
+    let mut inputs = 0;
+    loop {
+        let last_look = over.load(Ordering::Acquire);
+        while let Some(frame) = follower.next()? {
+            inputs += u64::from(frame.is_last());
+        }
+        if last_look {
+            return Ok(inputs);
+        }
+        std::thread::sleep(NAP);
+    }
 }
 
 /// The same bytes, each copied with its CRC32C into a mapped, populated file.

@@ -9,6 +9,7 @@ use crate::manifest::Listed;
 use crate::pipeline::Pipeline;
 use crate::problem::Problem;
 use crate::resume::{self, Last, Rebuild, Rebuilt, Rise};
+use crate::retain::{Retainer, refuse_dropped};
 use crate::run::{Order, refuse_exit};
 use crate::runtime::merge::Merge;
 use crate::runtime::schedule::Schedule;
@@ -28,6 +29,8 @@ pub(crate) struct Begun {
     pub(crate) table: Vec<Listed>,
     calendars: Vec<Arc<Calendar>>,
     pub(crate) writer: Option<Writer>,
+    /// What lets go of the journal's beginning.
+    pub(crate) retainer: Option<Retainer>,
     prologue: Vec<InputCell>,
     base_seq: u64,
     /// The state that it goes on with, and how many instruments that has rows of.
@@ -60,7 +63,7 @@ pub(crate) fn begin(
         tracing::warn!("{problem}");
         order.controls.note_error(problem.to_string());
     }
-    match begun.prologue(order) {
+    match begun.prologue(order).and_then(|()| begun.retain(order)) {
         Ok(()) => Ok(begun),
         Err(problem) => {
             // Nothing was journaled: the directory shall not look like a journal.
@@ -80,6 +83,7 @@ fn go_on(
 ) -> Result<Begun, Problem> {
     let (dir, config) = (order.dir.clone(), order.config.clone());
     let build = fixed_text(&order.build);
+    refuse_dropped(&dir)?;
     let last = Last::of(&dir)?;
     let ours = (&config, &build);
     let chain = last.as_ref().map_or(Ok(false), |last| last.judge(&dir, ours, order.consent))?;
@@ -99,7 +103,6 @@ fn go_on(
     if let Some(told) = order.rebuilt.take() {
         told(&rebuilt);
     }
-    start::retain(&dir, &config, &writer)?;
     order.controls.stand(ledger.trading);
     let table = resume::extend(&ledger, table, &dir)?;
     let calendars = start::calendars(&table)?;
@@ -107,6 +110,7 @@ fn go_on(
         table,
         calendars,
         writer: Some(writer),
+        retainer: None,
         prologue: again,
         base_seq,
         image: Some(image),
@@ -123,6 +127,7 @@ impl Begun {
             table,
             calendars,
             writer: Some(writer),
+            retainer: None,
             prologue: Vec::new(),
             base_seq: 0,
             image: None,
@@ -157,6 +162,13 @@ impl Begun {
                 "use the policies that it was written with, or --accept-change to begin a new chain",
             )
         })
+    }
+
+    /// Lets go of what the config does not keep, now and from now on.
+    fn retain(&mut self, order: &Order) -> Result<(), Problem> {
+        let Some(writer) = &self.writer else { return Ok(()) };
+        self.retainer = Retainer::of(&order.dir, &order.config.host, writer)?;
+        self.retainer.as_mut().map_or(Ok(()), |retainer| retainer.apply(start::wall_ns()).map(drop))
     }
 
     /// Saves the state of the end, with a ledger that the journal itself brings up to there.

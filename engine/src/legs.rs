@@ -110,7 +110,8 @@ impl Play<'_> {
     ) -> Result<Played, Problem> {
         let mut played = Played::new();
         let (mut tape, mut standing) = self.beginning(&mut played)?;
-        let mut comparison = Comparison::new(self.journal.frames());
+        let behind = played.from_snapshot.map_or(0, |seq| seq + 1);
+        let mut comparison = Comparison::new(self.journal.frames_from(behind));
         let mut is_first = played.from_snapshot.is_none();
         loop {
             if let Some(start) = tape.run_start() {
@@ -156,7 +157,7 @@ impl Play<'_> {
     /// The tape at its beginning, or behind the newest sound snapshot, with what that says.
     fn beginning(&self, played: &mut Played) -> Result<(Tape<'_>, Option<Standing>), Problem> {
         let until = self.options.until;
-        let tape = || Tape::new(self.journal.frames(), until);
+        let tape = |from| Tape::new(self.journal.frames_from(from), until);
         let mut bound = self.options.from_snapshot.then_some(until.unwrap_or(u64::MAX));
         while let Some(most) = bound {
             let wanted = |stand: &Stand| !stand.chain && stand.seq <= most;
@@ -167,7 +168,7 @@ impl Play<'_> {
                 }
             }
             let Some(snapshot) = found else { break };
-            let mut behind = tape();
+            let mut behind = tape(snapshot.stand.seq);
             match self.stand_on(&snapshot, &mut behind, played) {
                 Ok(standing) => {
                     played.from_snapshot = Some(snapshot.stand.seq);
@@ -177,7 +178,7 @@ impl Play<'_> {
             }
             bound = snapshot.stand.seq.checked_sub(1);
         }
-        Ok((tape(), None))
+        Ok((tape(0), None))
     }
 
     /// The state of a snapshot, if it is of this journal.

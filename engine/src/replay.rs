@@ -5,6 +5,7 @@ use crate::config::Config;
 use crate::legs::{Play, Purpose};
 use crate::policy::Policies;
 use crate::problem::Problem;
+use crate::retain::refuse_dropped;
 use crate::runtime::fail_point::FailPoint;
 use crate::runtime::handler::Fault;
 use crate::runtime::sink::{Recorder, Tally};
@@ -81,6 +82,7 @@ pub fn replay(
     mut watch: impl FnMut(&Tally),
 ) -> Result<Proof, Problem> {
     let journal = Journal::open(dir).map_err(|e| Problem::from_journal(&e))?;
+    refuse_dropped(dir)?;
     let clock = Instant::now();
     let play = Play { dir, journal: &journal, options, purpose: Purpose::Prove };
     let played = play.play(&mut policies, &mut watch)?;

@@ -1,7 +1,7 @@
 //! A run on a journal that is there already: what it may do, the state that it goes on with, and what comes first
 //! in its epoch.
 
-use crate::config::Config;
+use crate::config::{Config, RING_SLOTS_MAX};
 use crate::image::{Image, Unfit};
 use crate::instrument::InstrumentDef;
 use crate::ledger::{Ledger, defined};
@@ -69,16 +69,19 @@ pub(crate) struct Last {
 }
 
 impl Last {
-    /// Reads on to the newest run; `None` in a journal without any input.
+    /// The newest run; `None` in a journal without any input. Reads the run's first slot, and its end as far
+    /// back as inputs can be that were never processed.
     pub(crate) fn of(dir: &Path) -> Result<Option<Self>, Problem> {
         let journal = Journal::open(dir).map_err(|e| Problem::from_journal(&e))?;
-        let mut frames = journal.frames();
-        let mut last: Option<Self> = None;
-        let mut is_first = true;
+        let Some(newest) = journal.segments().last().map(|segment| segment.header) else {
+            return Ok(None);
+        };
+        let mut last = match Self::begun(&journal)? {
+            Some(begun) => Some(begun),
+            None => Self::before(dir)?,
+        };
+        let mut frames = journal.frames_from(newest.base_seq.saturating_sub(RING_SLOTS_MAX));
         while let Some(frame) = frames.next().map_err(|e| Problem::from_journal(&e))? {
-            if std::mem::take(&mut is_first) && frame.head().seq > 0 {
-                last = Self::before(dir)?;
-            }
             if let Some(start) = frame.get::<RunStart>() {
                 last = Some(Self { start: *start, ended: None, unprocessed: 0 });
                 continue;
@@ -91,6 +94,23 @@ impl Last {
             last.unprocessed += usize::from(frame.kind() == Kind::Unprocessed);
         }
         Ok(last)
+    }
+
+    /// The run start that is newest: each run has an epoch, and begins it, and a segment with it.
+    fn begun(journal: &Journal) -> Result<Option<Self>, Problem> {
+        let headers: Vec<_> = journal.segments().map(|segment| segment.header).collect();
+        for pair in (0..headers.len()).rev() {
+            let is_first = pair == 0 || headers[pair - 1].epoch != headers[pair].epoch;
+            if !is_first {
+                continue;
+            }
+            let first = journal.frames_from(headers[pair].base_seq).next();
+            let first = first.map_err(|e| Problem::from_journal(&e))?;
+            if let Some(start) = first.and_then(|frame| frame.get::<RunStart>().copied()) {
+                return Ok(Some(Self { start, ended: None, unprocessed: 0 }));
+            }
+        }
+        Ok(None)
     }
 
     /// Where retention removed the beginning of a journal: the run of its newest sound snapshot.

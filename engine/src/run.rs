@@ -8,6 +8,7 @@ use crate::pipeline::{self, Pipeline};
 use crate::policy::Policies;
 use crate::problem::Problem;
 use crate::resume::{Consent, Rebuilt};
+use crate::retain::{Retainer, is_dropped};
 use crate::runtime::clock::Clock;
 use crate::runtime::controls::{Controls, ExitGauges, Gauges};
 use crate::runtime::egress::{ENTRY_WORDS, Outlet};
@@ -21,6 +22,7 @@ use crate::runtime::sequencer::{Beside, Inputs, Pace, Sequencer};
 use crate::runtime::sink::{Progress, Recorder, Tally};
 use crate::runtime::threads::{self, Driven, Watch, publish};
 use crate::source::Source;
+use crate::start::wall_ns;
 use crate::summary::Summary;
 use journal::{Durability, Stats, Writer};
 use ringbuf_layout::frame::LINE;
@@ -182,6 +184,7 @@ pub fn run(
     let mut sequencer = Sequencer::new(plan);
     let mut watcher = Watcher {
         controls: &controls,
+        retainer: begun.retainer.take(),
         collector,
         log: order.latency_log.unwrap_or_else(|| Box::new(|_| ())),
         watch: &mut watch,
@@ -194,7 +197,7 @@ pub fn run(
     let driven = driven.and_then(|driven| at_once(&driven, &mut sequencer, &mut machine));
     let driven = driven.and(close(&mut machine)).and(left.map_or(Ok(()), Err));
     let (tally, orders) = (tally(&machine), egress_orders(&machine));
-    let image = driven.is_ok().then(|| machine.save());
+    let image = (driven.is_ok() && !is_dropped(&order.dir)).then(|| machine.save());
     drop(machine);
     let snapshot = image.map(|image| begun.leave(image, &order.dir, &order.config));
     warn_of(snapshot.as_ref().and_then(|left| left.as_ref().err()), &controls);
@@ -387,6 +390,7 @@ const LEAST_PATIENCE: Duration = Duration::from_millis(200);
 /// Looks at the machine from the calling thread: the halt file, intervals, progress, interrupts.
 struct Watcher<'a, W> {
     controls: &'a Controls,
+    retainer: Option<Retainer>,
     collector: Collector,
     log: LatencyLog,
     watch: &'a mut W,
@@ -397,6 +401,7 @@ impl<W: FnMut(&Tally)> Watch for Watcher<'_, W> {
         self.controls.look_at_file();
         self.controls.look_at_disk();
         self.controls.record_halts();
+        self.retain();
         self.collector.look(&mut self.log);
         (self.watch)(&progress.tally());
         !self.controls.abort.load(Ordering::Relaxed)
@@ -404,6 +409,12 @@ impl<W: FnMut(&Tally)> Watch for Watcher<'_, W> {
 }
 
 impl<W> Watcher<'_, W> {
+    /// What cannot be removed stays: the free-space floor acts.
+    fn retain(&mut self) {
+        let looked = self.retainer.as_mut().map_or(Ok(()), |retainer| retainer.look(wall_ns()));
+        warn_of(looked.as_ref().err(), self.controls);
+    }
+
     /// The sums of the whole run, once every thread has ended.
     fn finish(mut self, machine: &mut Pipeline<'_>, exit: Option<Stamps>) -> Latency {
         self.collector.look(&mut self.log);

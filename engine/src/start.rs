@@ -10,10 +10,9 @@ use crate::problem::Problem;
 use crate::runtime::feed::{self, Filter};
 use crate::runtime::merge::Inlet;
 use crate::runtime::taken::Taken;
-use crate::snapshot::shelf;
 use crate::source::Source;
 use bytemuck::Zeroable;
-use journal::{JournalError, Limits, Options, Recovery, Removed, SyncBackend, Writer};
+use journal::{JournalError, Options, Recovery, SyncBackend, Writer};
 use ringbuf_layout::frame::NO_INSTRUMENT;
 use ringbuf_layout::input::fixed_text;
 use ringbuf_layout::names::SourceState;
@@ -66,26 +65,6 @@ fn options(dir: &Path, config: &Config) -> Options {
         free_floor_bytes: host.free_floor_mib << 20,
         ..Options::new(dir)
     }
-}
-
-/// Removes what the config lets go of a journal: whole closed segments before its newest sound snapshot.
-///
-/// # Errors
-/// If one cannot be removed.
-pub fn retain(dir: &Path, config: &Config, writer: &Writer) -> Result<Removed, Problem> {
-    const DAY_NS: i64 = 86_400_000_000_000;
-    let host = &config.host;
-    if (host.retention_days, host.retention_gib) == (0, 0) {
-        return Ok(Removed::default());
-    }
-    let (newest, _) = shelf::newest(dir, |stand| !stand.chain)?;
-    let limits = Limits {
-        max_age_ns: (host.retention_days > 0).then(|| host.retention_days as i64 * DAY_NS),
-        max_bytes: (host.retention_gib > 0).then_some(host.retention_gib << 30),
-        keep_from_seq: newest.map_or(0, |snapshot| snapshot.stand.seq),
-        followers: Vec::new(),
-    };
-    writer.retention().apply(&limits, wall_ns()).map_err(|e| Problem::from_journal(&e))
 }
 
 /// Where a run begins: at the beginning of a journal, or behind what it holds.

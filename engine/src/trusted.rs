@@ -20,7 +20,7 @@ struct Trusted {
 /// them. What is not in the journal is a hold, which the comparison then names.
 /// Damage is left to the replay, which names it.
 pub(crate) fn policies(journal: &Journal, (decide, shadow): (&str, &str), from: u64) -> Policies {
-    let mut frames = journal.frames();
+    let mut frames = journal.frames_from(from);
     let mut decisions = Vec::new();
     while let Ok(Some(frame)) = frames.next() {
         if frame.head().seq > from && frame.get::<RunStart>().is_some() {

@@ -218,7 +218,7 @@ impl<'a> Frames<'a> {
         self.next_seq
     }
 
-    /// After damage: goes on in the segment at this position, from its own base sequence.
+    /// After damage, or to begin there: goes on in the segment at this position, from its own base sequence.
     pub(crate) fn resume(&mut self, index: usize) {
         self.previous_digest = None;
         self.stop = None;

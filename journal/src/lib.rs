@@ -9,6 +9,7 @@
 //!  DIR/segment-00000001.gmj     the next one; the last one has no footer until it is closed
 //!  DIR/segment-0000000N.gmj     spares: made, zero-filled and mapped ahead by a helper thread
 //!  DIR/objects/<sha256>         what a run start names: config, instruments, weights
+//!  DIR/followers/NAME           how far a follower has read
 //!  DIR/superblock               epoch, chain, `durable`, first and last segment; two copies by turns
 //! ```
 //!
@@ -17,7 +18,8 @@
 //! * [`Durability`]: how far the disk is, who waits for it, whether it failed; for any thread.
 //! * [`recover`]: what a run would go on from; the table of cases is in `recovery.rs`.
 //! * [`Journal`] and [`Frames`]: read whole slots and tell a torn tail from damage.
-//! * [`Follower`]: reads behind a living writer, in any process. [`Retention`]: removes old segments.
+//! * [`Follower`]: reads behind a living writer, in any process; [`followers`] keep their places.
+//!   [`Retention`]: removes old segments.
 //! * [`verify`]: reads everything, digests included, and reports.
 //! * [`objects`]: files by content hash.
 //! * [`store`]: the boundary to the disk; `sim` (a feature) is one that loses, reorders and tears.
@@ -31,6 +33,7 @@ mod disk;
 mod durability;
 mod error;
 mod follower;
+pub mod followers;
 pub mod frame;
 mod frames;
 pub mod header;

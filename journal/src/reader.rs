@@ -150,6 +150,20 @@ impl Journal {
         Frames::new(self)
     }
 
+    /// All frames from the beginning of the segment that holds this sequence: what lies before it is neither
+    /// read nor checked. Of the segments before it only the headers are looked at.
+    pub fn frames_from(&self, seq: u64) -> Frames<'_> {
+        let mut frames = Frames::new(self);
+        let begins =
+            |segment: &Mapped| segment.header.as_ref().is_ok_and(|header| header.base_seq <= seq);
+        if let Some(index) = self.segments.iter().rposition(begins)
+            && index > 0
+        {
+            frames.resume(index);
+        }
+        frames
+    }
+
     /// The segments in use whose headers are whole, in order.
     pub fn segments(&self) -> impl Iterator<Item = SegmentInfo> + '_ {
         self.segments.iter().filter_map(|segment| {

@@ -68,9 +68,10 @@ impl Retention {
     /// A file could not be read or deleted, or the superblock not be written. Files that the superblock no
     /// longer counts are passed over by readers and deleted by the next run.
     pub fn apply(&self, limits: &Limits, now_ns: i64) -> Result<Removed, JournalError> {
-        // Held all the while: the syncer waits for it meanwhile, the writer never does.
-        let mut superblock = self.superblock.lock().unwrap_or_else(PoisonError::into_inner);
-        let (first, last) = (superblock.now().first_segment, superblock.now().last_segment);
+        // Not held while files are looked at: the syncer waits for it, and a thousand segments take 20 ms.
+        let lock = || self.superblock.lock().unwrap_or_else(PoisonError::into_inner);
+        let now = *lock().now();
+        let (first, last) = (now.first_segment, now.last_segment);
         let numbers = segment_numbers(&*self.store, &self.dir)?;
         let numbers: Vec<u32> =
             numbers.into_iter().filter(|n| (first..=last).contains(n)).collect();
@@ -78,11 +79,8 @@ impl Retention {
         for number in &numbers {
             total += self.view(*number)?.bytes.len() as u64;
         }
-        let mut removed = Removed {
-            first_segment: first,
-            first_seq: superblock.now().first_seq,
-            ..Removed::default()
-        };
+        let mut removed =
+            Removed { first_segment: first, first_seq: now.first_seq, ..Removed::default() };
         let mut gone = Vec::new();
         for pair in numbers.windows(2) {
             let Some(closed) = self.closed(pair[0], pair[1])? else { break };
@@ -97,10 +95,9 @@ impl Retention {
         if gone.is_empty() {
             return Ok(removed);
         }
-        superblock.store_both(|block| {
+        lock().store_both(|block| {
             (block.first_segment, block.first_seq) = (removed.first_segment, removed.first_seq);
         })?;
-        drop(superblock);
         for number in gone {
             let path = self.dir.join(file_name(number));
             self.store.remove(&path).map_err(JournalError::io("delete", &path))?;

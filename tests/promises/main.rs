@@ -11,6 +11,7 @@ mod order;
 mod panics;
 mod real_data;
 mod replay;
+mod retaining;
 mod same_bytes;
 mod snapshots;
 mod verdicts;

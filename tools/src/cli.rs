@@ -138,6 +138,8 @@ pub enum JournalCommand {
     },
     /// Print frames, field by field; with --json one object a line
     Dump(Dump),
+    /// Print frames as their writer makes them durable, until Ctrl-C; reading costs the writer nothing
+    Follow(Follow),
     /// Write one kind of record as a table
     Export(Export),
     /// How a run would go on with it, and what would be cut; exit 1 if something is to mend
@@ -193,6 +195,28 @@ pub struct Dump {
     /// Only records of this kind, such as trade, bar, session
     #[arg(long, value_name = "KIND")]
     pub kind: Option<String>,
+}
+
+/// `journal follow`
+#[derive(Args, Debug)]
+pub struct Follow {
+    /// Journal directory
+    pub dir: PathBuf,
+    /// Go on where a follower of this name stopped; retention keeps what it has not read
+    #[arg(long, value_name = "NAME")]
+    pub name: Option<String>,
+    /// Only records of this kind, such as trade, bar, order
+    #[arg(long, value_name = "KIND")]
+    pub kind: Option<String>,
+    /// End after so many frames
+    #[arg(long, value_name = "N")]
+    pub limit: Option<u64>,
+    /// End where nothing more is durable, instead of waiting
+    #[arg(long)]
+    pub once: bool,
+    /// Take the name's position away: retention no longer waits for it
+    #[arg(long, requires = "name", conflicts_with_all = ["kind", "limit", "once"])]
+    pub forget: bool,
 }
 
 /// `journal export`

@@ -1,12 +1,13 @@
-//! `journal describe|verify|dump|export|recover|snapshot|diff|torture`.
+//! `journal describe|verify|dump|follow|export|recover|snapshot|diff|torture`.
 
 use crate::cli::{self, Dump, JournalCommand};
 use crate::run::{grouped, mib};
 use crate::say::{Exit, Lines, Say, aside, print, stdout_is_gone, watched};
-use crate::{diff, export, rebuilt, recover, torture};
+use crate::{diff, export, follow, rebuilt, recover, torture};
 use engine::Problem;
 use engine::calendar::utc;
 use engine::replay::text_of_field;
+use engine::runtime::controls::Controls;
 use indicatif::ProgressBar;
 use journal::{End, Finding, FrameRef, Journal, Report};
 use ringbuf_layout::frame::{FLAGS_OFFSET, LAST, SHARED_FIELDS, fields_of};
@@ -17,11 +18,12 @@ use serde_json::{Map, Value, json};
 use std::path::Path;
 
 /// `journal …`
-pub fn journal(arguments: &cli::Journal, say: Say) -> Result<Exit, Problem> {
+pub fn journal(arguments: &cli::Journal, say: Say, controls: &Controls) -> Result<Exit, Problem> {
     match &arguments.command {
         JournalCommand::Describe { dir } => describe(dir, say),
         JournalCommand::Verify { dir } => verify(dir, say),
         JournalCommand::Dump(arguments) => dump(arguments, say),
+        JournalCommand::Follow(arguments) => follow::follow(arguments, say, controls),
         JournalCommand::Export(arguments) => export::export(arguments, say),
         JournalCommand::Diff { a, b } => diff::diff(a, b, say),
         JournalCommand::Recover { dir, write } => recover::recover(dir, *write, say),
@@ -212,23 +214,27 @@ fn dump(arguments: &Dump, say: Say) -> Result<Exit, Problem> {
             continue;
         }
         left -= 1;
-        let fields = fields(&frame);
-        if say.json {
-            print(&Value::Object(fields).to_string());
-        } else {
-            let words: Vec<String> = fields
-                .iter()
-                .skip(3)
-                .map(|(name, value)| format!("{name}={}", value.as_str().unwrap_or("")))
-                .collect();
-            let (seq, index) = (frame.head().seq, frame.head().index);
-            print(&format!("{seq}.{index} {} {}", frame.kind().name(), words.join(" ")));
-        }
+        show(&frame, say);
     }
     Ok(Exit::Done)
 }
 
-fn kind_of(name: &str) -> Result<Kind, Problem> {
+/// Prints a frame, field by field.
+pub fn show(frame: &FrameRef<'_>, say: Say) {
+    let fields = fields(frame);
+    if say.json {
+        print(&Value::Object(fields).to_string());
+        return;
+    }
+    let words = fields.iter().skip(3);
+    let words = words.map(|(name, value)| format!("{name}={}", value.as_str().unwrap_or("")));
+    let (seq, index) = (frame.head().seq, frame.head().index);
+    let words = words.collect::<Vec<_>>().join(" ");
+    print(&format!("{seq}.{index} {} {words}", frame.kind().name()));
+}
+
+/// The kind of this name.
+pub fn kind_of(name: &str) -> Result<Kind, Problem> {
     let names: Vec<&str> = Kind::ALL.iter().map(|kind| kind.name()).collect();
     Kind::ALL.into_iter().find(|kind| kind.name() == name).ok_or_else(|| {
         let fix = format!("one of {}", names.join(", "));

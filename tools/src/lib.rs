@@ -14,6 +14,7 @@ mod control;
 mod ctl;
 mod diff;
 mod export;
+mod follow;
 mod journal_command;
 pub mod latency;
 mod log;
@@ -57,17 +58,24 @@ pub fn main() -> ExitCode {
     ExitCode::from(if code == 0 && say::stdout_is_broken() { 1 } else { code })
 }
 
-/// True for a command that runs the engine: a signal drains it.
+/// True for a command that ends in its own time after a signal: the engine drains, a follower stores its place.
 fn drains(command: &Command) -> bool {
     let load = |latency: &cli::Latency| matches!(latency.command, cli::LatencyCommand::Run(_));
-    matches!(command, Command::Run(_)) || matches!(command, Command::Latency(l) if load(l))
+    let follows =
+        |journal: &cli::Journal| matches!(journal.command, cli::JournalCommand::Follow(_));
+    match command {
+        Command::Run(_) => true,
+        Command::Latency(latency) => load(latency),
+        Command::Journal(journal) => follows(journal),
+        _ => false,
+    }
 }
 
 fn command(cli: &Cli, say: Say, controls: &Arc<Controls>) -> Result<Exit, Problem> {
     match &cli.command {
         Command::Run(arguments) => run::run(arguments, say, controls),
         Command::Replay(arguments) => replay::replay(arguments, say),
-        Command::Journal(arguments) => journal_command::journal(arguments, say),
+        Command::Journal(arguments) => journal_command::journal(arguments, say, controls),
         Command::Ctl(arguments) => ctl::ctl(arguments, say),
         Command::Config(arguments) => config::config(arguments, say),
         Command::Latency(arguments) => latency::latency(arguments, say, controls),

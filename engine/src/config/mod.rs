@@ -216,6 +216,8 @@ pub struct Host {
     pub sync_backend: String,
     /// Free space below which no new order leaves.
     pub free_floor_mib: u64,
+    /// `keep`, or `drop`: closed segments go at once, and the journal cannot be rebuilt.
+    pub retention: String,
     /// Days after which a closed segment before the newest snapshot goes; 0 keeps all.
     pub retention_days: u64,
     /// Size of the journal above which its oldest segments before the newest snapshot go; 0 keeps all.
@@ -227,6 +229,9 @@ pub struct Host {
     /// Segments made ahead of the writer.
     pub ready_segments: usize,
 }
+
+/// Most slots that a ring may have.
+pub const RING_SLOTS_MAX: u64 = 1 << 16;
 
 /// The whole configuration, checked and immutable.
 #[derive(Clone, PartialEq, Debug)]

@@ -2,8 +2,8 @@
 
 use super::walk::{Section, Walk};
 use super::{
-    Account, BarPrice, Bars, Bracket, Clock, Config, Drill, Host, Indicators, Orders, Policy, Risk,
-    Semantic, Synergy, Validate, Venue,
+    Account, BarPrice, Bars, Bracket, Clock, Config, Drill, Host, Indicators, Orders, Policy,
+    RING_SLOTS_MAX, Risk, Semantic, Synergy, Validate, Venue,
 };
 use crate::calendar;
 use crate::instrument::{FEE_PER_CONTRACT, FEE_PER_SHARE, InstrumentDef, SYMBOL_MAX};
@@ -292,7 +292,7 @@ fn host<'t>(walk: &Walk<'t>, mut s: Section<'t>) -> Host {
         }
         value
     };
-    let ring_slots = power_of_two("ring_slots", 2..=1 << 16, 1_024);
+    let ring_slots = power_of_two("ring_slots", 2..=RING_SLOTS_MAX as i64, 1_024);
     let egress_orders = power_of_two("egress_orders", 1..=1 << 16, 1_024);
     let host = Host {
         layout: layout(walk, &mut s),
@@ -311,6 +311,7 @@ fn host<'t>(walk: &Walk<'t>, mut s: Section<'t>) -> Host {
             .word(walk, "sync_backend", &["msync", "io-uring"])
             .unwrap_or_else(|| "msync".into()),
         free_floor_mib: s.whole(walk, "free_floor_mib", 0..=1 << 30).unwrap_or(1_024) as u64,
+        retention: s.word(walk, "retention", &["keep", "drop"]).unwrap_or_else(|| "keep".into()),
         retention_days: s.whole(walk, "retention_days", 0..=36_500).unwrap_or(0) as u64,
         retention_gib: s.whole(walk, "retention_gib", 0..=1 << 30).unwrap_or(0) as u64,
         ring_slots: ring_slots as usize,

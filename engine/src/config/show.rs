@@ -112,6 +112,7 @@ impl Config {
         put!(out, "release = {}\nsync_interval_ms = {}", quoted(&h.release), h.sync_interval_ms);
         put!(out, "sync_backend = {}", quoted(&h.sync_backend));
         put!(out, "free_floor_mib = {}", h.free_floor_mib);
+        put!(out, "retention = {}", quoted(&h.retention));
         put!(out, "retention_days = {}\nretention_gib = {}", h.retention_days, h.retention_gib);
         put!(out, "ring_slots = {}\nsegment_mib = {}", h.ring_slots, h.segment_mib);
         put!(out, "ready_segments = {}", h.ready_segments);

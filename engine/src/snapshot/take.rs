@@ -5,6 +5,7 @@ use crate::legs::{Play, Played, Purpose, Standing};
 use crate::policy::Policies;
 use crate::problem::Problem;
 use crate::replay::Options;
+use crate::retain::refuse_dropped;
 use crate::runtime::sequencer::{Inputs, Ready};
 use crate::runtime::sink::Tally;
 use crate::snapshot::{Snapshot, Stand, shelf};
@@ -43,6 +44,7 @@ pub fn take(
     mut watch: impl FnMut(&Tally),
 ) -> Result<Taken, Problem> {
     let clock = Instant::now();
+    refuse_dropped(dir)?;
     let journal = Journal::open(dir).map_err(|e| Problem::from_journal(&e))?;
     let options = Options { from_snapshot: true, ..Options::default() };
     let play = Play { dir, journal: &journal, options, purpose: Purpose::Rebuild };
@@ -116,7 +118,7 @@ pub(crate) fn sound(played: &mut Played, dir: &Path) -> Result<Standing, Problem
 pub(crate) fn leave(dir: &Path, standing: Standing, base_seq: u64) -> Result<PathBuf, Problem> {
     let Standing { image, ledger, instruments } = standing;
     let journal = Journal::open(dir).map_err(|e| Problem::from_journal(&e))?;
-    let mut tape = Tape::new(journal.frames(), None);
+    let mut tape = Tape::new(journal.frames_from(base_seq.saturating_sub(1)), None);
     if let Some(before) = base_seq.checked_sub(1) {
         tape.pass(before, 0);
     }

@@ -2,7 +2,7 @@
 //! when all have read them and a snapshot covers them.
 
 use crate::support::{
-    Random, SMALL, Slot, append, options, path, read, segment_files, strip, synced,
+    Random, SMALL, Slot, append, options, patch, path, read, segment_files, strip, synced,
 };
 use journal::sim::Sim;
 use journal::{
@@ -194,4 +194,40 @@ fn the_free_space_floor_is_seen_before_the_disk_is_full() {
         assert_eq!(durability.is_below_floor(), below);
         assert!(durability.free_bytes() > 0 && durability.free_bytes() < u64::MAX);
     }
+}
+
+#[test]
+fn reading_from_a_sequence_begins_with_its_segment_and_looks_at_none_before_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut writer = Writer::create(&synced(dir.path())).unwrap();
+    let all = append(&mut writer, 0, 2_000, &mut Random(8));
+    writer.close().unwrap();
+    let journal = Journal::open(dir.path()).unwrap();
+    let bases: Vec<u64> = journal.segments().map(|info| info.header.base_seq).collect();
+    assert!(bases.len() > 4, "{bases:?}");
+    for seq in [0, 1, bases[1] - 1, bases[1], bases[2] + 1, 1_999, 5_000] {
+        let begins = *bases.iter().rfind(|base| **base <= seq).unwrap();
+        let mut frames = journal.frames_from(seq);
+        let mut next = begins;
+        while let Some(frame) = frames.next().unwrap() {
+            assert_eq!(frame.head().seq, next, "from {seq}");
+            next += u64::from(frame.is_last());
+        }
+        assert_eq!(next, all.len() as u64, "from {seq}: to the end");
+        assert_eq!(frames.end(), Some(&journal::End::Sealed));
+    }
+    // What is damaged before it is not met; from the beginning it is.
+    patch(dir.path(), 1, 4_096 + 40, &[0xA5; 3]);
+    let journal = Journal::open(dir.path()).unwrap();
+    let read = |mut frames: journal::Frames<'_>| loop {
+        match frames.next() {
+            Ok(Some(_)) => {}
+            Ok(None) => return Ok(()),
+            Err(error) => return Err(error),
+        }
+    };
+    read(journal.frames_from(bases[2])).unwrap();
+    let error = read(journal.frames_from(bases[1])).unwrap_err();
+    assert!(matches!(error, JournalError::Damaged { segment: 1, .. }), "{error}");
+    assert!(read(journal.frames()).is_err());
 }
