@@ -100,6 +100,41 @@ fn every_layout_gives_one_hash_for_real_files_if_present() {
     }
 }
 
+/// Three million inputs, five seeds:
+/// `GRANDMODEL_REPLAYED=3000000 GRANDMODEL_SEEDS=5 cargo test --release -p tools --test command long_runs -- --nocapture`.
+#[test]
+fn long_runs_of_any_seed_are_replayed_frame_by_frame_and_every_layout_writes_the_same_frames() {
+    let number = |name: &str, usual: u64| {
+        std::env::var(name).ok().and_then(|text| text.parse().ok()).unwrap_or(usual)
+    };
+    let (ticks, seeds) = (number("GRANDMODEL_REPLAYED", 60_000), number("GRANDMODEL_SEEDS", 1));
+    for seed in 1..=seeds {
+        let place = Place::new();
+        place.write("config.toml", "[semantic.drill]\norder_every = 500\n");
+        let mut first: Option<Value> = None;
+        for (i, layout) in LAYOUTS.iter().filter(|layout| !layout.ends_with("hint")).enumerate() {
+            let source = format!("synthetic:days=1,ticks={ticks},instruments=2,seed={seed}");
+            let run = place.json(&format!(
+                "run -c config.toml --source {source} --layout {layout} --journal J{i}"
+            ));
+            let proof = place.json(&format!("replay J{i}"));
+            assert_eq!(proof["verified"], true, "{layout}: {proof}");
+            assert_eq!(proof["state_hash"], run["state_hash"], "{layout}");
+            let first = first.get_or_insert_with(|| run["state_hash"].clone());
+            assert_eq!(run["state_hash"], *first, "{layout}");
+            if i > 0 {
+                let diff = place.run(&format!("journal diff J0 J{i} --json"));
+                assert_eq!(diff.code, Some(0), "{layout}: {}", diff.out);
+                std::fs::remove_dir_all(place.path(&format!("J{i}"))).expect("our own folder");
+            }
+        }
+        println!(
+            "seed {seed}: {ticks} ticks, every layout and its replay {}",
+            first.expect("runs")
+        );
+    }
+}
+
 #[test]
 fn spine_threads_are_named_and_pinned_and_helpers_kept_off_their_cores() {
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
