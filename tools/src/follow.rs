@@ -25,15 +25,19 @@ pub fn follow(arguments: &Follow, say: Say, controls: &Controls) -> Result<Exit,
     }
     let kind = arguments.kind.as_deref().map(kind_of).transpose()?;
     let name = arguments.name.as_deref();
-    let stored = name.map(|name| followers::stored(dir, name)).transpose().map_err(of_journal)?;
-    let mut follower = Follower::open(dir, stored.flatten(), Until::Durable).map_err(of_journal)?;
+    let stored = name
+        .map(|name| followers::stored(dir, name))
+        .transpose()
+        .map_err(|e| Problem::from_journal(&e))?;
+    let mut follower = Follower::open(dir, stored.flatten(), Until::Durable)
+        .map_err(|e| Problem::from_journal(&e))?;
     let mut place = Place { arguments, stored: stored.flatten(), at: Instant::now() };
     // At once, so that retention waits for it from now on.
     place.store(follower.position())?;
     let mut left = arguments.limit.unwrap_or(u64::MAX);
     let stopped = || controls.stop.load(Relaxed) || controls.abort.load(Relaxed);
     while left > 0 && !stopped() && !stdout_is_gone() {
-        match follower.next().map_err(of_journal)? {
+        match follower.next().map_err(|e| Problem::from_journal(&e))? {
             Some(frame) if kind.is_none_or(|kind| kind == frame.kind()) => {
                 show(&frame, say);
                 left -= 1;
@@ -67,21 +71,18 @@ impl Place<'_> {
             return Ok(());
         }
         self.stored = Some(position);
-        followers::store(&self.arguments.dir, name, position).map_err(of_journal)
+        followers::store(&self.arguments.dir, name, position).map_err(|e| Problem::from_journal(&e))
     }
 }
 
 fn forget(arguments: &Follow) -> Result<Exit, Problem> {
     let name = arguments.name.as_deref().unwrap_or_default();
-    let was_there = followers::forget(&arguments.dir, name).map_err(of_journal)?;
+    let was_there =
+        followers::forget(&arguments.dir, name).map_err(|e| Problem::from_journal(&e))?;
     aside(if was_there {
         "forgotten: retention no longer waits for it"
     } else {
         "there is no follower of this name"
     });
     Ok(Exit::Done)
-}
-
-fn of_journal(error: journal::JournalError) -> Problem {
-    Problem::from_journal(&error)
 }

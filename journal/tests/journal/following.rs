@@ -95,7 +95,7 @@ fn damage_below_the_limit_stops_a_follower_by_name() {
     let dir = tempfile::tempdir().unwrap();
     crate::support::closed(dir.path(), 200, 2);
     let (segment, offset, _, seq, _) = crate::support::places(dir.path())[70];
-    crate::support::patch(dir.path(), segment, offset + 20, &[0xA5]);
+    patch(dir.path(), segment, offset + 20, &[0xA5]);
     let mut follower = Follower::open(dir.path(), None, Until::Durable).unwrap();
     let error = take(&mut follower, &mut Vec::new()).unwrap_err();
     let JournalError::Damaged { segment: s, expected_seq, .. } = error else { panic!("{error}") };

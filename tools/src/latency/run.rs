@@ -110,7 +110,7 @@ pub fn run(
 fn hops(floors: &Floors, summary: &Summary) -> Option<f64> {
     let journaled = summary.latency.iter().find(|(name, _)| name == Measure::Journaled.name());
     let median = |histogram: &Histogram<u64>| histogram.value_at_quantile(0.5) as f64;
-    let hop = (median(&floors.before) + median(&floors.after)) / 2.0;
+    let hop = f64::midpoint(median(&floors.before), median(&floors.after));
     let (_, journaled) = journaled?;
     (hop > 0.0).then(|| median(journaled) / hop)
 }
