@@ -43,12 +43,19 @@ fn check(file: &Path, say: Say) -> Result<Exit, Problem> {
     let text = read(file)?;
     let checked = Config::check(&text);
     let warning = checked.as_ref().ok().and_then(Config::never_decides);
+    // What a run would open at once is opened here too.
+    let unfit = checked.as_ref().ok().and_then(|config| policy::of_run(&mut config.clone()).err());
     let violations = checked.err().unwrap_or_default();
-    let list: Vec<_> = violations
+    let mut list: Vec<_> = violations
         .iter()
         .map(|v| json!({ "line": v.line, "key": v.key, "what": v.what }))
         .collect();
-    if violations.is_empty() {
+    if let Some(unfit) = &unfit {
+        let what = format!("{} ({}); {}", unfit.what, unfit.place, unfit.fix);
+        say.text(&format!("{}: semantic.policy: {what}", file.display()));
+        list.push(json!({ "line": null, "key": "semantic.policy", "what": what }));
+    }
+    if list.is_empty() {
         say.text(&format!("{}: valid", file.display()));
     }
     if let Some(warning) = &warning {
@@ -57,7 +64,7 @@ fn check(file: &Path, say: Say) -> Result<Exit, Problem> {
     for v in &violations {
         say.text(&format!("{}:{}: {}: {}", file.display(), v.line, v.key, v.what));
     }
-    let exit = if violations.is_empty() { Exit::Done } else { Exit::Findings };
+    let exit = if list.is_empty() { Exit::Done } else { Exit::Findings };
     let warnings: Vec<String> = warning.into_iter().collect();
     let answer = [("violations", json!(list)), ("warnings", json!(warnings))];
     say.answer(answer.map(|(key, value)| (key.to_string(), value)).into_iter().collect());

@@ -147,6 +147,9 @@ fn weights_that_are_missing_damaged_or_of_something_else_are_refused_at_the_star
             assert!(said.err.contains(word), "no {word} in {}", said.err);
         }
         assert!(!place.path("J").exists(), "{words}: nothing was made");
+        let checked = place.run("config check c.toml");
+        assert_eq!(checked.code, Some(1), "{words}: {}", checked.out);
+        assert!(checked.out.contains(words), "{words}: {}", checked.out);
     }
 }
 
