@@ -40,6 +40,14 @@ impl Retainer {
         if host.retention == "drop" {
             return Self::dropping(dir, writer).map(Some);
         }
+        if writer.next_seq() == 0 && is_dropped(dir) {
+            // Left by an earlier journal in this directory, which is gone.
+            let mark = dir.join(DROPPED);
+            std::fs::remove_file(&mark).map_err(|error| {
+                let place = mark.display().to_string();
+                Problem::new(format!("cannot remove an old mark: {error}"), place, "remove it")
+            })?;
+        }
         if (host.retention_days, host.retention_gib) == (0, 0) {
             return Ok(None);
         }

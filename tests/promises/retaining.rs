@@ -83,6 +83,16 @@ fn a_journal_that_need_not_be_rebuilt_lets_go_of_all_while_it_is_written_and_say
     let problem = run(order(dir, SMALL, more()), |_| {}, |_| {}).unwrap_err();
     assert!(problem.what.contains("retention = \"drop\""), "{problem}");
 
+    // Once its files are gone, the directory is like any other.
+    for file in std::fs::read_dir(dir).unwrap() {
+        let path = file.unwrap().path();
+        if path.is_file() && path.file_name().is_none_or(|name| name != "dropped") {
+            std::fs::remove_file(path).unwrap();
+        }
+    }
+    run_into(dir, SMALL, more());
+    assert!(replay(dir, Options::default(), by_rule, |_| {}).unwrap().verified());
+
     // And one that was kept is never dropped afterwards.
     let kept = tempfile::tempdir().unwrap();
     run_into(kept.path(), SMALL, vec![day("monday", "2013-10-07T14:00:00Z", 100)]);
