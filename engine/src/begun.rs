@@ -89,6 +89,16 @@ fn go_on(
     let chain = last.as_ref().map_or(Ok(false), |last| last.judge(&dir, ours, order.consent))?;
     let (writer, recovery) = start::resume_writer(&dir, &config, chain)?;
     started(&dir);
+    // What the recovery has cut is no longer the last run's.
+    let left = Last::of(&dir)?;
+    let chains = left.as_ref().map_or(Ok(false), |last| last.judge(&dir, ours, order.consent))?;
+    if chains != chain {
+        return Err(Problem::new(
+            "a recovery has cut the last run of this journal",
+            dir.display().to_string(),
+            "run again: it now goes on from the end of the run before",
+        ));
+    }
     let (epoch, base_seq) = (writer.epoch(), writer.next_seq());
     if base_seq == 0 {
         // Killed before its first input: nothing was ever recorded.
@@ -167,7 +177,9 @@ impl Begun {
     /// Lets go of what the config does not keep, now and from now on.
     fn retain(&mut self, order: &Order) -> Result<(), Problem> {
         let Some(writer) = &self.writer else { return Ok(()) };
-        self.retainer = Retainer::of(&order.dir, &order.config.host, writer)?;
+        // Only a snapshot that this run has just stood on is worth what it lets go of.
+        let stood_on = self.rebuilt.as_ref().and_then(|rebuilt| rebuilt.from);
+        self.retainer = Retainer::of(&order.dir, &order.config.host, writer, stood_on)?;
         self.retainer.as_mut().map_or(Ok(()), |retainer| retainer.apply(start::wall_ns()).map(drop))
     }
 

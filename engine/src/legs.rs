@@ -341,7 +341,7 @@ pub(crate) fn is_other(before: &RunStart, start: &RunStart) -> bool {
     before.semantic_hash != start.semantic_hash || before.build != start.build
 }
 
-fn no_run_start(dir: &Path, first: u64) -> Problem {
+pub(crate) fn no_run_start(dir: &Path, first: u64) -> Problem {
     if first > 0 {
         return Problem::new(
             format!("the journal begins with sequence {first}: retention removed what was before"),

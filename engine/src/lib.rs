@@ -24,7 +24,7 @@ pub mod policy;
 pub mod problem;
 pub mod replay;
 pub mod resume;
-mod retain;
+pub mod retain;
 pub mod run;
 pub mod runtime;
 pub mod snapshot;

@@ -2,18 +2,22 @@
 //! journaled one. The first difference is named: sequence, stage, field, both values.
 
 use crate::config::Config;
-use crate::legs::{Play, Purpose};
+use crate::ledger::Ledger;
+use crate::legs::{Play, Purpose, no_run_start};
+use crate::manifest;
 use crate::policy::Policies;
 use crate::problem::Problem;
+use crate::resume::Last;
 use crate::retain::refuse_dropped;
 use crate::runtime::fail_point::FailPoint;
 use crate::runtime::handler::Fault;
 use crate::runtime::sink::{Recorder, Tally};
+use crate::snapshot::shelf;
 use crate::summary::Summary;
 use journal::{End, FrameRef, Frames, Journal};
 use ringbuf_layout::frame::{FLAGS_OFFSET, Field, LAST, SHARED_FIELDS, fields_of};
 use ringbuf_layout::input::text_of;
-use ringbuf_layout::{Kind, Panic, Part, RunStart};
+use ringbuf_layout::{Instrument, Kind, Panic, Part, RunStart};
 use std::path::Path;
 use std::time::Instant;
 
@@ -157,19 +161,48 @@ fn end_of(end: Option<&End>, cut: bool) -> String {
     }
 }
 
-/// The run start that every journal begins with.
+/// The run start that a journal begins with; where retention removed it, that of its newest snapshot's run.
 ///
 /// # Errors
 /// If it does not, or the first frame is damaged.
 pub fn run_start(journal: &Journal, dir: &Path) -> Result<RunStart, Problem> {
     let first = journal.frames().next().map_err(|e| Problem::from_journal(&e))?;
-    first.and_then(|frame| frame.get::<RunStart>().copied()).ok_or_else(|| {
-        Problem::new(
-            "the journal does not begin with a run start",
-            dir.display().to_string(),
-            "nothing was recorded in it; run again into another directory",
-        )
-    })
+    if let Some(start) = first.and_then(|frame| frame.get::<RunStart>().copied()) {
+        return Ok(start);
+    }
+    let first = first.map_or(0, |frame| frame.head().seq);
+    let known = if first > 0 { Last::before(dir)? } else { None };
+    known.map(|last| last.start).ok_or_else(|| no_run_start(dir, first))
+}
+
+/// The instruments of a journal: they stand behind its first run start, before any other input, or, where
+/// retention removed that, in its newest snapshot.
+///
+/// # Errors
+/// If the journal cannot be read.
+pub fn instruments(journal: &Journal, dir: &Path) -> Result<Vec<Instrument>, Problem> {
+    let mut frames = journal.frames();
+    let mut table = Vec::new();
+    while let Some(frame) = frames.next().map_err(|e| Problem::from_journal(&e))? {
+        if frame.head().seq > 0 && table.is_empty() && !frame.get::<Instrument>().is_some() {
+            return kept_instruments(dir);
+        }
+        if let Some(instrument) = frame.get::<Instrument>() {
+            table.push(*instrument);
+        } else if frame.kind().is_input() && frame.kind() != Kind::RunStart {
+            break;
+        }
+    }
+    Ok(table)
+}
+
+/// Those that the newest sound snapshot knows.
+fn kept_instruments(dir: &Path) -> Result<Vec<Instrument>, Problem> {
+    let (newest, _) = shelf::newest(dir, |stand| !stand.chain)?;
+    let Some(snapshot) = newest else { return Ok(Vec::new()) };
+    let semantic = manifest::read(dir, &snapshot.stand.manifest)?.config.semantic;
+    let ledger = snapshot.ledger(Ledger::new(&semantic));
+    Ok(ledger.map(|ledger| ledger.instruments).unwrap_or_default())
 }
 
 /// A panic that the journal records.

@@ -61,7 +61,7 @@ pub struct Rebuilt {
 /// The newest run of a journal, as its frames say.
 #[derive(Clone, Debug)]
 pub(crate) struct Last {
-    start: RunStart,
+    pub(crate) start: RunStart,
     /// Why it ended, if it did.
     ended: Option<EndReason>,
     /// Inputs of it that were never processed.
@@ -76,12 +76,13 @@ impl Last {
         let Some(newest) = journal.segments().last().map(|segment| segment.header) else {
             return Ok(None);
         };
-        let mut last = match Self::begun(&journal)? {
+        let mut last = match Self::begun(&journal) {
             Some(begun) => Some(begun),
             None => Self::before(dir)?,
         };
         let mut frames = journal.frames_from(newest.base_seq.saturating_sub(RING_SLOTS_MAX));
-        while let Some(frame) = frames.next().map_err(|e| Problem::from_journal(&e))? {
+        // Damage ends it: the recovery refuses it by name, or cuts there.
+        while let Ok(Some(frame)) = frames.next() {
             if let Some(start) = frame.get::<RunStart>() {
                 last = Some(Self { start: *start, ended: None, unprocessed: 0 });
                 continue;
@@ -97,24 +98,24 @@ impl Last {
     }
 
     /// The run start that is newest: each run has an epoch, and begins it, and a segment with it.
-    fn begun(journal: &Journal) -> Result<Option<Self>, Problem> {
+    fn begun(journal: &Journal) -> Option<Self> {
         let headers: Vec<_> = journal.segments().map(|segment| segment.header).collect();
         for pair in (0..headers.len()).rev() {
             let is_first = pair == 0 || headers[pair - 1].epoch != headers[pair].epoch;
             if !is_first {
                 continue;
             }
-            let first = journal.frames_from(headers[pair].base_seq).next();
-            let first = first.map_err(|e| Problem::from_journal(&e))?;
+            // A first slot that is damaged is cut, or the recovery refuses it by name.
+            let first = journal.frames_from(headers[pair].base_seq).next().ok().flatten();
             if let Some(start) = first.and_then(|frame| frame.get::<RunStart>().copied()) {
-                return Ok(Some(Self { start, ended: None, unprocessed: 0 }));
+                return Some(Self { start, ended: None, unprocessed: 0 });
             }
         }
-        Ok(None)
+        None
     }
 
     /// Where retention removed the beginning of a journal: the run of its newest sound snapshot.
-    fn before(dir: &Path) -> Result<Option<Self>, Problem> {
+    pub(crate) fn before(dir: &Path) -> Result<Option<Self>, Problem> {
         let (newest, _) = shelf::newest(dir, |stand| !stand.chain)?;
         Ok(newest.map(|snapshot| {
             let Stand { semantic_hash, epoch, manifest, build, .. } = snapshot.stand;

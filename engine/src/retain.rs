@@ -9,7 +9,6 @@
 
 use crate::config::Host;
 use crate::problem::Problem;
-use crate::snapshot::shelf;
 use journal::{Limits, Removed, Retention, Writer, followers};
 use std::fs::File;
 use std::io::Write;
@@ -32,11 +31,17 @@ pub(crate) struct Retainer {
 }
 
 impl Retainer {
-    /// Of a run's config; `None` if that keeps everything.
+    /// Of a run's config; `None` if that keeps everything. Its state was rebuilt from the snapshot behind the
+    /// input `stood_on`.
     ///
     /// # Errors
-    /// The snapshots cannot be listed, or the mark of a journal that is dropped not be made.
-    pub(crate) fn of(dir: &Path, host: &Host, writer: &Writer) -> Result<Option<Self>, Problem> {
+    /// The mark of a journal that is dropped cannot be made.
+    pub(crate) fn of(
+        dir: &Path,
+        host: &Host,
+        writer: &Writer,
+        stood_on: Option<u64>,
+    ) -> Result<Option<Self>, Problem> {
         if host.retention == "drop" {
             return Self::dropping(dir, writer).map(Some);
         }
@@ -51,12 +56,11 @@ impl Retainer {
         if (host.retention_days, host.retention_gib) == (0, 0) {
             return Ok(None);
         }
-        // A run takes no snapshot before its end, so this one stays the newest.
-        let (newest, _) = shelf::newest(dir, |stand| !stand.chain)?;
         let limits = Limits {
             max_age_ns: (host.retention_days > 0).then(|| host.retention_days as i64 * DAY_NS),
             max_bytes: (host.retention_gib > 0).then_some(host.retention_gib << 30),
-            keep_from_seq: newest.map_or(0, |snapshot| snapshot.stand.seq),
+            // A run takes no snapshot before its end, so this one stays the newest.
+            keep_from_seq: stood_on.unwrap_or(0),
             followers: Vec::new(),
         };
         Ok(Some(Self::new(dir, writer, limits)))
@@ -129,7 +133,7 @@ impl Retainer {
 }
 
 /// True if the journal there was dropped while it was written.
-pub(crate) fn is_dropped(dir: &Path) -> bool {
+pub fn is_dropped(dir: &Path) -> bool {
     dir.join(DROPPED).exists()
 }
 
@@ -142,7 +146,7 @@ pub(crate) fn refuse_dropped(dir: &Path) -> Result<(), Problem> {
         return Ok(());
     }
     Err(Problem::new(
-        "this journal was written with host.retention = \"drop\": its beginning is gone, and it has no snapshot",
+        "this journal was written with host.retention = \"drop\": its beginning was not kept, and it has no snapshot",
         dir.display().to_string(),
         "verify, dump and export read what is left; run again with retention = \"keep\" to be able to replay",
     ))

@@ -16,6 +16,7 @@ use crate::error::JournalError;
 use crate::frame::{Found as Place, Rules, head, seed};
 use crate::frames::FrameRef;
 use crate::header::{FirstPage, PAGE, SegmentHeader, file_name};
+use crate::reader::has_segment;
 use crate::store::{Bytes, Store};
 use crate::superblock::{Found, Superblock};
 use ringbuf_layout::frame::{FLAGS_OFFSET, Kind, LAST};
@@ -95,6 +96,12 @@ impl Follower {
         let first = Position { segment, offset: PAGE as u64, seq };
         // All that it had read is gone, and nothing else.
         let at = position.filter(|at| at.segment >= segment || at.seq != seq).unwrap_or(first);
+        // What is durable ends in the last segment that the superblock knows, or where the next one begins.
+        let last = block.last_segment.saturating_add(1);
+        if matches!(until, Until::Durable) && at.segment > last {
+            let Position { segment, offset, seq } = at;
+            return Err(JournalError::PositionGone { segment, offset, seq });
+        }
         if at.segment < block.first_segment {
             return Err(JournalError::Retired { segment: at.segment, first: block.first_segment });
         }
@@ -183,7 +190,7 @@ impl Follower {
 
     /// True if the next segment begins with the sequence that is due.
     fn goes_on(&self) -> Result<bool, JournalError> {
-        let next = self.view(self.at.segment + 1)?;
+        let next = self.view(self.at.segment.saturating_add(1))?;
         Ok(next.is_some_and(|next| next.header.base_seq == self.at.seq))
     }
 
@@ -242,6 +249,9 @@ fn superblock(store: &dyn Store, dir: &Path) -> Result<Superblock, JournalError>
     let path = || dir.join(crate::superblock::FILE_NAME);
     match Superblock::find(store, dir)? {
         Found::Whole(block, _) => Ok(block),
+        Found::Absent if !has_segment(store, dir)? => {
+            Err(JournalError::NoJournal { dir: dir.to_owned() })
+        }
         Found::Absent => Err(JournalError::NoSuperblock { dir: dir.to_owned() }),
         Found::Damaged(what) => Err(JournalError::SuperblockDamaged { path: path(), what }),
         Found::Newer(found) => {

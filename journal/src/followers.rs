@@ -1,11 +1,12 @@
 //! `DIR/followers/NAME`: how far each named follower has read, so that retention spares what it has not.
 //!
-//! One line, `segment offset sequence`, replaced as a whole: a kill leaves the old one or the new one.
+//! One line, `segment offset sequence crc32c`, replaced as a whole: a kill leaves the old one or the new one.
 //! The follower writes its own, in whatever process it lives; the writer's side only reads.
 
 use crate::error::JournalError;
 use crate::follower::Position;
 use crate::header::PAGE;
+use crate::plain;
 use std::fs::{self, DirBuilder, File};
 use std::io::{self, ErrorKind, Write};
 use std::os::unix::fs::DirBuilderExt;
@@ -44,7 +45,8 @@ pub fn store(dir: &Path, name: &str, position: Position) -> Result<(), JournalEr
     let Position { segment, offset, seq } = position;
     let write = || {
         let mut file = File::create(&aside)?;
-        file.write_all(format!("{segment} {offset} {seq}\n").as_bytes())?;
+        let words = format!("{segment} {offset} {seq}");
+        file.write_all(format!("{words} {:08x}\n", crc32c::crc32c(words.as_bytes())).as_bytes())?;
         file.sync_all()?;
         fs::rename(&aside, &path)?;
         File::open(&folder)?.sync_all()
@@ -99,18 +101,23 @@ pub fn all(dir: &Path) -> Result<Vec<(String, Position)>, JournalError> {
 
 fn read(path: &Path) -> Result<Option<Position>, JournalError> {
     let io = || JournalError::io("read the position", path);
-    let text = match fs::read_to_string(path) {
+    let bytes = match plain::read(path) {
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
-        text => text.map_err(io())?,
+        bytes => bytes.map_err(io())?,
     };
-    parse(&text).map(Some).ok_or_else(|| {
+    let position = std::str::from_utf8(&bytes).ok().and_then(parse);
+    position.map(Some).ok_or_else(|| {
         let what = "it holds no position; delete it, and that follower starts anew";
         io()(io::Error::new(ErrorKind::InvalidData, what))
     })
 }
 
 fn parse(text: &str) -> Option<Position> {
-    let mut words = text.strip_suffix('\n')?.split(' ');
+    let (words, crc) = text.strip_suffix('\n')?.rsplit_once(' ')?;
+    if u32::from_str_radix(crc, 16).ok()? != crc32c::crc32c(words.as_bytes()) {
+        return None;
+    }
+    let mut words = words.split(' ');
     let segment = words.next()?.parse().ok()?;
     let offset = words.next()?.parse().ok().filter(|offset| *offset >= PAGE as u64)?;
     let seq = words.next()?.parse().ok()?;
@@ -138,7 +145,14 @@ mod tests {
         // A half-written one is nobody's.
         fs::write(dir.join("followers/.new-sink"), "3 81").unwrap();
         assert_eq!(all(dir).unwrap().len(), 2);
-        for damage in ["", "3 8192 70", "3 8192\n", "3 8192 70 1\n", "-1 8192 70\n", "3 0 70\n"] {
+        let whole = fs::read_to_string(dir.join("followers/sink")).unwrap();
+        for at in 0..whole.len() {
+            let mut damage = whole.clone().into_bytes();
+            damage[at] ^= 1;
+            fs::write(dir.join("followers/sink"), &damage).unwrap();
+            assert!(all(dir).is_err() && stored(dir, "sink").is_err(), "{at}: {damage:?}");
+        }
+        for damage in ["", "4 4096 90", "4 4096 90\n", &whole[..whole.len() - 1]] {
             fs::write(dir.join("followers/sink"), damage).unwrap();
             let error = all(dir).unwrap_err().to_string();
             assert!(error.contains("holds no position"), "{damage:?}: {error}");

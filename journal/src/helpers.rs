@@ -330,6 +330,10 @@ impl Segments {
             }
             Err(error) => {
                 self.making = false;
+                // The disk has refused a sync: final, whichever file it was. A full disk is not that.
+                if matches!(&error, JournalError::Io { action, .. } if action.starts_with("sync")) {
+                    self.durability.fail(error.clone());
+                }
                 Err(error)
             }
         };

@@ -21,7 +21,7 @@
 //! * [`Follower`]: reads behind a living writer, in any process; [`followers`] keep their places.
 //!   [`Retention`]: removes old segments.
 //! * [`verify`]: reads everything, digests included, and reports.
-//! * [`objects`]: files by content hash.
+//! * [`objects`]: files by content hash. [`plain`]: files that may be something else.
 //! * [`store`]: the boundary to the disk; `sim` (a feature) is one that loses, reorders and tears.
 //!
 //! The CRC of a frame is its commit: there is no commit word. The crate knows bytes and sequences,
@@ -43,6 +43,7 @@ mod maker;
 mod map;
 pub mod objects;
 mod options;
+pub mod plain;
 mod reader;
 mod recover;
 mod recovery;

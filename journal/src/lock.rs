@@ -1,6 +1,7 @@
 //! One writer: an OS lock on DIR/LOCK, held for the writer's life.
 
 use crate::error::JournalError;
+use crate::plain;
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{Read, Seek, Write};
 use std::os::unix::fs::OpenOptionsExt;
@@ -26,14 +27,10 @@ impl Lock {
     /// Takes the lock; what the file says stays until [`Lock::sign`].
     pub(crate) fn take(dir: &Path) -> Result<Self, JournalError> {
         let path = dir.join("LOCK");
-        let mut file = OpenOptions::new()
-            .read(true)
-            .write(true)
-            .create(true)
-            .truncate(false)
-            .mode(0o600)
-            .open(&path)
-            .map_err(JournalError::io("open the lock file", &path))?;
+        let mut options = OpenOptions::new();
+        options.read(true).write(true).create(true).truncate(false).mode(0o600);
+        let file = plain::open(&path, &mut options);
+        let mut file = file.map_err(JournalError::io("open the lock file", &path))?;
         match file.try_lock() {
             Ok(()) => Ok(Self { file: Some(Arc::new(file)), path }),
             Err(TryLockError::WouldBlock) => Err(locked(dir, &mut file)),
@@ -43,7 +40,7 @@ impl Lock {
 
     /// The refusal, if a writer holds the lock of this journal. Changes nothing.
     pub(crate) fn held(dir: &Path) -> Option<JournalError> {
-        let mut file = File::open(dir.join("LOCK")).ok()?;
+        let mut file = plain::open(&dir.join("LOCK"), File::options().read(true)).ok()?;
         let held = matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock));
         held.then(|| locked(dir, &mut file))
     }

@@ -1,6 +1,7 @@
 //! `DIR/objects/<sha256>`: what a run start names. A file's name is the hash of its bytes.
 
 use crate::error::JournalError;
+use crate::plain;
 use sha2::{Digest, Sha256};
 use std::fs::{DirBuilder, File, OpenOptions};
 use std::io::{Read, Write};
@@ -95,7 +96,7 @@ fn feed(file: &mut File, sha: &mut Sha256) -> std::io::Result<()> {
 /// another hash.
 pub fn get(dir: &Path, sha: &[u8; 32]) -> Result<Vec<u8>, JournalError> {
     let path = path_of(dir, sha);
-    let bytes = match std::fs::read(&path) {
+    let bytes = match plain::read(&path) {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
             return Err(JournalError::ObjectMissing { path });
         }

@@ -6,6 +6,7 @@
 //!           │ the superblock says so, both copies, before the first file goes
 //! ```
 
+use crate::durability::Durability;
 use crate::error::JournalError;
 use crate::follower::Position;
 use crate::header::{FirstPage, PAGE, SegmentHeader, file_name};
@@ -47,6 +48,7 @@ pub struct Retention {
     store: Arc<dyn Store>,
     dir: PathBuf,
     superblock: SharedSuperblock,
+    durability: Durability,
 }
 
 struct Closed {
@@ -58,15 +60,21 @@ struct Closed {
 }
 
 impl Retention {
-    pub(crate) fn new(store: Arc<dyn Store>, dir: PathBuf, superblock: SharedSuperblock) -> Self {
-        Self { store, dir, superblock }
+    pub(crate) fn new(
+        store: Arc<dyn Store>,
+        dir: PathBuf,
+        superblock: SharedSuperblock,
+        durability: Durability,
+    ) -> Self {
+        Self { store, dir, superblock, durability }
     }
 
     /// Removes what may go, from the first segment on.
     ///
     /// # Errors
-    /// A file could not be read or deleted, or the superblock not be written. Files that the superblock no
-    /// longer counts are passed over by readers and deleted by the next run.
+    /// A file could not be read or deleted, or the superblock not be written, which is final for the writer like
+    /// any other sync that fails. Files that the superblock no longer counts are passed over by readers and
+    /// deleted by the next run.
     pub fn apply(&self, limits: &Limits, now_ns: i64) -> Result<Removed, JournalError> {
         // Not held while files are looked at: the syncer waits for it, and a thousand segments take 20 ms.
         let lock = || self.superblock.lock().unwrap_or_else(PoisonError::into_inner);
@@ -95,9 +103,17 @@ impl Retention {
         if gone.is_empty() {
             return Ok(removed);
         }
-        lock().store_both(|block| {
+        // No superblock is written after a sync that failed, and none that fails is written again.
+        if let Some(failure) = self.durability.failure() {
+            return Err(failure);
+        }
+        let stored = lock().store_both(|block| {
             (block.first_segment, block.first_seq) = (removed.first_segment, removed.first_seq);
-        })?;
+        });
+        if let Err(failure) = stored {
+            self.durability.fail(failure.clone());
+            return Err(failure);
+        }
         for number in gone {
             let path = self.dir.join(file_name(number));
             self.store.remove(&path).map_err(JournalError::io("delete", &path))?;
@@ -133,7 +149,7 @@ impl Limits {
         let read = self
             .followers
             .iter()
-            .all(|follower| follower.segment > closed.number || follower.seq >= closed.next_seq);
+            .all(|follower| follower.segment >= closed.number && follower.seq >= closed.next_seq);
         (old || many) && read && closed.next_seq <= self.keep_from_seq
     }
 }

@@ -380,7 +380,12 @@ impl Writer {
     /// What removes old segments while this writer is alive, for another thread.
     pub fn retention(&self) -> Retention {
         let dir = self.segment.path.parent().unwrap_or(Path::new("."));
-        Retention::new(self.store.clone(), dir.to_owned(), self.superblock.clone())
+        Retention::new(
+            self.store.clone(),
+            dir.to_owned(),
+            self.superblock.clone(),
+            self.durability.clone(),
+        )
     }
 
     /// The life of the directory that this writer writes.

@@ -59,6 +59,34 @@ fn old_segments_stay_until_every_named_follower_has_read_them() {
     assert!(problem.what.contains("holds no position"), "{problem}");
 }
 
+#[test]
+fn a_snapshot_that_the_journal_does_not_bear_out_lets_nothing_go() {
+    let (ours, other) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let dir = ours.path();
+    run_into(dir, SMALL, vec![day("monday", "2013-10-07T14:00:00Z", 60_000)]);
+    // One of another journal, sound in itself, that stands before the end of this one.
+    run_into(other.path(), SMALL, vec![day("sunday", "2013-10-06T14:00:00Z", 50_000)]);
+    std::fs::remove_dir_all(dir.join("snapshots")).unwrap();
+    std::fs::create_dir(dir.join("snapshots")).unwrap();
+    for file in std::fs::read_dir(other.path().join("snapshots")).unwrap() {
+        let from = file.unwrap();
+        std::fs::copy(from.path(), dir.join("snapshots").join(from.file_name())).unwrap();
+    }
+    age(dir);
+    let keep_a_day = format!("{SMALL}retention_days = 1\n");
+    run_into(dir, &keep_a_day, vec![day("tuesday", "2013-10-08T14:00:00Z", 2_000)]);
+    assert_eq!(first_segment(dir), 0);
+    assert!(replay(dir, Options::default(), by_rule, |_| {}).unwrap().verified());
+    // The run has left one of its own: now the beginning may go, and who it was is still known.
+    age(dir);
+    run_into(dir, &keep_a_day, vec![day("wednesday", "2013-10-09T14:00:00Z", 2_000)]);
+    assert!(first_segment(dir) > 0);
+    let journal = Journal::open(dir).unwrap();
+    let table = engine::replay::instruments(&journal, dir).unwrap();
+    assert_eq!(table.len(), 1);
+    assert!(engine::replay::run_start(&journal, dir).is_ok());
+}
+
 /// A run that lasts for some looks at the journal, into segments that it fills meanwhile.
 fn paced(dir: &Path, config: &str) -> Order {
     let sources = vec![day("monday", "2013-10-07T14:00:00Z", 250_000)];

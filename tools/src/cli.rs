@@ -160,7 +160,7 @@ pub enum JournalCommand {
         /// Directory on the disk to try; what is made in it is deleted again
         dir: PathBuf,
         /// How often
-        #[arg(long, value_name = "N", default_value_t = 100)]
+        #[arg(long, value_name = "N", default_value_t = 100, value_parser = clap::value_parser!(u64).range(1..))]
         kills: u64,
         /// Of the moments
         #[arg(long, value_name = "N", default_value_t = 1)]

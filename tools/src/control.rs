@@ -232,6 +232,7 @@ fn status(controls: &Controls) -> Map<String, Value> {
 /// Threads, watermarks and lags.
 fn machine(gauges: &Gauges, put: &mut impl FnMut(&str, Value)) {
     // Downstream first, so that no lag comes out below zero.
+    let durable = gauges.disk.durable().next_seq();
     let journaled = gauges.journaled.next_seq();
     let taken: Vec<u64> = gauges.groups.iter().rev().map(|(_, gauge)| gauge.get()).collect();
     // Said once a batch: a thread behind may have taken what the first has not yet said.
@@ -241,8 +242,10 @@ fn machine(gauges: &Gauges, put: &mut impl FnMut(&str, Value)) {
         |(parts, taken): (&String, u64)| (parts.clone(), json!(published.saturating_sub(taken)));
     let groups = gauges.groups.iter().map(|(parts, _)| parts).zip(taken.into_iter().rev());
     put("lag", Value::Object(groups.map(lag).collect()));
-    // `durable` comes with the syncer.
-    put("watermarks", json!({ "published": published, "journaled": journaled, "durable": null }));
+    put(
+        "watermarks",
+        json!({ "published": published, "journaled": journaled, "durable": durable }),
+    );
     let exit = gauges.exit.as_ref().map(|exit| {
         json!({ "waiting": exit.list.occupancy(), "sent": exit.sent.get(), "held": exit.held.get() })
     });

@@ -6,7 +6,7 @@ use crate::say::{Exit, Lines, Say, aside, print, stdout_is_gone, watched};
 use crate::{diff, export, follow, rebuilt, recover, torture};
 use engine::Problem;
 use engine::calendar::utc;
-use engine::replay::text_of_field;
+use engine::replay::{instruments, text_of_field};
 use engine::runtime::controls::Controls;
 use indicatif::ProgressBar;
 use journal::{End, Finding, FrameRef, Journal, Report};
@@ -84,6 +84,7 @@ fn report_json(report: &Report) -> Map<String, Value> {
         "frames": report.frames, "slots": report.slots, "bytes": report.bytes,
         "first_seq": first, "last_seq": last, "first_ts_event": from, "last_ts_event": to,
         "inputs": kinds(report.inputs()), "outputs": kinds(report.outputs()),
+        "durable": report.durable, "superblock_copies": report.superblock_copies,
         "end": end_text(report.end.as_ref()),
         "findings": report.findings.iter().map(finding_json).collect::<Vec<_>>(),
     });
@@ -134,6 +135,15 @@ fn report_text(report: &Report) -> String {
     if let Some((first, last)) = report.seqs {
         lines.put("sequences", format!("{first} to {last}"));
     }
+    if let Some(durable) = report.durable {
+        lines.put("durable", format!("sequences below {durable}"));
+        if report.superblock_copies < 2 {
+            lines.put(
+                "superblock",
+                "one of its two copies is damaged; a run or `journal recover --write` mends it",
+            );
+        }
+    }
     lines.put("end", end_text(report.end.as_ref()));
     lines.0.trim_end().to_string()
 }
@@ -142,7 +152,7 @@ fn describe(dir: &Path, say: Say) -> Result<Exit, Problem> {
     let report = checked(dir)?;
     let journal = open(dir)?;
     let start = engine::replay::run_start(&journal, dir)?;
-    let instruments = instruments(&journal)?;
+    let instruments = instruments(&journal, dir)?;
     let mut answer = report_json(&report);
     let symbols: Vec<&str> = instruments.iter().map(|i| text_of(&i.symbol)).collect();
     answer.insert("build".into(), json!(text_of(&start.build)));
@@ -179,20 +189,6 @@ fn describe_text(dir: &Path, report: &Report, start: &RunStart, table: &[Instrum
         lines.put("instrument", format!("{} tick {tick}, {calendar}", text_of(&instrument.symbol)));
     }
     lines.0.trim_end().to_string()
-}
-
-/// The instruments of a journal: they stand behind the run start, before any other input.
-pub fn instruments(journal: &Journal) -> Result<Vec<Instrument>, Problem> {
-    let mut frames = journal.frames();
-    let mut table = Vec::new();
-    while let Some(frame) = next(&mut frames)? {
-        if let Some(instrument) = frame.get::<Instrument>() {
-            table.push(*instrument);
-        } else if frame.kind().is_input() && frame.kind() != Kind::RunStart {
-            break;
-        }
-    }
-    Ok(table)
 }
 
 fn dump(arguments: &Dump, say: Say) -> Result<Exit, Problem> {

@@ -387,13 +387,17 @@ fn people(summary: &Summary) -> String {
         text.push_str(&format!("\n{}\n", latency::table(&summary.latency)));
     }
     let dir = &summary.dir;
+    let kept = !engine::retain::is_dropped(Path::new(dir));
     let next = [
-        (format!("grandmodel replay {dir}"), "prove it bit for bit"),
-        (format!("grandmodel journal describe {dir}"), "see what it holds"),
-        (format!("grandmodel journal export {dir} --record bar -o bars.csv"), "take the bars"),
+        kept.then(|| (format!("grandmodel replay {dir}"), "prove it bit for bit")),
+        Some((format!("grandmodel journal describe {dir}"), "see what it holds")),
+        Some((
+            format!("grandmodel journal export {dir} --record bar -o bars.csv"),
+            "take the bars",
+        )),
     ];
     text.push_str("\nnext\n");
-    for (command, what) in next {
+    for (command, what) in next.into_iter().flatten() {
         text.push_str(&format!("  {command:<58} {what}\n"));
     }
     text.trim_end().to_string()

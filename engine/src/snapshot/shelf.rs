@@ -123,7 +123,7 @@ pub fn read(path: &Path) -> Result<Snapshot, Problem> {
         problem.damage = true;
         problem
     };
-    let bytes = std::fs::read(path).map_err(|error| problem(error.to_string()))?;
+    let bytes = journal::plain::read(path).map_err(|error| problem(error.to_string()))?;
     let snapshot = Snapshot::read(&bytes).map_err(|error| problem(error.what))?;
     if is_name_of(path, &snapshot.stand) {
         Ok(snapshot)

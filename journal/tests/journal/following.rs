@@ -1,6 +1,7 @@
 //! Whoever reads behind the writer gets every slot once, in order, and costs it nothing; old segments go
 //! when all have read them and a snapshot covers them.
 
+use crate::hooked::Hooked;
 use crate::support::{
     Random, SMALL, Slot, append, options, patch, path, read, segment_files, strip, synced,
 };
@@ -10,7 +11,7 @@ use journal::{
 };
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 /// Reads what there is, into slots.
 fn take(follower: &mut Follower, slots: &mut Vec<Slot>) -> Result<(), JournalError> {
@@ -230,4 +231,31 @@ fn reading_from_a_sequence_begins_with_its_segment_and_looks_at_none_before_it()
     let error = read(journal.frames_from(bases[1])).unwrap_err();
     assert!(matches!(error, JournalError::Damaged { segment: 1, .. }), "{error}");
     assert!(read(journal.frames()).is_err());
+}
+
+#[test]
+fn a_superblock_that_retention_cannot_write_is_a_sync_that_failed_once_and_for_all() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut writer = Writer::create(&synced(dir.path())).unwrap();
+    append(&mut writer, 0, 2_000, &mut Random(9));
+    writer.close().unwrap();
+    let (fails, met) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU64::new(0)));
+    let (told, seen) = (fails.clone(), met.clone());
+    let store = Hooked::new(move |name| {
+        if name != "sync_data" || !told.load(Ordering::Acquire) {
+            return Ok(());
+        }
+        seen.fetch_add(1, Ordering::Relaxed);
+        Err(std::io::Error::from_raw_os_error(5))
+    });
+    // The syncer has nothing to do meanwhile.
+    let (writer, _) = Writer::resume_on(store, &synced(dir.path()), false).unwrap();
+    let files = segment_files(dir.path());
+    fails.store(true, Ordering::Release);
+    let all = Limits { max_bytes: Some(0), ..limits() };
+    writer.retention().apply(&all, 0).unwrap_err();
+    fails.store(false, Ordering::Release);
+    assert!(writer.sync_failure().is_some(), "it is latched");
+    writer.retention().apply(&all, 0).unwrap_err();
+    assert_eq!((met.load(Ordering::Relaxed), segment_files(dir.path())), (1, files));
 }

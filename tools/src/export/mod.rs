@@ -10,9 +10,10 @@ mod rows;
 mod write;
 
 use crate::cli;
-use crate::journal_command::{damaged, instruments, open};
+use crate::journal_command::{damaged, open};
 use crate::say::{Exit, Say, stdout_is_gone};
 use engine::Problem;
+use engine::replay::instruments;
 use matrices::Values;
 use rows::Slot;
 use serde_json::{Map, json};
@@ -36,7 +37,7 @@ pub enum Cell {
 /// `journal export …`
 pub fn export(arguments: &cli::Export, say: Say) -> Result<Exit, Problem> {
     let journal = open(&arguments.dir)?;
-    let symbols = rows::Symbols::new(&instruments(&journal)?);
+    let symbols = rows::Symbols::new(&instruments(&journal, &arguments.dir)?);
     let mut values = values(arguments, &journal)?;
     let columns =
         if values.is_some() { columns::MATRIX_VALUES } else { columns::of(arguments.record) };
