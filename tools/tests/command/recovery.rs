@@ -70,7 +70,8 @@ fn a_run_goes_on_from_a_tail_that_lost_a_page_as_recover_says_it_would() {
         "slow.toml",
         "[host]\nsegment_mib = 1\nfree_floor_mib = 0\nsync_interval_ms = 60000\n",
     );
-    let mut run = place.start(&format!("run -c slow.toml --source {SMALL} --pace 50 --journal J"));
+    let source = "synthetic:days=1,ticks=400000";
+    let mut run = place.start(&format!("run -c slow.toml --source {source} --pace 50 --journal J"));
     until(|| place.run("journal describe J --json").code == Some(0));
     std::thread::sleep(std::time::Duration::from_millis(1_500));
     run.signal("-KILL");
@@ -80,7 +81,7 @@ fn a_run_goes_on_from_a_tail_that_lost_a_page_as_recover_says_it_would() {
     std::os::unix::fs::FileExt::write_all_at(&file, &[0; 4_096], 2 * 4_096).expect("a page");
     let found = place.run("journal recover J --json");
     assert_eq!((found.code, found.json()["case"].as_str()), (Some(1), Some("E")), "{}", found.err);
-    let on = place.run(&format!("run -c slow.toml --source {SMALL} --journal J --json"));
+    let on = place.run(&format!("run -c slow.toml --source {source} --journal J --json"));
     assert_eq!(on.code, Some(0), "{}", on.err);
     assert_eq!(place.json("replay J")["verified"], true);
     assert_eq!(place.run("journal verify J").code, Some(0));
