@@ -5,6 +5,7 @@ mod faults;
 mod following;
 mod golden;
 mod hooked;
+mod opening;
 mod power;
 mod resuming;
 mod rot;
