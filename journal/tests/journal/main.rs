@@ -1,6 +1,7 @@
 //! What the journal promises: writing, reading back, damage, crashes.
 
 mod damage;
+mod errors;
 mod faults;
 mod following;
 mod golden;
