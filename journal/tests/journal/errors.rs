@@ -8,9 +8,10 @@ use crate::support::{
 use journal::header::VERSION;
 use journal::sim::{Fault, Sim};
 use journal::{
-    Follower, Journal, JournalError, Limits, Options, Position, Until, Writer, objects, recover,
-    verify,
+    Case, Follower, Journal, JournalError, Limits, Options, Position, Until, Writer, objects,
+    recover, verify,
 };
+use std::collections::BTreeSet;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -65,6 +66,15 @@ fn every_error_is_met_and_says_what_happened_where_and_what_to_do() {
         }
     }
     assert_eq!(damage, ["Damaged", "SuperblockDamaged", "ObjectDamaged"]);
+}
+
+#[test]
+fn every_case_of_a_recovery_has_words_of_its_own() {
+    use Case::{A, B, C, D, E, F, G, H, I, J, K, X};
+    let cases = [A, B, C, D, E, F, G, H, I, J, K, X];
+    let words: BTreeSet<_> = cases.iter().map(|case| case.words()).collect();
+    assert_eq!(words.len(), cases.len());
+    assert_eq!(D.to_string(), "D (torn tail)");
 }
 
 fn a_file_where_its_directory_should_be(dir: &Path) -> Option<JournalError> {

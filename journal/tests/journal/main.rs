@@ -4,6 +4,7 @@ mod damage;
 mod errors;
 mod faults;
 mod following;
+mod forged;
 mod golden;
 mod hooked;
 mod opening;
