@@ -307,3 +307,44 @@ impl From<Finding> for JournalError {
         Self::Damaged { segment, offset, expected_seq, what }
     }
 }
+
+/// Names the variants once: one that is left out here does not compile, and a test asks for each of them.
+#[cfg(feature = "sim")]
+macro_rules! variants {
+    ($($name:ident),+) => {
+        impl JournalError {
+            /// The names of all variants.
+            pub const VARIANTS: &[&str] = &[$(stringify!($name)),+];
+
+            /// The name of this one.
+            pub fn variant(&self) -> &'static str {
+                match self {
+                    $(Self::$name { .. } => stringify!($name),)+
+                }
+            }
+        }
+    };
+}
+
+#[cfg(feature = "sim")]
+variants!(
+    Io,
+    DiskFull,
+    Locked,
+    Exists,
+    NoJournal,
+    NotAFile,
+    NotAJournal,
+    NewerFormat,
+    OtherLayout,
+    FileSystem,
+    Options,
+    Damaged,
+    NoSuperblock,
+    SuperblockDamaged,
+    Retired,
+    PositionGone,
+    HelperGone,
+    ObjectMissing,
+    ObjectDamaged
+);

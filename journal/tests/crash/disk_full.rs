@@ -3,13 +3,17 @@
 //!
 //! `GRANDMODEL_DISK_FULL=1000 cargo test --release -p journal --test crash disk_full -- --nocapture`
 
-use crate::support::{Random, append_slot, campaign, options, read, slot, synced, unlocked};
+use crate::hooked::{Defect, Hooked};
+use crate::support::{
+    Random, append, append_slot, campaign, options, patch, places, read, slot, synced, unlocked,
+};
 use journal::{JournalError, Options, Writer, verify};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
 const DIR: &str = "JOURNAL_DISK_FULL_TEST_DIR";
+const DEFECT: &str = "JOURNAL_DISK_FULL_TEST_DEFECT";
 const SEED: u64 = 9;
 
 /// A file system of 64 MiB in a file, unmounted on drop.
@@ -33,6 +37,66 @@ impl Drop for Loop {
     }
 }
 
+/// What runs came to.
+#[derive(Default)]
+struct Tally {
+    full: u64,
+    goes_on: u64,
+}
+
+/// One journal on a disk that is filled at a random moment.
+fn run(disk: &Path, defect: Defect, random: &mut Random, tally: &mut Tally) -> Result<(), String> {
+    let (dir, filler) = (disk.join("journal"), disk.join("filler"));
+    let child = Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", "disk_full::child_that_writes_until_the_disk_is_full", "--nocapture"])
+        .env(DIR, &dir)
+        .envs((defect != Defect::None).then_some((DEFECT, "1")))
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    std::thread::sleep(Duration::from_micros(random.next() % 60_000));
+    // As much as fits, in steps, so that the last blocks go at some moment or other.
+    let zeros = vec![1_u8; 64 << 10];
+    let mut file = std::fs::File::create(&filler).unwrap();
+    while std::io::Write::write_all(&mut file, &zeros).is_ok() {}
+    drop(file);
+    let output = child.wait_with_output().unwrap();
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    std::fs::remove_file(&filler).unwrap();
+    if !output.status.success() {
+        return Err(format!("{}: {text}", output.status));
+    }
+    let said = text.lines().find_map(|line| line.split_once("full: ")).expect("it says how").1;
+    tally.full += 1;
+    let journaled: u64 = said.split(' ').next().unwrap().parse().unwrap();
+    if !said.contains("no space for") {
+        return Err(said.to_owned());
+    }
+    if journaled > 0 {
+        check(&dir, journaled)?;
+        tally.goes_on += 1;
+    }
+    let _ = std::fs::remove_dir_all(&dir);
+    Ok(())
+}
+
+/// Once there is room, a journal goes on behind what it had journaled, and holds just that.
+fn check(dir: &Path, journaled: u64) -> Result<(), String> {
+    let (writer, recovery) =
+        unlocked(|| Writer::resume(&options(dir))).map_err(|e| format!("refused: {e}"))?;
+    if recovery.next_seq != journaled {
+        return Err(format!("{} slots left of {journaled}", recovery.next_seq));
+    }
+    writer.close().map_err(|e| e.to_string())?;
+    let mut slots = Random(SEED);
+    let found = read(dir).map_err(|e| e.to_string())?.0;
+    if let Some(seq) = (0..).zip(&found).find(|(seq, found)| **found != slot(*seq, &mut slots)) {
+        return Err(format!("sequence {} is not what was written", seq.0));
+    }
+    let findings = verify(dir, &mut |_| ()).map_err(|e| e.to_string())?.findings;
+    if findings.is_empty() { Ok(()) } else { Err(format!("{findings:?}")) }
+}
+
 #[test]
 fn a_disk_filled_by_somebody_else_never_kills_and_never_loses() {
     let (runs, seed) = campaign("GRANDMODEL_DISK_FULL", 3);
@@ -41,45 +105,49 @@ fn a_disk_filled_by_somebody_else_never_kills_and_never_loses() {
         eprintln!("skipped: a_disk_filled_…: no loop device can be mounted here");
         return;
     };
-    let mut random = Random(seed);
-    let (mut full, mut goes_on) = (0, 0);
-    for run in 0..runs {
-        let (dir, filler) = (disk.0.join(format!("journal{run}")), disk.0.join("filler"));
-        let child = Command::new(std::env::current_exe().unwrap())
-            .args(["--exact", "disk_full::child_that_writes_until_the_disk_is_full", "--nocapture"])
-            .env(DIR, &dir)
-            .stdout(Stdio::piped())
-            .spawn()
-            .unwrap();
-        std::thread::sleep(Duration::from_micros(random.next() % 60_000));
-        // As much as fits, in steps, so that the last blocks go at some moment or other.
-        let zeros = vec![1_u8; 64 << 10];
-        let mut file = std::fs::File::create(&filler).unwrap();
-        while std::io::Write::write_all(&mut file, &zeros).is_ok() {}
-        drop(file);
-        let output = child.wait_with_output().unwrap();
-        let text = String::from_utf8_lossy(&output.stdout).into_owned();
-        assert!(output.status.success(), "run {run}: {:?}, {text}", output.status);
-        let said = text.lines().find_map(|line| line.split_once("full: ")).expect("it says how").1;
-        full += 1;
-        std::fs::remove_file(&filler).unwrap();
-        let journaled: u64 = said.split(' ').next().unwrap().parse().unwrap();
-        assert!(said.contains("no space for"), "{said}");
-        if journaled > 0 {
-            let (writer, recovery) = unlocked(|| Writer::resume(&options(&dir))).unwrap();
-            assert_eq!(recovery.next_seq, journaled, "run {run}");
-            writer.close().unwrap();
-            let mut slots = Random(SEED);
-            let found = read(&dir).unwrap().0;
-            assert!(
-                found.iter().enumerate().all(|(n, found)| *found == slot(n as u64, &mut slots))
-            );
-            assert!(verify(&dir, &mut |_| ()).unwrap().findings.is_empty());
-            goes_on += 1;
-        }
-        let _ = std::fs::remove_dir_all(&dir);
+    let (mut random, mut tally) = (Random(seed), Tally::default());
+    let started = std::time::Instant::now();
+    for n in 0..runs {
+        run(&disk.0, Defect::None, &mut random, &mut tally)
+            .unwrap_or_else(|why| panic!("seed {seed}, run {n}: {why}"));
     }
-    println!("disk full: seed {seed}, {runs} runs, {full} by name, {goes_on} went on, 0 signals");
+    let (Tally { full, goes_on }, seconds) = (tally, started.elapsed().as_secs_f64());
+    println!(
+        "disk full: seed {seed}, {runs} runs, {full} by name, {goes_on} went on, 0 signals, \
+         {seconds:.1} s"
+    );
+}
+
+/// The canary: without reserved blocks a store into the map meets the full disk, and SIGBUS ends the
+/// process.
+#[test]
+fn a_segment_without_blocks_on_the_disk_is_noticed() {
+    let parent = tempfile::tempdir().unwrap();
+    let Some(disk) = Loop::new(parent.path()) else {
+        eprintln!("skipped: a_segment_without_blocks_…: no loop device can be mounted here");
+        return;
+    };
+    let (mut random, mut tally) = (Random(1), Tally::default());
+    // A run that ends for want of another segment first meets no hole.
+    let mut met = (0..20).filter_map(|n| {
+        let _ = std::fs::remove_dir_all(disk.0.join("journal"));
+        Some((n, run(&disk.0, Defect::NoBlocks, &mut random, &mut tally).err()?))
+    });
+    let noticed = met.find(|(_, why)| why.contains("SIGBUS"));
+    println!("canary: noticed {noticed:?}");
+    assert!(noticed.is_some(), "a hole under the writer is noticed");
+}
+
+/// The canary: a slot that was journaled and is gone is missed.
+#[test]
+fn a_slot_that_a_full_disk_took_is_noticed() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut writer = Writer::create(&options(dir.path())).unwrap();
+    append(&mut writer, 0, 50, &mut Random(SEED));
+    drop(writer);
+    let last = *places(dir.path()).last().unwrap();
+    patch(dir.path(), last.0, last.1, &vec![0; last.2]);
+    assert_eq!(check(dir.path(), 50), Err("49 slots left of 50".to_owned()));
 }
 
 /// Not a test by itself: does nothing unless the test above starts it.
@@ -89,7 +157,11 @@ fn child_that_writes_until_the_disk_is_full() {
         return;
     };
     let options = Options { ready_segments: 2, ..synced(Path::new(&dir)) };
-    let mut writer = match Writer::create(&options) {
+    let made = match std::env::var_os(DEFECT) {
+        None => Writer::create(&options),
+        Some(_) => Writer::create_on(Hooked::with(Defect::NoBlocks), &options, false),
+    };
+    let mut writer = match made {
         Err(error @ JournalError::DiskFull { .. }) => {
             println!("\nfull: 0 {error}");
             return;

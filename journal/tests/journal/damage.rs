@@ -1,8 +1,8 @@
 //! Any byte that is not what was written is found, and named where it lies.
 
 use crate::support::{
-    self, Random, SMALL, append, closed, options, patch, path, places, read, segment_files,
-    writable,
+    self, Random, SMALL, append, closed, options, patch, patch_header, path, places, read,
+    segment_files, writable,
 };
 use journal::header::{MAGIC, VERSION};
 use journal::{End, Finding, Journal, JournalError, Report, Writer, verify};
@@ -238,15 +238,6 @@ fn a_segment_from_a_twin_journal_breaks_the_chain_of_digests() {
     std::fs::copy(path(twin.path(), 1), path(dir.path(), 1)).unwrap();
     let (segment, offset, _) = damage(dir.path());
     assert_eq!((segment, offset), (1, 0));
-}
-
-/// Rewrites the header's first line with a valid CRC.
-fn patch_header(dir: &Path, at: usize, bytes: &[u8]) {
-    let mut page = std::fs::read(path(dir, 0)).unwrap();
-    page[at..at + bytes.len()].copy_from_slice(bytes);
-    let crc = crc32c::crc32c_append(crc32c::crc32c(&page[..12]), &page[16..64]);
-    page[12..16].copy_from_slice(&crc.to_le_bytes());
-    patch(dir, 0, 0, &page[..64]);
 }
 
 #[test]

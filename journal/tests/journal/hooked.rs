@@ -1,30 +1,53 @@
-//! A disk whose calls meet a test's hook first.
+//! A disk whose calls meet a test's hook first, or that has a fault which a campaign must notice.
+#![allow(dead_code)] // Two test binaries share it.
 
 use journal::store::{Store, StoreFile, View};
 use journal::{Disk, JournalError, Lock, Map, Region, SyncBackend};
 use std::fmt;
+use std::fs::File;
 use std::io;
 use std::ops::Range;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 type Hook = dyn Fn(&'static str) -> io::Result<()> + Send + Sync;
+
+/// A fault of the store that a campaign must notice.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Defect {
+    None,
+    /// The lock excludes nobody: each writer takes one of its own.
+    NoLock,
+    /// A mapped segment has no blocks on the disk, as where nobody had reserved them.
+    NoBlocks,
+}
 
 /// Real files; `hook` is called with the name of each call that may block or fail, before it is made.
 #[derive(Clone)]
 pub struct Hooked {
     disk: Arc<Disk>,
     hook: Arc<Hook>,
+    defect: Defect,
 }
 
 impl Hooked {
     pub fn new(hook: impl Fn(&'static str) -> io::Result<()> + Send + Sync + 'static) -> Arc<Self> {
         let disk = Arc::new(Disk::new(SyncBackend::Msync).unwrap());
-        Arc::new(Self { disk, hook: Arc::new(hook) })
+        Arc::new(Self { disk, hook: Arc::new(hook), defect: Defect::None })
     }
 
-    fn file(&self, file: io::Result<Arc<dyn StoreFile>>) -> io::Result<Arc<dyn StoreFile>> {
-        Ok(Arc::new(HookedFile { file: file?, hook: self.hook.clone() }))
+    pub fn with(defect: Defect) -> Arc<Self> {
+        let disk = Arc::new(Disk::new(SyncBackend::Msync).unwrap());
+        Arc::new(Self { disk, hook: Arc::new(|_| Ok(())), defect })
+    }
+
+    fn file(
+        &self,
+        file: io::Result<Arc<dyn StoreFile>>,
+        path: &Path,
+    ) -> io::Result<Arc<dyn StoreFile>> {
+        let path = (self.defect == Defect::NoBlocks).then(|| path.to_owned());
+        Ok(Arc::new(HookedFile { file: file?, hook: self.hook.clone(), stretched: path }))
     }
 }
 
@@ -40,7 +63,12 @@ impl Store for Hooked {
     }
 
     fn lock(&self, dir: &Path) -> Result<Lock, JournalError> {
-        self.disk.lock(dir)
+        if self.defect != Defect::NoLock {
+            return self.disk.lock(dir);
+        }
+        // Held by the open file, wherever that lay.
+        let elsewhere = tempfile::tempdir().unwrap();
+        self.disk.lock(elsewhere.path())
     }
 
     fn lock_held(&self, dir: &Path) -> Option<JournalError> {
@@ -48,14 +76,15 @@ impl Store for Hooked {
     }
 
     fn create(&self, path: &Path) -> io::Result<Arc<dyn StoreFile>> {
-        self.file(self.disk.create(path))
+        self.file(self.disk.create(path), path)
     }
 
     fn open(&self, path: &Path) -> io::Result<Arc<dyn StoreFile>> {
-        self.file(self.disk.open(path))
+        self.file(self.disk.open(path), path)
     }
 
     fn view(&self, path: &Path) -> io::Result<View> {
+        (self.hook)("view")?;
         self.disk.view(path)
     }
 
@@ -79,6 +108,8 @@ impl Store for Hooked {
 struct HookedFile {
     file: Arc<dyn StoreFile>,
     hook: Arc<Hook>,
+    /// Where its blocks are given back once it is mapped.
+    stretched: Option<PathBuf>,
 }
 
 impl fmt::Debug for HookedFile {
@@ -116,6 +147,12 @@ impl StoreFile for HookedFile {
     }
 
     fn map(&self, bytes: usize) -> io::Result<Map> {
-        self.file.map(bytes)
+        let map = self.file.map(bytes)?;
+        if let Some(path) = &self.stretched {
+            let file = File::options().write(true).open(path)?;
+            file.set_len(0)?;
+            file.set_len(bytes as u64)?;
+        }
+        Ok(map)
     }
 }

@@ -1,10 +1,13 @@
 //! What the journal promises: writing, reading back, damage, crashes.
 
 mod damage;
+mod errors;
 mod faults;
 mod following;
+mod forged;
 mod golden;
 mod hooked;
+mod opening;
 mod power;
 mod resuming;
 mod rot;

@@ -153,6 +153,15 @@ pub fn patch(dir: &Path, segment: u32, offset: u64, bytes: &[u8]) {
     writable(dir, segment).write_all_at(bytes, offset).unwrap();
 }
 
+/// Rewrites bytes of the first segment's header with a valid CRC.
+pub fn patch_header(dir: &Path, at: usize, bytes: &[u8]) {
+    let mut page = std::fs::read(path(dir, 0)).unwrap();
+    page[at..at + bytes.len()].copy_from_slice(bytes);
+    let crc = crc32c::crc32c_append(crc32c::crc32c(&page[..12]), &page[16..64]);
+    page[12..16].copy_from_slice(&crc.to_le_bytes());
+    patch(dir, 0, 0, &page[..64]);
+}
+
 /// Places of all frames in reading order: segment, offset, length, sequence, last.
 pub fn places(dir: &Path) -> Vec<(u32, u64, usize, u64, bool)> {
     let journal = Journal::open(dir).unwrap();

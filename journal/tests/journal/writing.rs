@@ -226,6 +226,8 @@ fn options_out_of_bounds_create_nothing() {
         Options { segment_bytes: SMALL - 4096, ..options(&dir) },
         Options { segment_bytes: SMALL + 64, ..options(&dir) },
         Options { ready_segments: 0, ..options(&dir) },
+        Options { backlog_segments: 0, ..options(&dir) },
+        Options { sync_interval_ms: 60_001, ..options(&dir) },
         Options { epoch: 0, ..options(&dir) },
     ] {
         let error = Writer::create(&wrong).unwrap_err();
