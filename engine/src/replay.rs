@@ -184,7 +184,7 @@ pub fn instruments(journal: &Journal, dir: &Path) -> Result<Vec<Instrument>, Pro
     let mut frames = journal.frames();
     let mut table = Vec::new();
     while let Some(frame) = frames.next().map_err(|e| Problem::from_journal(&e))? {
-        if frame.head().seq > 0 && table.is_empty() && !frame.get::<Instrument>().is_some() {
+        if frame.head().seq > 0 && table.is_empty() && frame.get::<Instrument>().is_none() {
             return kept_instruments(dir);
         }
         if let Some(instrument) = frame.get::<Instrument>() {
