@@ -195,15 +195,14 @@ impl Syncer {
         if self.is_due(journaled, now) {
             if here {
                 self.sync_to(offset)?;
+                // At once: the superblock takes as long again, and the writer comes back to this page.
+                self.reopen(offset);
             }
             self.caught_up = now;
             let mut block = self.superblock.lock().unwrap_or_else(PoisonError::into_inner);
             block.store(|block| (block.durable, block.last_segment) = (journaled, segment))?;
             drop(block);
             self.durability.durable().store(journaled);
-            if here {
-                self.reopen(offset);
-            }
         } else if here && offset >= self.synced + ACTIVE + RUN {
             self.sync_to((offset - ACTIVE) / PAGE as u64 * PAGE as u64)?;
         }
