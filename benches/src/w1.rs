@@ -11,6 +11,7 @@ use disruptor::{BusySpin, Polling, Producer as _, build_single_producer};
 use engine::config::Config;
 use engine::layout::Layout;
 use engine::run::Order;
+use engine::runtime::threads::keep_helpers_on;
 use engine::source::{Feed, Source, SourceConfig};
 use journal::floor::{Crc, map_writable};
 use journal::{Follower, JournalError, Until};
@@ -59,7 +60,7 @@ fn main() -> Result<()> {
         figures.hop_two_threads.push(hop_two_threads(&trades));
         figures.spine.push(spine(&parent, ticks, true, false)?);
         figures.spine_two_ready.push(spine(&parent, ticks, false, false)?);
-        figures.spine_followed.push(spine(&parent, ticks, false, true)?);
+        figures.spine_followed.push(spine(&parent, ticks, true, true)?);
         println!("round {round}: spine {:.1} ns a tick", figures.spine[round - 1]);
     }
     report(&figures);
@@ -75,7 +76,7 @@ fn report(figures: &Figures) {
         ("floor: raw disruptor hop, two threads, batch 64", &figures.hop_two_threads),
         ("spine, segments made ahead", &figures.spine),
         ("spine, two segments ready (default)", &figures.spine_two_ready),
-        ("the same, a follower reading behind it", &figures.spine_followed),
+        ("spine, made ahead, a follower behind it", &figures.spine_followed),
     ] {
         let best = values.iter().copied().fold(f64::INFINITY, f64::min);
         let worst = values.iter().copied().fold(0.0, f64::max);
@@ -116,11 +117,12 @@ fn spine(parent: &Path, ticks: usize, made_ahead: bool, followed: bool) -> Resul
         config.host.ready_segments = 1;
     }
     let layout = Layout::of(&config.host)?;
+    let apart = layout.helpers.clone();
     let journal = dir.path().join("journal");
     let order = Order::new(config, layout, vec![open(ticks)?], journal.clone());
     let over = AtomicBool::new(false);
     let (outcome, read) = std::thread::scope(|scope| {
-        let reader = followed.then(|| scope.spawn(|| follow(&journal, &over)));
+        let reader = followed.then(|| scope.spawn(|| follow(&journal, &over, &apart)));
         let outcome = engine::run::run(order, |_| (), |_| ());
         over.store(true, Ordering::Release);
         (outcome, reader.map(std::thread::ScopedJoinHandle::join))
@@ -136,8 +138,14 @@ fn spine(parent: &Path, ticks: usize, made_ahead: bool, followed: bool) -> Resul
     Ok(outcome.summary.elapsed_s * 1e9 / ticks as f64)
 }
 
-/// Reads behind the writer until the run is over and nothing is left; returns the inputs that it read.
-fn follow(journal: &Path, over: &AtomicBool) -> std::result::Result<u64, JournalError> {
+/// Reads behind the writer until the run is over and nothing is left; returns the inputs that it read. Like any
+/// helper it is kept off the spine's cores, as far as there are others.
+fn follow(
+    journal: &Path,
+    over: &AtomicBool,
+    apart: &[usize],
+) -> std::result::Result<u64, JournalError> {
+    drop(keep_helpers_on(apart));
     let mut follower = loop {
         match Follower::open(journal, None, Until::Durable) {
             Ok(follower) => break follower,
