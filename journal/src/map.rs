@@ -153,9 +153,10 @@ unsafe impl Sync for Map {}
 
 impl Map {
     fn new(memory: Memory) -> Self {
-        let region = Region(memory);
+        // Asked where it stays: a box that moves takes the right of pointers into it away (Miri).
+        let region = Arc::new(Region(memory));
         let ptr = NonNull::new(region.ptr()).expect("Invariant: memory has an address");
-        Self { ptr, len: region.len(), region: Arc::new(region) }
+        Self { ptr, len: region.len(), region }
     }
 
     #[cfg(feature = "sim")]
