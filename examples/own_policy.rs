@@ -29,7 +29,7 @@ impl Policy for Fade {
 
 fn main() -> Result<(), Problem> {
     let (config, spec) = (Config::default(), "synthetic:days=4,ticks=20000".to_string());
-    let source = SourceConfig { spec, name: "market".to_string(), csv: None };
+    let source = SourceConfig { name: "market".to_string(), ..SourceConfig::of(&spec) };
     let source = gateways::open(&source, &config.catalog())?;
     let dir = std::env::temp_dir().join(format!("own-policy-{}", std::process::id()));
     let fade = || Policies::own(Fade { beyond_pct: 0.3 });

@@ -57,7 +57,7 @@ fn run(days: u32, agents: bool) -> Result<(Latency, u64, f64)> {
     let dir = tempfile::tempdir()?;
     let config = Config::parse(CONFIG, "closing_bar")?;
     let spec = format!("synthetic:days={days}");
-    let source = SourceConfig { name: spec.clone(), spec, csv: None };
+    let source = SourceConfig::of(&spec);
     let source = gateways::open(&source, &config.catalog())?;
     let layout = Layout::of(&config.host)?;
     let mut order = Order::new(config, layout, vec![source], dir.path().join("journal"));

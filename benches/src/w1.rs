@@ -95,7 +95,7 @@ fn median(values: &[f64]) -> f64 {
 
 fn open(ticks: usize) -> Result<Source> {
     let spec = format!("synthetic:bench,ticks={ticks}");
-    let config = SourceConfig { name: spec.clone(), spec, csv: None };
+    let config = SourceConfig::of(&spec);
     Ok(gateways::open(&config, &Config::default().catalog())?)
 }
 

@@ -2,6 +2,7 @@
 
 use crate::problem::Problem;
 use ringbuf_layout::{InputCell, Trade};
+use std::collections::BTreeMap;
 
 /// Reads one input, record by record, in source order. Runs on a thread of its own, so it may allocate
 /// and read files; the spine never waits for it except when it has nothing else to do.
@@ -66,7 +67,7 @@ impl core::fmt::Debug for Source {
 }
 
 /// One `[[source]]` of the config, or one `--source` of the command line.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct SourceConfig {
     /// `FORMAT:PATH`; a glob is one source, `-` is stdin.
     pub spec: String,
@@ -74,6 +75,17 @@ pub struct SourceConfig {
     pub name: String,
     /// Declared columns of a `csv` source.
     pub csv: Option<CsvColumns>,
+    /// Symbols to deliver, ours; empty: all that the files hold.
+    pub symbols: Vec<String>,
+    /// The vendor's symbol → ours, both upper case; a symbol that is not here keeps its name.
+    pub rename: BTreeMap<String, String>,
+}
+
+impl SourceConfig {
+    /// A source without options, named by its specification.
+    pub fn of(spec: &str) -> Self {
+        Self { spec: spec.to_string(), name: spec.to_string(), ..Self::default() }
+    }
 }
 
 /// What a `csv` source declares: nothing is guessed.

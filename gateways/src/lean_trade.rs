@@ -10,6 +10,8 @@ use crate::files;
 use crate::lean_row::{Row, RowReader};
 use crate::lean_zip::{self, Entry};
 use crate::lines::{LINE_MAX, LineError, Lines};
+use crate::naming::Naming;
+use crate::spec;
 use engine::Problem;
 use engine::instrument::Catalog;
 use engine::source::{Decoder, Feed, Source, SourceConfig, SymbolUse};
@@ -29,61 +31,41 @@ pub(crate) fn open(
     for path in &paths {
         entries.extend(lean_zip::directory(path)?);
     }
-    let (symbols, waiting) = queue(entries, catalog)?;
+    let (symbols, waiting) = queue(config, entries, catalog)?;
     Ok(Source {
         name: config.name.clone(),
         spec: config.spec.clone(),
         identity: files::identity(&[&config.name], &paths)?,
         live: false,
-        symbols: symbols.into_iter().map(|symbol| SymbolUse { symbol, trades: true }).collect(),
+        symbols,
         records_hint: None,
         feed: Feed::Decoder(Box::new(Merge { waiting, heads: BinaryHeap::new(), given: false })),
     })
 }
 
 /// The symbols in order of appearance, and the files, the earliest last.
-fn queue(entries: Vec<Entry>, catalog: &Catalog) -> Result<(Vec<String>, Vec<Waiting>), Problem> {
-    let mut symbols: Vec<String> = Vec::new();
-    let mut unknown: Vec<(String, String)> = Vec::new();
+fn queue(
+    config: &SourceConfig,
+    entries: Vec<Entry>,
+    catalog: &Catalog,
+) -> Result<(Vec<SymbolUse>, Vec<Waiting>), Problem> {
+    let mut naming = Naming::of(config);
     let mut waiting = Vec::new();
     for (order, entry) in entries.into_iter().enumerate() {
-        let symbol = &entry.name.symbol;
-        let Some(definition) = catalog.get(symbol) else {
-            if !unknown.iter().any(|(known, _)| known == symbol) {
-                unknown.push((symbol.clone(), entry.place));
-            }
+        let name = &entry.name;
+        let Some((instrument, definition)) = naming.meet(&name.symbol, true, &entry.place, catalog)
+        else {
             continue;
         };
-        let instrument = symbols.iter().position(|known| known == symbol).unwrap_or_else(|| {
-            symbols.push(symbol.clone());
-            symbols.len() - 1
-        }) as u32;
-        let rows = RowReader::new(entry.name.market, entry.name.date, definition.size_precision)
-            .map_err(|what| {
+        let rows =
+            RowReader::new(name.market, name.date, definition.size_precision).map_err(|what| {
                 Problem::new(what, entry.place.clone(), "correct the date in its name")
             })?;
         waiting.push(Waiting { rows, entry, instrument, order });
     }
-    if !unknown.is_empty() {
-        return Err(unknown_symbols(&unknown));
-    }
+    let symbols = naming.finish(&spec::place(&config.spec))?;
     waiting.sort_by_key(|w| Reverse((w.rows.midnight(), w.order)));
     Ok((symbols, waiting))
-}
-
-fn unknown_symbols(unknown: &[(String, String)]) -> Problem {
-    let names: Vec<_> = unknown.iter().take(10).map(|(name, _)| format!("`{name}`")).collect();
-    let more = if unknown.len() > 10 { ", …" } else { "" };
-    let plural = if unknown.len() == 1 { "" } else { "s" };
-    Problem::new(
-        format!("no definition of the instrument{plural} {}{more}", names.join(", ")),
-        unknown[0].1.clone(),
-        format!(
-            "add to the config, once for each: [[semantic.instrument]] with symbol = \"{}\", tick, \
-             multiplier, calendar",
-            unknown[0].0
-        ),
-    )
 }
 
 /// A file whose day has not begun.

@@ -7,6 +7,7 @@
 //! * `files`: globs, identity, gzip, places in messages; `lines`: bounded lines out of any bytes.
 //! * `decimals`: prices and sizes as exact integers; `local_time`: wall clocks of a zone as
 //!   instants.
+//! * `naming`: a vendor's symbols and ours.
 //! * `lean_name`, `lean_row`, `lean_zip`, `lean_trade`: LEAN's zipped trade ticks.
 //! * `csv_fields`, `csv_plan`, `csv_symbols`, `csv_row`, `csv_rows`: rows of declared columns.
 //! * `dice`, `price_path`, `order_flow`, `synthetic`: the synthetic market; `bench_ticks`: its
@@ -31,6 +32,7 @@ mod lean_trade;
 mod lean_zip;
 mod lines;
 mod local_time;
+mod naming;
 mod order_flow;
 mod price_path;
 pub mod recording;

@@ -18,7 +18,7 @@ fn recorded(test: &str, name: &str) -> Option<Source> {
         return None;
     }
     let spec = format!("lean-trade:{}", path.display());
-    let config = SourceConfig { name: name.to_string(), spec, csv: None };
+    let config = SourceConfig { name: name.to_string(), ..SourceConfig::of(&spec) };
     Some(gateways::open(&config, &Catalog::default()).expect("the file opens"))
 }
 

@@ -262,7 +262,7 @@ fn resolve(arguments: &cli::Run) -> Result<Config, Problem> {
         // A source of the config with the same spec keeps what it declares.
         let declared = std::mem::take(&mut config.sources);
         let of = |spec: &String| {
-            let plain = SourceConfig { spec: spec.clone(), name: spec.clone(), csv: None };
+            let plain = SourceConfig::of(spec);
             declared.iter().find(|source| &source.spec == spec).cloned().unwrap_or(plain)
         };
         config.sources = arguments.source.iter().map(of).collect();
@@ -274,7 +274,7 @@ fn resolve(arguments: &cli::Run) -> Result<Config, Problem> {
     }
     if config.sources.is_empty() {
         let (spec, name) = ("synthetic".to_string(), "synthetic".to_string());
-        config.sources.push(SourceConfig { spec, name, csv: None });
+        config.sources.push(SourceConfig { name, ..SourceConfig::of(&spec) });
     }
     Ok(config)
 }

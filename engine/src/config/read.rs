@@ -13,6 +13,7 @@ use crate::source::{Column, CsvColumns, SourceConfig, TimeUnit};
 use ringbuf_layout::output::TIMEFRAMES_MAX;
 use ringbuf_layout::units::{PRICE_DIGITS, PRICE_ONE};
 use ringbuf_layout::{Price, Reasons, Size};
+use std::collections::BTreeMap;
 use toml_edit::{Document, Value};
 
 const DAY_S: i64 = 86_400;
@@ -343,8 +344,19 @@ fn source<'t>(walk: &Walk<'t>, mut s: Section<'t>) -> SourceConfig {
     if csv.is_some() && !spec.starts_with("csv:") {
         s.violate(walk, "csv", "only a source of format csv declares columns");
     }
+    let upper = |text: String| text.to_uppercase();
+    let symbols = s.text_list(walk, "symbols").unwrap_or_default().into_iter().map(upper).collect();
+    let pairs = s.text_list(walk, "rename").unwrap_or_default();
+    let mut rename = BTreeMap::new();
+    for pair in pairs {
+        let halves = pair.split_once('=').map(|(a, b)| (a.trim(), b.trim()));
+        match halves.filter(|(theirs, ours)| !theirs.is_empty() && !ours.is_empty()) {
+            Some((theirs, ours)) => drop(rename.insert(theirs.to_uppercase(), ours.to_uppercase())),
+            None => s.violate(walk, "rename", format!("\"{pair}\" is not \"THEIRS=OURS\"")),
+        }
+    }
     s.finish(walk);
-    SourceConfig { spec, name, csv }
+    SourceConfig { spec, name, csv, symbols, rename }
 }
 
 fn csv<'t>(walk: &Walk<'t>, mut s: Section<'t>) -> CsvColumns {

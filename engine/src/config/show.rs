@@ -138,6 +138,15 @@ fn instrument(out: &mut String, def: &InstrumentDef) {
 fn source(out: &mut String, source: &SourceConfig) {
     let mut text = String::new();
     put!(text, "\n[[source]]\nspec = {}\nname = {}", quoted(&source.spec), quoted(&source.name));
+    let list =
+        |words: Vec<String>| words.iter().map(|word| quoted(word)).collect::<Vec<_>>().join(", ");
+    if !source.symbols.is_empty() {
+        put!(text, "symbols = [{}]", list(source.symbols.clone()));
+    }
+    if !source.rename.is_empty() {
+        let pair = |(theirs, ours): (&String, &String)| format!("{theirs}={ours}");
+        put!(text, "rename = [{}]", list(source.rename.iter().map(pair).collect()));
+    }
     if let Some(csv) = &source.csv {
         csv_text(&mut text, csv);
     }
@@ -196,6 +205,8 @@ mod tests {
             lot = "0.00001"
             [[source]]
             spec = "csv:a.csv"
+            symbols = ["btcusdt", "ETHUSDT"]
+            rename = ["xbt/usd = btcusdt"]
             [source.csv]
             symbol = "btcusdt"
             ts_unit = "text"

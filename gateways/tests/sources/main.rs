@@ -17,7 +17,7 @@ use zip::write::SimpleFileOptions;
 
 /// A source of this specification, without declared columns.
 fn config(spec: &str) -> SourceConfig {
-    SourceConfig { spec: spec.to_string(), name: spec.to_string(), csv: None }
+    SourceConfig::of(spec)
 }
 
 /// Opens a source on the built-in instruments.

@@ -63,7 +63,7 @@ pub fn run(
     let before = hop(&controls.stop)?;
     let hiccups = hiccups(IDLE, &controls.stop);
     let spec = format!("synthetic:bench,ticks={}", arguments.rate * arguments.seconds);
-    let source = SourceConfig { name: spec.clone(), spec, csv: None };
+    let source = SourceConfig::of(&spec);
     let source = gateways::open(&source, &config.catalog())?;
     if controls.stop.load(Ordering::Relaxed) {
         return Err(Problem::new("interrupted before the run started", "", "run it again"));
