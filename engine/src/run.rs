@@ -133,7 +133,7 @@ pub struct Outcome {
 /// journal directory is ours, `watch` now and then while it runs.
 ///
 /// # Errors
-/// What keeps the run from starting; the journal directory is then not a journal.
+/// What keeps the run from starting. A directory that was not a journal before is not one then; a journal is as it was.
 pub fn run(
     mut order: Order,
     started: impl FnOnce(&Path),

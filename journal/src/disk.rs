@@ -111,7 +111,9 @@ struct DiskFile {
 
 impl StoreFile for DiskFile {
     fn reserve(&self, bytes: u64) -> io::Result<()> {
-        map::reserve(&self.file, bytes)
+        map::reserve(&self.file, bytes)?;
+        // It only ever lengthens a file.
+        if self.file.metadata()?.len() > bytes { self.file.set_len(bytes) } else { Ok(()) }
     }
 
     fn write_at(&self, bytes: &[u8], at: u64) -> io::Result<()> {

@@ -7,6 +7,12 @@ use std::io::{Read, Seek, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
+
+/// How often a lock that is held is tried again: [`Lock::held`] has it for some microseconds, a writer for
+/// its life.
+const LOOKS: u32 = 50;
+const BETWEEN_LOOKS: Duration = Duration::from_millis(2);
 
 /// The held lock. The kernel drops it with the file, also when the process is killed; what the file
 /// says is for the refusal's message only and is never believed.
@@ -31,10 +37,17 @@ impl Lock {
         options.read(true).write(true).create(true).truncate(false).mode(0o600);
         let file = plain::open(&path, &mut options);
         let mut file = file.map_err(JournalError::io("open the lock file", &path))?;
-        match file.try_lock() {
-            Ok(()) => Ok(Self { file: Some(Arc::new(file)), path }),
-            Err(TryLockError::WouldBlock) => Err(locked(dir, &mut file)),
-            Err(TryLockError::Error(error)) => Err(JournalError::io("lock", &path)(error)),
+        let mut looks = 0;
+        loop {
+            match file.try_lock() {
+                Ok(()) => return Ok(Self { file: Some(Arc::new(file)), path }),
+                Err(TryLockError::WouldBlock) if looks < LOOKS => looks += 1,
+                Err(TryLockError::WouldBlock) => return Err(locked(dir, &mut file)),
+                Err(TryLockError::Error(error)) => {
+                    return Err(JournalError::io("lock", &path)(error));
+                }
+            }
+            std::thread::sleep(BETWEEN_LOOKS);
         }
     }
 

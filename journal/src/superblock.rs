@@ -221,6 +221,8 @@ impl SuperblockFile {
     ) -> Result<Self, JournalError> {
         let path = dir.join(FILE_NAME);
         let file = store.open(&path).map_err(JournalError::io("open", &path))?;
+        // What was appended to it would keep the second copy from being one for ever.
+        file.reserve(2 * PAGE as u64).map_err(JournalError::io("set the length of", &path))?;
         Ok(Self { file, path, now })
     }
 

@@ -158,7 +158,7 @@ impl Syncer {
             assert!(pushed.is_ok(), "Invariant: the queue holds all rolled segments");
             handed_on = true;
         }
-        self.attempt(|syncer| syncer.catch_up(journaled, segment, offset, now));
+        self.attempt(|syncer| syncer.catch_up(journaled, segment, offset, now, handed_on));
         handed_on
     }
 
@@ -189,10 +189,12 @@ impl Syncer {
         segment: u32,
         offset: u64,
         now: Instant,
+        rolled: bool,
     ) -> Result<(), JournalError> {
         // It can have rolled since: then its segment is synced whole.
         let here = self.current.as_ref().is_some_and(|current| current.number == segment);
-        if self.is_due(journaled, now) {
+        // After a roll at once: a sealed segment is durable, however long the interval.
+        if self.is_due(journaled, now, rolled) {
             if here {
                 self.sync_to(offset)?;
                 // At once: the superblock takes as long again, and the writer comes back to this page.
@@ -212,12 +214,12 @@ impl Syncer {
         Ok(())
     }
 
-    fn is_due(&self, journaled: u64, now: Instant) -> bool {
+    fn is_due(&self, journaled: u64, now: Instant, rolled: bool) -> bool {
         let durable = self.durability.durable().next_seq();
         let wanted = self.durability.wanted();
         let waits = wanted > durable && wanted <= journaled;
         let late = now.saturating_duration_since(self.caught_up) >= self.interval;
-        journaled > durable && (waits || late || self.closing)
+        journaled > durable && (waits || late || rolled || self.closing)
     }
 
     /// The page that was just synced is write-protected; so that the writer does not meet that (from 270 to

@@ -2,8 +2,8 @@
 
 use crate::hooked::Hooked;
 use crate::support::{
-    Random, SMALL, append, append_slot, closed, options, patch, patch_header, path, places, slot,
-    synced,
+    Random, SMALL, append, append_slot, closed, options, patch, patch_header, path, places,
+    read_then_cut, slot, synced,
 };
 use journal::header::VERSION;
 use journal::sim::{Fault, Sim};
@@ -170,22 +170,13 @@ fn a_position_that_retention_has_passed(dir: &Path) -> Option<JournalError> {
 }
 
 fn a_position_that_a_power_cut_took(_: &Path) -> Option<JournalError> {
-    let (sim, dir) = (Sim::new(), Path::new("/sim"));
-    let mut writer = Writer::create_on(Arc::new(sim.clone()), &synced(dir), true).unwrap();
-    append(&mut writer, 0, 20, &mut Random(3));
-    writer.durability().want(19);
-    writer.pump();
-    append(&mut writer, 20, 40, &mut Random(4));
-    let until = Until::Journaled(writer.watermark());
-    let mut follower = Follower::open_on(Arc::new(sim.clone()), dir, None, until).unwrap();
-    while follower.next().unwrap().is_some() {}
-    let image = sim.after_cut(&[]);
+    let dir = Path::new("/sim");
+    let (image, ahead) = read_then_cut(dir);
     let (mut writer, recovery) =
         Writer::resume_on(Arc::new(image.clone()), &synced(dir), true).unwrap();
     append(&mut writer, recovery.next_seq, 60, &mut Random(5));
     let until = Until::Journaled(writer.watermark());
-    let at = Some(follower.position());
-    let mut follower = Follower::open_on(Arc::new(image), dir, at, until).unwrap();
+    let mut follower = Follower::open_on(Arc::new(image), dir, Some(ahead), until).unwrap();
     follower.next().err()
 }
 

@@ -3,9 +3,9 @@
 
 use crate::hooked::Hooked;
 use crate::support::{
-    Random, SMALL, Slot, append, options, patch, path, read, segment_files, strip, synced,
+    Random, SMALL, Slot, append, options, patch, path, read, read_then_cut, segment_files, strip,
+    synced,
 };
-use journal::sim::Sim;
 use journal::{
     Follower, Journal, JournalError, Limits, Options, Position, Until, Writer, recover, verify,
 };
@@ -106,21 +106,9 @@ fn damage_below_the_limit_stops_a_follower_by_name() {
 #[test]
 fn what_a_power_cut_took_from_a_follower_is_said_and_not_skipped() {
     let dir = Path::new("/sim");
-    let sim = Sim::new();
-    let options = Options { ready_segments: 1, ..synced(dir) };
-    let mut writer = Writer::create_on(Arc::new(sim.clone()), &options, true).unwrap();
-    append(&mut writer, 0, 20, &mut Random(3));
-    writer.durability().want(19);
-    writer.pump();
-    append(&mut writer, 20, 40, &mut Random(4));
-    let until = Until::Journaled(writer.watermark());
-    let mut follower = Follower::open_on(Arc::new(sim.clone()), dir, None, until).unwrap();
-    take(&mut follower, &mut Vec::new()).unwrap();
-    let ahead = follower.position();
-    assert_eq!(ahead.seq, 40);
-    let image = sim.after_cut(&[]);
+    let (image, ahead) = read_then_cut(dir);
     let (mut writer, recovery) =
-        Writer::resume_on(Arc::new(image.clone()), &options, true).unwrap();
+        Writer::resume_on(Arc::new(image.clone()), &synced(dir), true).unwrap();
     assert_eq!(recovery.next_seq, 20);
     append(&mut writer, 20, 60, &mut Random(5));
     let until = Until::Journaled(writer.watermark());

@@ -18,6 +18,10 @@ use std::sync::Arc;
 /// Subsets of more are drawn at random.
 const ALL_SUBSETS_OF: usize = 12;
 const DRAWN: usize = 256;
+/// Slots that nearly fill a segment.
+const NEAR_A_ROLL: u64 = if cfg!(miri) { 10 } else { 290 };
+/// Images of the reduced campaign, which CI and Miri run.
+const REDUCED: u64 = if cfg!(miri) { 24 } else { 2_000 };
 
 fn dir() -> &'static Path {
     Path::new("/sim")
@@ -59,7 +63,7 @@ impl Script {
         let wide = random.below(4) == 0;
         Self {
             seed: random.next(),
-            ahead: if near_a_roll { 290 + random.below(40) as u64 } else { 0 },
+            ahead: if near_a_roll { NEAR_A_ROLL + random.below(40) as u64 } else { 0 },
             slots: if wide { 60 } else { 4 + random.below(10) as u64 },
             sync_every: if wide {
                 20 + random.below(40) as u64
@@ -339,12 +343,12 @@ fn told(name: &str, torn: bool, reduced: u64) {
 
 #[test]
 fn any_subset_of_pending_pages_at_any_cut_keeps_what_was_durable_and_a_prefix() {
-    told("page subsets", false, 2_000);
+    told("page subsets", false, REDUCED);
 }
 
 #[test]
 fn pages_torn_at_sectors_at_any_cut_keep_what_was_durable_and_a_prefix() {
-    told("sector tears", true, 2_000);
+    told("sector tears", true, REDUCED);
 }
 
 #[test]

@@ -3,7 +3,7 @@
 
 use crate::support::{
     Random, SMALL, Slot, append, append_slot, closed, options, patch, path, places, read,
-    segment_files, slot, writable,
+    segment_files, slot, synced, wait_for, writable,
 };
 use journal::{
     Case, End, Journal, JournalError, Options, Recovery, SyncBackend, Writer, recover, verify,
@@ -274,4 +274,56 @@ fn one_order_and_then_silence_is_durable_within_two_intervals() {
         writer.close().unwrap();
         assert!(SMALL > 0 && sound(&dir).is_sealed());
     }
+}
+
+#[test]
+fn a_closed_segment_is_durable_at_once_however_long_the_interval() {
+    let dir = tempfile::tempdir().unwrap();
+    let options = Options { sync_interval_ms: 60_000, ..synced(dir.path()) };
+    let mut writer = Writer::create(&options).unwrap();
+    let slots = append(&mut writer, 0, 1_000, &mut Random(14));
+    assert!(writer.next_seq() == 1_000 && slots.len() == 1_000, "they fill more than a segment");
+    let durability = writer.durability();
+    let journal = || Journal::open(dir.path()).unwrap();
+    wait_for("a closed segment that is durable", || {
+        let first_of_second = journal().segments().nth(1).map(|info| info.header.base_seq);
+        first_of_second.is_some_and(|seq| durability.durable().next_seq() >= seq)
+    });
+    assert!(journal().superblock().unwrap().last_segment > 0);
+    writer.close().unwrap();
+}
+
+#[test]
+fn what_was_appended_to_the_superblock_is_cut_when_the_journal_goes_on() {
+    let dir = tempfile::tempdir().unwrap();
+    let slots = closed(dir.path(), 50, 1);
+    let file = dir.path().join("superblock");
+    let bytes = std::fs::read(&file).unwrap();
+    std::fs::write(&file, [&bytes[..], &[7]].concat()).unwrap();
+    go_on(dir.path(), slots, 50, 2);
+    assert_eq!(std::fs::metadata(&file).unwrap().len(), bytes.len() as u64);
+}
+
+#[test]
+fn a_look_at_who_holds_the_lock_never_keeps_a_writer_out() {
+    let dir = tempfile::tempdir().unwrap();
+    closed(dir.path(), 5, 1);
+    let over = std::sync::atomic::AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            let lock = std::fs::File::open(dir.path().join("LOCK")).unwrap();
+            while !over.load(std::sync::atomic::Ordering::Relaxed) {
+                lock.lock_shared().unwrap();
+                std::thread::sleep(std::time::Duration::from_micros(200));
+                lock.unlock().unwrap();
+                std::thread::sleep(std::time::Duration::from_micros(500));
+            }
+        });
+        let live = |_| Writer::resume(&options(dir.path())).and_then(|(writer, _)| writer.close());
+        let lives: Vec<_> = (0..20).map(live).collect();
+        over.store(true, std::sync::atomic::Ordering::Relaxed);
+        for life in lives {
+            life.unwrap();
+        }
+    });
 }

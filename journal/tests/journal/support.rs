@@ -1,18 +1,22 @@
 //! Slots of random frames, a journal of them, and what a reader makes of it.
 #![allow(dead_code)] // Two test binaries share it.
 
-use journal::{End, Journal, JournalError, Options, SyncBackend, Writer};
+use journal::sim::Sim;
+use journal::{
+    End, Follower, Journal, JournalError, Options, Position, SyncBackend, Until, Writer,
+};
 use ringbuf_layout::frame::{FLAGS_OFFSET, Header, Kind, LAST, fields_of};
 use std::fs::{File, Permissions};
 use std::os::unix::fs::{FileExt, PermissionsExt};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 /// A frame without CRC and `last` bit, and the frames of one input.
 pub type Bytes = Vec<u8>;
 pub type Slot = Vec<Bytes>;
 
 /// The smallest segment, so that a test rolls often.
-pub const SMALL: u64 = 256 << 10;
+pub const SMALL: u64 = journal::header::SEGMENT_BYTES_MIN;
 
 /// A small stream of random numbers (`SplitMix64`), the same on every machine.
 pub struct Random(pub u64);
@@ -204,6 +208,22 @@ pub fn memory_dir() -> tempfile::TempDir {
     let memory = Path::new("/dev/shm");
     let parent = if memory.is_dir() { memory.to_owned() } else { std::env::temp_dir() };
     tempfile::tempdir_in(parent).unwrap()
+}
+
+/// A follower in the writer's process read 40 slots, of which a power cut left 20: the disk after the cut,
+/// and the follower's place.
+pub fn read_then_cut(dir: &Path) -> (Sim, Position) {
+    let sim = Sim::new();
+    let mut writer = Writer::create_on(Arc::new(sim.clone()), &synced(dir), true).unwrap();
+    append(&mut writer, 0, 20, &mut Random(3));
+    writer.durability().want(19);
+    writer.pump();
+    append(&mut writer, 20, 40, &mut Random(4));
+    let until = Until::Journaled(writer.watermark());
+    let mut follower = Follower::open_on(Arc::new(sim.clone()), dir, None, until).unwrap();
+    while follower.next().unwrap().is_some() {}
+    assert_eq!(follower.position().seq, 40);
+    (sim.after_cut(&[]), follower.position())
 }
 
 /// Waits for something that another thread or process does, and fails by name if it never does.
