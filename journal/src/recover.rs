@@ -212,7 +212,9 @@ impl Kept {
         zero(&*file, &mut bytes, end).map_err(io("zero the tail of"))?;
         file.write_at(&bytes[..end], 0).map_err(io("write again"))?;
         file.sync().map_err(io("sync"))?;
-        self.contents.seal(&*file, &path, &bytes, previous_digest)
+        let digest = self.contents.digest(&bytes, previous_digest);
+        self.contents.seal(&*file, &path, digest, previous_digest)?;
+        Ok(digest)
     }
 }
 

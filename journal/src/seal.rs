@@ -35,45 +35,58 @@ pub(crate) struct Rolled {
 }
 
 impl Rolled {
-    /// Writes the footer, makes the file read-only, unmaps it; returns the digest.
+    /// Unmaps the segment, writes the footer, makes the file read-only; returns the digest.
     pub(crate) fn seal(self, previous_digest: u64) -> Result<u64, JournalError> {
         let Segment { path, file, map, .. } = self.segment;
-        self.contents.seal(&*file, &path, &map, previous_digest)
+        let digest = self.contents.digest(&map, previous_digest);
+        // The file is written now: nobody may hold its bytes as a slice meanwhile (Miri).
+        drop(map);
+        self.contents.seal(&*file, &path, digest, previous_digest)?;
+        Ok(digest)
     }
 }
 
 impl Contents {
-    /// Writes the footer of a segment with these bytes, syncs the file and makes it read-only; returns
-    /// the digest. All of it is on the disk before the permissions say so.
+    /// Where the footer goes.
+    fn footer_at(&self) -> usize {
+        frame::place(self.end, size_of::<Footer>())
+    }
+
+    /// The digest of a segment with these bytes, as the file will read once it is sealed, whether or not
+    /// `bytes` has the previous digest yet.
+    pub(crate) fn digest(&self, bytes: &[u8], previous_digest: u64) -> u64 {
+        let at = self.footer_at();
+        assert!(at + size_of::<Footer>() <= bytes.len(), "Invariant: room was kept for the footer");
+        let field = PREVIOUS_DIGEST_AT as usize;
+        let mut digest = xxhash_rust::xxh3::Xxh3::new();
+        digest.update(&bytes[..field]);
+        digest.update(&previous_digest.to_le_bytes());
+        digest.update(&bytes[field + 8..at]);
+        digest.digest()
+    }
+
+    /// Writes the footer of a segment of this digest, syncs the file and makes it read-only. All of it is
+    /// on the disk before the permissions say so.
     ///
     /// The footer goes by one `write` within a page: a killed process leaves all of it or nothing.
     pub(crate) fn seal(
         &self,
         file: &dyn StoreFile,
         path: &Path,
-        bytes: &[u8],
+        digest: u64,
         previous_digest: u64,
-    ) -> Result<u64, JournalError> {
+    ) -> Result<(), JournalError> {
         let io = |action| JournalError::io(action, path);
-        let at = frame::place(self.end, size_of::<Footer>());
-        assert!(at + size_of::<Footer>() <= bytes.len(), "Invariant: room was kept for the footer");
-        // As the file will read once the field is written, whether or not `bytes` shows it yet.
-        let field = PREVIOUS_DIGEST_AT as usize;
-        let mut digest = xxhash_rust::xxh3::Xxh3::new();
-        digest.update(&bytes[..field]);
-        digest.update(&previous_digest.to_le_bytes());
-        digest.update(&bytes[field + 8..at]);
-        let digest = digest.digest();
         file.write_at(&previous_digest.to_le_bytes(), PREVIOUS_DIGEST_AT)
             .map_err(io("write the header of"))?;
+        let at = self.footer_at();
         let seed = frame::seed(self.epoch, self.number);
         let mut footer = [0; size_of::<Footer>()];
         Crc::detect().store(&mut footer, bytemuck::bytes_of(&self.footer(at, digest)), seed, true);
         assert!(at % PAGE + footer.len() <= PAGE, "Invariant: a footer crosses no page");
         file.write_at(&footer, at as u64).map_err(io("write the footer of"))?;
         file.sync().map_err(io("sync"))?;
-        file.set_read_only().map_err(io("make read-only"))?;
-        Ok(digest)
+        file.set_read_only().map_err(io("make read-only"))
     }
 
     fn footer(&self, at: usize, digest: u64) -> Footer {
