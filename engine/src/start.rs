@@ -8,6 +8,7 @@ use crate::ledger::Ledger;
 use crate::manifest::{self, Listed};
 use crate::problem::Problem;
 use crate::runtime::feed::{self, Filter};
+use crate::runtime::feed_gauge::FeedGauge;
 use crate::runtime::merge::Inlet;
 use crate::runtime::taken::Taken;
 use crate::source::Source;
@@ -238,17 +239,20 @@ pub fn inlets(
     filter: &Filter,
     reorder_ms: i64,
     ledger: Option<&Ledger>,
+    feeds: &[Arc<FeedGauge>],
 ) -> Result<Vec<Inlet>, Problem> {
     let number = |symbol: &str| table.iter().position(|l| l.def.symbol == symbol).map(|n| n as u32);
     sources
         .into_iter()
+        .zip(feeds)
         .enumerate()
-        .map(|(i, source)| {
+        .map(|(i, (source, feed))| {
             let live = source.live;
             let numbers = source.symbols.iter().map(|used| number(&used.symbol)).collect();
             let taken = ledger.and_then(|ledger| ledger.taken(&source.identity));
             let (number, taken) = (i as u16 + 1, taken.cloned().unwrap_or_default());
-            let inflow = feed::start(source, number, numbers, filter.clone(), reorder_ms, taken)?;
+            let (filter, gauge) = (filter.clone(), Arc::clone(feed));
+            let inflow = feed::start(source, number, numbers, filter, reorder_ms, taken, gauge)?;
             Ok(Inlet { inflow, live, ended: false })
         })
         .collect()

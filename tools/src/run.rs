@@ -412,6 +412,16 @@ pub fn counts(summary: &Summary) -> String {
     lines.put("ticks", format!("{}, accepted {}", grouped(tally.ticks), grouped(accepted)));
     lines.put("rejected", reasons(&tally.rejected));
     lines.put("flagged", reasons(&tally.flagged));
+    for feed in &summary.feeds {
+        if let Some(latency) = feed.latency {
+            let seconds = |ns: i64| format!("{:+.3} s", ns as f64 / 1e9);
+            let (least, most) = (seconds(latency.least), seconds(latency.most));
+            lines.put(
+                "latency",
+                format!("{}: received {least} to {most} after the event", feed.name),
+            );
+        }
+    }
     lines.put("bars", grouped(tally.of(Kind::Bar)));
     lines.put("decisions", decisions(summary));
     if let Some(why) = &summary.no_decisions {
