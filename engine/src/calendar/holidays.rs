@@ -93,12 +93,14 @@ fn is_good_friday(date: Date) -> bool {
         return false;
     }
     let year = i32::from(date.year());
-    let (a, b, c) = (year % 19, year / 100, year % 100);
-    let g = (8 * b + 13) / 25;
-    let h = (19 * a + b - b / 4 - g + 15) % 30;
-    let l = (32 + 2 * (b % 4) + 2 * (c / 4) - h - c % 4) % 7;
-    let m = (a + 11 * h + 22 * l) / 451;
-    let days = h + l - 7 * m + 114;
+    let (golden, century, in_century) = (year % 19, year / 100, year % 100);
+    // Days from March 21 to the paschal full moon, and from there to a Sunday.
+    let correction = (8 * century + 13) / 25;
+    let moon = (19 * golden + century - century / 4 - correction + 15) % 30;
+    let leap = 2 * (century % 4) + 2 * (in_century / 4) - in_century % 4;
+    let sunday = (32 + leap - moon) % 7;
+    let late = (golden + 11 * moon + 22 * sunday) / 451;
+    let days = moon + sunday - 7 * late + 114;
     // Days since the first of March, of Easter Sunday and of this Friday.
     let easter = (days / 31 - 3) * 31 + days % 31;
     let friday = (i32::from(date.month()) - 3) * 31 + i32::from(date.day()) - 1;

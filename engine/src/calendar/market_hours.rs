@@ -54,7 +54,7 @@ pub fn parse(bytes: &[u8], entry: &str, place: &str) -> Result<Timetable, Proble
     let entries = root
         .get("entries")
         .and_then(Value::as_object)
-        .ok_or_else(|| place.problem("", "it has no \"entries\"".to_string()))?;
+        .ok_or_else(|| place.problem("", "it has no \"entries\""))?;
     let Some(own) = entries.get(entry) else {
         let names: Vec<&str> = entries.keys().take(10_000).map(String::as_str).collect();
         let near = nearest(entry, &names);
@@ -87,7 +87,8 @@ struct Place<'a> {
 }
 
 impl Place<'_> {
-    fn problem(&self, key: &str, what: String) -> Problem {
+    fn problem(&self, key: &str, what: impl Into<String>) -> Problem {
+        let what: String = what.into();
         let mut place = self.file.to_string();
         if !key.is_empty() {
             place = format!("{place}: {}: {key}", self.entry);
@@ -118,9 +119,8 @@ struct Entry {
 
 impl Entry {
     fn of(value: &Value, place: &Place<'_>) -> Result<Self, Problem> {
-        let object = value
-            .as_object()
-            .ok_or_else(|| place.problem("the entry", "it is not an object".to_string()))?;
+        let object =
+            value.as_object().ok_or_else(|| place.problem("the entry", "it is not an object"))?;
         let zone = match present(object, "exchangeTimeZone") {
             None => None,
             Some(Value::String(name)) if super::zone(name).is_some() => Some(name.clone()),
@@ -142,7 +142,7 @@ impl Entry {
             let Some(value) = present(object, key) else { continue };
             let times = value
                 .as_object()
-                .ok_or_else(|| place.problem(key, "it is not an object of dates".to_string()))?;
+                .ok_or_else(|| place.problem(key, "it is not an object of dates"))?;
             bounded(times.len(), key, place)?;
             for (date, time) in times {
                 let seconds = time.as_str().and_then(seconds_of).filter(|s| *s <= DAY_S);
@@ -196,7 +196,7 @@ impl Entry {
 
     fn timetable(self, place: &Place<'_>) -> Result<Timetable, Problem> {
         let zone = self.zone.ok_or_else(|| {
-            place.problem("exchangeTimeZone", "neither it nor its market has one".to_string())
+            place.problem("exchangeTimeZone", "neither it nor its market has one")
         })?;
         let dates = |is: fn(&OfDate) -> bool| {
             let found = self.dates.iter().filter(|(_, of)| is(of)).map(|(date, _)| *date);
@@ -229,8 +229,7 @@ fn list<'v>(
     place: &Place<'_>,
 ) -> Result<&'v [Value], Problem> {
     let Some(value) = present(object, key) else { return Ok(&[]) };
-    let list =
-        value.as_array().ok_or_else(|| place.problem(key, "it is not a list".to_string()))?;
+    let list = value.as_array().ok_or_else(|| place.problem(key, "it is not a list"))?;
     bounded(list.len(), key, place)?;
     Ok(list)
 }

@@ -171,18 +171,18 @@ impl Calendar {
     pub fn phase_at(&self, at: i64) -> Option<PhaseChange> {
         // A session ends in its trading date and is no longer than a day and an evening.
         self.dates(at, (-CLOSED_DAYS_MAX..=1).rev())
-            .find_map(|date| self.changes(date).into_iter().rfind(|change| change.at <= at))
+            .find_map(|date| self.changes(date).rfind(|change| change.at <= at))
     }
 
     /// The first change after `at`.
     pub fn next_after(&self, at: i64) -> Option<PhaseChange> {
         self.dates(at, -1..=CLOSED_DAYS_MAX)
-            .find_map(|date| self.changes(date).into_iter().find(|change| change.at > at))
+            .find_map(|date| self.changes(date).find(|change| change.at > at))
     }
 
     /// The sessions of a trading date: open and close of each of its parts, ns UTC.
     pub fn sessions(&self, date: Date) -> impl Iterator<Item = (i64, i64)> {
-        let closes = self.changes(date).into_iter().filter(|change| change.phase == Closed);
+        let closes = self.changes(date).filter(|change| change.phase == Closed);
         closes.map(|change| (change.open, change.close))
     }
 

@@ -6,6 +6,7 @@ use engine::calendar::market_hours;
 use jiff::civil::{Weekday, date};
 use jiff::tz::TimeZone;
 use std::collections::BTreeMap;
+use std::io::Read as _;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -355,4 +356,41 @@ fn every_entry_of_the_market_hours_file_can_be_read_if_present() {
         }
     }
     assert!(without_hours.is_empty(), "{without_hours:#?}");
+}
+
+/// Recorded half-hour bars of NQ over three years: trades on half days after noon and on Good Fridays are among them.
+#[test]
+fn every_recorded_bar_of_nq_begins_within_a_session_if_present() {
+    let Some(path) = recorded("../bars/nq-30min-20200629-20230630.csv.gz") else { return };
+    let mut text = String::new();
+    let file = std::fs::File::open(path).unwrap();
+    flate2::read::GzDecoder::new(file).read_to_string(&mut text).unwrap();
+    // Day first, in two styles; the zone is inferred.
+    let zone = engine::calendar::zone("Asia/Jerusalem").unwrap();
+    let began = |line: &str| {
+        let stamp = line.split(',').next().unwrap();
+        let numbers =
+            stamp.split(['/', '-', ' ', ':']).map(|number| number.parse::<i16>().unwrap());
+        let [day, month, year, hour, minute] = *numbers.take(5).collect::<Vec<_>>() else {
+            panic!("{stamp}");
+        };
+        let year = if year < 100 { 2_000 + year } else { year };
+        let local = date(year, month as i8, day as i8).at(hour as i8, minute as i8, 0, 0);
+        let instant = zone.to_ambiguous_timestamp(local).compatible().unwrap();
+        i64::try_from(instant.as_nanosecond()).unwrap()
+    };
+    let cmes = built_in("CMES");
+    let mut of_dates: BTreeMap<i32, i64> = BTreeMap::new();
+    let bars = text.lines().skip(1).map(began);
+    for at in bars {
+        let phase = cmes.phase_at(at).unwrap();
+        assert_eq!(phase.phase, SessionPhase::Regular, "{}", utc(at));
+        *of_dates.entry(phase.trading_date).or_default() += 1;
+    }
+    assert_eq!(of_dates.values().sum::<i64>(), 35_502);
+    // From 17:00 to 12:15, and to 8:15: a bar begins every half hour, so the last one tells.
+    for half_day in [20_201_127, 20_201_224, 20_211_126, 20_221_125] {
+        assert_eq!(of_dates[&half_day], 39, "{half_day}");
+    }
+    assert_eq!((of_dates[&20_210_402], of_dates[&20_230_407]), (31, 31));
 }
