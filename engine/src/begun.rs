@@ -48,6 +48,7 @@ pub(crate) fn begin(
     started: impl FnOnce(&Path),
     watch: &mut impl FnMut(&Tally),
 ) -> Result<Begun, Problem> {
+    order.config.resolve()?;
     start::refuse_twins(&order.sources)?;
     refuse_exit(&order.config, order.broker.is_some())?;
     let table = start::instrument_table(&order.config, &order.sources, &order.filter)?;
@@ -55,7 +56,7 @@ pub(crate) fn begin(
     let mut begun = match start::create_writer(&order.dir, &order.config)? {
         Some(writer) => {
             started(&order.dir);
-            let calendars = start::calendars(&table)?;
+            let calendars = start::calendars(&table, &order.config.semantic)?;
             Begun::first(table, calendars, writer)
         }
         None => go_on(order, table, started, watch)?,
@@ -103,7 +104,7 @@ fn go_on(
     let (epoch, base_seq) = (writer.epoch(), writer.next_seq());
     if base_seq == 0 {
         // Killed before its first input: nothing was ever recorded.
-        let calendars = start::calendars(&table)?;
+        let calendars = start::calendars(&table, &config.semantic)?;
         return Ok(Begun { base_seq, ..Begun::first(table, calendars, writer) });
     }
     let consent = order.consent;
@@ -116,7 +117,7 @@ fn go_on(
     }
     order.controls.stand(ledger.trading);
     let table = resume::extend(&ledger, table, &dir)?;
-    let calendars = start::calendars(&table)?;
+    let calendars = start::calendars(&table, &config.semantic)?;
     Ok(Begun {
         table,
         calendars,

@@ -2,7 +2,8 @@
 //! its first records written.
 
 use crate::calendar::Calendar;
-use crate::config::{BarPrice, Config};
+use crate::calendar::user::{open, unknown_calendar};
+use crate::config::{BarPrice, Config, Semantic};
 use crate::instrument::Catalog;
 use crate::ledger::Ledger;
 use crate::manifest::{self, Listed};
@@ -110,7 +111,7 @@ pub fn prologue(
     weights: Option<&[u8]>,
 ) -> Result<Vec<InputCell>, Problem> {
     let in_use: BTreeMap<&str, &Calendar> =
-        calendars.iter().map(|c| (c.name, c.as_ref())).collect();
+        calendars.iter().map(|c| (c.name.as_str(), c.as_ref())).collect();
     let in_use: Vec<&Calendar> = in_use.into_values().collect();
     let manifest = manifest::write(dir, config, table, &in_use, sources, weights)?;
     let now = opening.engine_time();
@@ -216,15 +217,16 @@ pub fn instrument_table(
 /// The calendar of each instrument, shared where it is the same.
 ///
 /// # Errors
-/// A name that is not built in.
-pub fn calendars(table: &[Listed]) -> Result<Vec<Arc<Calendar>>, Problem> {
+/// A name that is neither built in nor in the config.
+pub fn calendars(table: &[Listed], semantic: &Semantic) -> Result<Vec<Arc<Calendar>>, Problem> {
     let mut opened: BTreeMap<&str, Arc<Calendar>> = BTreeMap::new();
     for listed in table {
         let name = listed.def.calendar.as_str();
-        let unknown =
-            || Problem::new(format!("calendar {name} is not built in"), "", "choose another");
-        let calendar = Calendar::built_in(name).ok_or_else(unknown)?;
-        opened.entry(name).or_insert_with(|| Arc::new(calendar));
+        if !opened.contains_key(name) {
+            let unknown = || unknown_calendar(&listed.def.symbol, name);
+            let calendar = open(name, &semantic.calendars).ok_or_else(unknown)?;
+            opened.insert(name, Arc::new(calendar));
+        }
     }
     Ok(table.iter().map(|listed| Arc::clone(&opened[listed.def.calendar.as_str()])).collect())
 }

@@ -55,6 +55,7 @@ const NS_PER_US: f64 = 1e3;
 /// `run …`
 pub fn run(arguments: &cli::Run, say: Say, controls: &Arc<Controls>) -> Result<Exit, Problem> {
     let mut config = resolve(arguments)?;
+    config.resolve()?;
     let (policies, weights) = policy::of_run(&mut config)?;
     let layout = Layout::of(&config.host)?;
     let pace = pace(&arguments.pace)?;

@@ -6,6 +6,7 @@ use super::{
     RING_SLOTS_MAX, Risk, Semantic, Synergy, Validate, Venue,
 };
 use crate::calendar;
+use crate::calendar::user::{NAME_MAX, OBJECT, UserCalendar};
 use crate::instrument::{FEE_PER_CONTRACT, FEE_PER_SHARE, InstrumentDef, SYMBOL_MAX};
 use crate::layout::{Cores, Layout};
 use crate::pipeline::HANDLERS;
@@ -44,9 +45,10 @@ fn semantic<'t>(walk: &Walk<'t>, s: &mut Section<'t>) -> Semantic {
     let venue = venue(walk, s.section(walk, "venue"));
     let account = account(walk, s.section(walk, "account"));
     let drill = drill(walk, s.section(walk, "drill"));
+    let calendars = calendars(walk, s);
     let mut instruments: Vec<InstrumentDef> = Vec::new();
     for mut section in s.sections(walk, "instrument") {
-        if let Some(def) = instrument(walk, &mut section, &account.currency) {
+        if let Some(def) = instrument(walk, &mut section, &account.currency, &calendars) {
             if instruments.iter().any(|other| other.symbol == def.symbol) {
                 section.violate(walk, "symbol", format!("{} is defined twice", def.symbol));
             }
@@ -66,6 +68,7 @@ fn semantic<'t>(walk: &Walk<'t>, s: &mut Section<'t>) -> Semantic {
         venue,
         account,
         drill,
+        calendars,
         instruments,
     }
 }
@@ -222,10 +225,51 @@ fn is_currency(text: &str) -> bool {
     text.len() == 3 && text.bytes().all(|b| b.is_ascii_uppercase())
 }
 
+fn calendars<'t>(walk: &Walk<'t>, s: &mut Section<'t>) -> Vec<UserCalendar> {
+    let mut calendars: Vec<UserCalendar> = Vec::new();
+    for mut section in s.sections(walk, "calendar") {
+        if let Some(calendar) = user_calendar(walk, &mut section) {
+            if calendars.iter().any(|other| other.name == calendar.name) {
+                section.violate(walk, "name", format!("{} is defined twice", calendar.name));
+            }
+            calendars.push(calendar);
+        }
+        section.finish(walk);
+    }
+    calendars
+}
+
+fn user_calendar<'t>(walk: &Walk<'t>, s: &mut Section<'t>) -> Option<UserCalendar> {
+    let name = s.text(walk, "name").unwrap_or_default();
+    let plain = |b: u8| b.is_ascii_graphic() && b != b',' && b != b'"';
+    if !(1..=NAME_MAX).contains(&name.len()) || !name.bytes().all(plain) {
+        let what = format!("is needed: 1 to {NAME_MAX} characters, no space, comma or quote");
+        s.violate(walk, "name", what);
+    } else if calendar::names().any(|built_in| built_in == name) {
+        s.violate(walk, "name", format!("{name} is built in: give this one another name"));
+    }
+    let file = s.text(walk, "file");
+    if file.as_ref().is_none_or(String::is_empty) {
+        s.violate(walk, "file", "is needed: the path of a market-hours JSON file");
+    }
+    let entry = s.text(walk, "entry").unwrap_or_default();
+    let is_object = file.as_ref().is_some_and(|file| file.starts_with(OBJECT));
+    if entry.is_empty() != is_object {
+        let what = if is_object {
+            "an object of a journal is one calendar already"
+        } else {
+            "is needed: which market of the file, such as \"Future-cme-ES\""
+        };
+        s.violate(walk, "entry", what);
+    }
+    Some(UserCalendar { name, file: file?, entry, timetable: None })
+}
+
 fn instrument<'t>(
     walk: &Walk<'t>,
     s: &mut Section<'t>,
     account_currency: &str,
+    own: &[UserCalendar],
 ) -> Option<InstrumentDef> {
     let symbol = s.text(walk, "symbol");
     let is_symbol = |t: &String| {
@@ -269,7 +313,8 @@ fn instrument<'t>(
         );
         s.violate(walk, "currency", what);
     }
-    let calendars: Vec<&str> = calendar::names().collect();
+    let mut calendars: Vec<&str> = calendar::names().collect();
+    calendars.extend(own.iter().map(|calendar| calendar.name.as_str()));
     let calendar = s.word(walk, "calendar", &calendars).unwrap_or_else(|| "24/7".into());
     Some(InstrumentDef {
         symbol: symbol?,
@@ -388,7 +433,7 @@ fn csv<'t>(walk: &Walk<'t>, mut s: Section<'t>) -> CsvColumns {
         s.violate(walk, "ts_unit", "\"text\" needs zone and ts_format: neither is guessed");
     }
     if let Some(zone) = &zone
-        && jiff::tz::TimeZone::get(zone).is_err()
+        && calendar::zone(zone).is_none()
     {
         s.violate(walk, "zone", format!("\"{zone}\" is not an IANA time zone"));
     }

@@ -1,6 +1,7 @@
 //! Prints a config: resolved text that reads back to itself, and a commented example.
 
 use super::{BarPrice, Bracket, Config};
+use crate::calendar::user::UserCalendar;
 use crate::instrument::InstrumentDef;
 use crate::source::{Column, CsvColumns, SourceConfig, TimeUnit};
 use ringbuf_layout::{Money, Price};
@@ -91,6 +92,7 @@ impl Config {
         if s.drill.order_every > 0 {
             put!(out, "\n[semantic.drill]\norder_every = {}", s.drill.order_every);
         }
+        s.calendars.iter().for_each(|own| calendar(&mut out, own));
         s.instruments.iter().for_each(|def| instrument(&mut out, def));
         out
     }
@@ -118,6 +120,17 @@ impl Config {
         put!(out, "ready_segments = {}", h.ready_segments);
         out
     }
+}
+
+fn calendar(out: &mut String, own: &UserCalendar) {
+    let mut text = String::new();
+    put!(text, "\n[[semantic.calendar]]\nname = {}", quoted(&own.name));
+    put!(text, "file = {}", quoted(&own.file));
+    // Where the file is named by its content, that says it all.
+    if !own.entry.is_empty() {
+        put!(text, "entry = {}", quoted(&own.entry));
+    }
+    out.push_str(&text);
 }
 
 fn instrument(out: &mut String, def: &InstrumentDef) {
@@ -198,6 +211,17 @@ mod tests {
             timeframes_s = [30, 180]
             [semantic.validate]
             reject = ["jump", "off_grid"]
+            [[semantic.calendar]]
+            name = "MYCAL"
+            file = "hours.json"
+            entry = "Crypto-my-[*]"
+            [[semantic.calendar]]
+            name = "OTHER"
+            file = "sha256:0000"
+            [[semantic.instrument]]
+            symbol = "OWN"
+            tick = "0.01"
+            calendar = "MYCAL"
             [[semantic.instrument]]
             symbol = "BTCUSDT"
             tick = "0.01"
@@ -259,6 +283,30 @@ mod tests {
         assert_eq!(key, "semantic.account.cash");
         assert!(what.starts_with("duplicate key"), "{what}");
         assert_eq!(only("[host]\n[semantic.bars]\n[host]\n").0, "host");
+    }
+
+    #[test]
+    fn a_calendar_has_a_name_of_its_own_a_file_and_an_entry() {
+        let calendar = |lines: &str| only(&format!("[[semantic.calendar]]\n{lines}\n"));
+        let (key, what) = calendar("name = \"XNYS\"\nfile = \"f\"\nentry = \"e\"");
+        assert_eq!(key, "semantic.calendar[0].name");
+        assert!(what.contains("XNYS is built in"), "{what}");
+        let long = "name = \"LONGER-THAN-RECORD\"\nfile = \"f\"\nentry = \"e\"";
+        assert!(calendar(long).1.contains("1 to 16 characters"));
+        assert_eq!(calendar("name = \"A\"\nentry = \"e\"").0, "semantic.calendar[0].file");
+        assert_eq!(calendar("name = \"A\"\nfile = \"f\"").0, "semantic.calendar[0].entry");
+        let object = "name = \"A\"\nfile = \"sha256:00\"\nentry = \"e\"";
+        assert_eq!(calendar(object).0, "semantic.calendar[0].entry");
+        let twice = "name = \"A\"\nfile = \"f\"\nentry = \"e\"\n";
+        let (key, what) = calendar(&format!("{twice}[[semantic.calendar]]\n{twice}"));
+        assert_eq!(
+            (key.as_str(), what.as_str()),
+            ("semantic.calendar[1].name", "A is defined twice")
+        );
+        let (key, what) =
+            only("[[semantic.instrument]]\nsymbol = \"A\"\ntick = \"1\"\ncalendar = \"CMS\"\n");
+        assert_eq!(key, "semantic.instrument[0].calendar");
+        assert!(what.contains("did you mean \"CMES\"?"), "{what}");
     }
 
     #[test]
