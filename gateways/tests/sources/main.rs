@@ -2,6 +2,7 @@
 
 mod csv;
 mod damage;
+mod databento_real;
 mod lean;
 mod real_data;
 mod synthetic;
