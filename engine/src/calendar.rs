@@ -54,7 +54,7 @@ pub struct PhaseChange {
 use SessionPhase::{Closed, Extended, Regular};
 
 /// Built-in calendars: name, zone, whether weekends trade, eras.
-const BUILT_IN: [(&str, &str, bool, &[Era]); 5] = [
+const BUILT_IN: [(&str, &str, bool, &[Era]); 6] = [
     // New York equities: pre-market from 04:00, regular hours, post-market to 20:00.
     (
         "XNYS",
@@ -92,6 +92,13 @@ const BUILT_IN: [(&str, &str, bool, &[Era]); 5] = [
             Era { from: 0, phases: &[(-360, Regular), (1035, Closed)] },
             Era { from: 20_150_921, phases: &[(-360, Regular), (1020, Closed)] },
         ],
+    ),
+    // Currencies, interest rates and crypto at CME and CBOT: 17:00 to 16:00, Chicago time.
+    (
+        "GLBX",
+        "America/Chicago",
+        false,
+        &[Era { from: 0, phases: &[(-420, Regular), (960, Closed)] }],
     ),
     // The synthetic market: 23 hours, 22:00 UTC to 21:00 UTC.
     ("SYNTH", "UTC", false, &[Era { from: 0, phases: &[(-120, Regular), (1260, Closed)] }]),

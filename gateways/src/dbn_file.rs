@@ -256,11 +256,6 @@ impl Records {
         )
     }
 
-    /// File and record given out last, for messages.
-    pub(crate) fn place(&self) -> String {
-        format!("{}, record {}", self.place, self.number)
-    }
-
     /// The file, for messages.
     pub(crate) fn file(&self) -> &str {
         &self.place

@@ -137,6 +137,33 @@ const _: () = {
     assert!(size_of::<BidAskPair>() == size_of::<ConsolidatedBidAskPair>());
 };
 
+/// Every record type of DBN 1 to 3, by number, and its name.
+pub(crate) const RECORD_TYPES: [(u8, &str); 23] = [
+    (rtype::MBP_0, "mbp-0"),
+    (rtype::MBP_1, "mbp-1"),
+    (rtype::MBP_10, "mbp-10"),
+    (rtype::OHLCV_DEPRECATED, "ohlcv-deprecated"),
+    (rtype::STATUS, "status"),
+    (rtype::INSTRUMENT_DEF, "instrument-def"),
+    (rtype::IMBALANCE, "imbalance"),
+    (rtype::ERROR, "error"),
+    (rtype::SYMBOL_MAPPING, "symbol-mapping"),
+    (rtype::SYSTEM, "system"),
+    (rtype::STATISTICS, "statistics"),
+    (rtype::OHLCV_1S, "ohlcv-1s"),
+    (rtype::OHLCV_1M, "ohlcv-1m"),
+    (rtype::OHLCV_1H, "ohlcv-1h"),
+    (rtype::OHLCV_1D, "ohlcv-1d"),
+    (rtype::OHLCV_EOD, "ohlcv-eod"),
+    (rtype::MBO, "mbo"),
+    (rtype::CMBP_1, "cmbp-1"),
+    (rtype::CBBO_1S, "cbbo-1s"),
+    (rtype::CBBO_1M, "cbbo-1m"),
+    (rtype::TCBBO, "tcbbo"),
+    (rtype::BBO_1S, "bbo-1s"),
+    (rtype::BBO_1M, "bbo-1m"),
+];
+
 /// Bytes of a `trades` record, of the front of every `mbp` record.
 pub(crate) type TradeBytes = [u8; size_of::<TradeMsg>()];
 /// Bytes of a record with one level.
@@ -271,6 +298,15 @@ mod tests {
             }
         }
         check(Kind::Other, 16, true);
+    }
+
+    #[test]
+    fn every_type_that_is_something_to_us_has_a_name() {
+        let named = |number: u8| RECORD_TYPES.iter().any(|(of, _)| *of == number);
+        for number in 0..=u8::MAX {
+            assert_eq!(Kind::of(number).is_some(), named(number), "{number:#x}");
+        }
+        assert!(RECORD_TYPES.is_sorted());
     }
 
     #[test]

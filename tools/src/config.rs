@@ -5,6 +5,7 @@ use crate::policy;
 use crate::say::{Exit, Say, print};
 use engine::Problem;
 use engine::config::Config;
+use gateways::definitions;
 use serde_json::{Map, json};
 use std::path::Path;
 
@@ -44,16 +45,22 @@ fn check(file: &Path, say: Say) -> Result<Exit, Problem> {
     let checked = Config::check(&text);
     let warning = checked.as_ref().ok().and_then(Config::never_decides);
     // What a run would open at once is opened here too.
-    let unfit = checked.as_ref().ok().and_then(|config| policy::of_run(&mut config.clone()).err());
+    let unfit = checked.as_ref().ok().cloned().and_then(|mut config| {
+        let named = |key: &'static str| move |problem: Problem| (key, problem);
+        definitions::resolve(&mut config.semantic)
+            .map_err(named("semantic.instruments_from"))
+            .and_then(|()| policy::of_run(&mut config).map_err(named("semantic.policy")))
+            .err()
+    });
     let violations = checked.err().unwrap_or_default();
     let mut list: Vec<_> = violations
         .iter()
         .map(|v| json!({ "line": v.line, "key": v.key, "what": v.what }))
         .collect();
-    if let Some(unfit) = &unfit {
+    if let Some((key, unfit)) = &unfit {
         let what = format!("{} ({}); {}", unfit.what, unfit.place, unfit.fix);
-        say.text(&format!("{}: semantic.policy: {what}", file.display()));
-        list.push(json!({ "line": null, "key": "semantic.policy", "what": what }));
+        say.text(&format!("{}: {key}: {what}", file.display()));
+        list.push(json!({ "line": null, "key": key, "what": what }));
     }
     if list.is_empty() {
         say.text(&format!("{}: valid", file.display()));
@@ -76,12 +83,14 @@ pub fn hash(config: &Config) -> String {
     journal::objects::hex(&config.semantic_hash())
 }
 
-/// The config of a file, or the embedded default.
+/// The config of a file, or the embedded default. Definitions that it takes from files are in it.
 pub fn load(file: Option<&Path>) -> Result<Config, Problem> {
-    match file {
-        Some(file) => Config::parse(&read(file)?, &file.display().to_string()),
-        None => Ok(Config::default()),
-    }
+    let mut config = match file {
+        Some(file) => Config::parse(&read(file)?, &file.display().to_string())?,
+        None => Config::default(),
+    };
+    definitions::resolve(&mut config.semantic)?;
+    Ok(config)
 }
 
 fn read(file: &Path) -> Result<String, Problem> {
