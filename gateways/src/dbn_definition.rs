@@ -14,13 +14,18 @@ pub(crate) struct Definition {
     pub exchange: String,
     /// The kind of future, such as `ES`.
     pub asset: String,
-    pub currency: String,
+    currency: String,
     tick: Option<i64>,
     /// Money that a tick of one contract is worth.
     tick_amount: Option<i64>,
     contract_multiplier: Option<i32>,
     quantity: Option<i64>,
 }
+
+/// US venues of shares, by MIC.
+const US_SHARES: [&str; 12] = [
+    "XNAS", "XNYS", "ARCX", "XASE", "XCHI", "XBOS", "XPSX", "XCIS", "BATS", "EDGX", "IEXG", "MEMX",
+];
 
 /// The record in one version's layout.
 macro_rules! read {
@@ -72,9 +77,22 @@ impl Definition {
         matches!(self.class, b'F' | b'K')
     }
 
+    /// True for a share of a US venue: it trades in cents and dollars, whether the venue says so or not.
+    pub(crate) fn is_us_share(&self) -> bool {
+        self.class == b'K' && US_SHARES.contains(&self.exchange.as_str())
+    }
+
+    /// Three letters; US share venues send none.
+    pub(crate) fn currency(&self) -> &str {
+        if self.currency.is_empty() && self.is_us_share() { "USD" } else { &self.currency }
+    }
+
     /// Smallest price step.
     pub(crate) fn tick(&self) -> Result<i64, Fault> {
-        self.tick.filter(|tick| *tick > 0).ok_or_else(|| {
+        let stated = self.tick.filter(|tick| *tick > 0);
+        // US share venues send no step: Rule 612 sets it for all of them.
+        let usual = self.is_us_share().then_some(PRICE_ONE / 100);
+        stated.or(usual).ok_or_else(|| {
             Fault::new("min_price_increment", format!("{} has no smallest price step", self.symbol))
         })
     }
@@ -120,6 +138,52 @@ mod tests {
             contract_multiplier: (multiplier > 0).then_some(multiplier),
             quantity: (quantity > 0).then_some(quantity),
         }
+    }
+
+    #[test]
+    fn every_version_says_the_same() {
+        let chars = |text: &str| text.bytes().map(|b| b as i8).collect::<Vec<_>>();
+        let mut first = v1::InstrumentDefMsg {
+            min_price_increment: 250_000_000,
+            min_price_increment_amount: 12_500_000_000,
+            unit_of_measure_qty: 50 * PRICE_ONE,
+            contract_multiplier: i32::MAX,
+            instrument_class: b'F' as i8,
+            ..v1::InstrumentDefMsg::default()
+        };
+        first.raw_symbol[..4].copy_from_slice(&chars("ESH1"));
+        first.exchange[..4].copy_from_slice(&chars("XCME"));
+        first.asset[..2].copy_from_slice(&chars("ES"));
+        first.currency[..3].copy_from_slice(&chars("USD"));
+        let (second, third) =
+            (v2::InstrumentDefMsg::from(&first), v3::InstrumentDefMsg::from(&first));
+        let read = Definition::read(first.as_ref());
+        let expected = Definition {
+            symbol: "ESH1".into(),
+            asset: "ES".into(),
+            ..definition(b'F', 250_000_000, 12_500_000_000, 0, 50 * PRICE_ONE)
+        };
+        assert_eq!(read, expected);
+        assert_eq!(Definition::read(second.as_ref()), expected);
+        assert_eq!(Definition::read(third.as_ref()), expected);
+    }
+
+    #[test]
+    fn a_us_share_has_cents_and_dollars_unless_it_says_otherwise() {
+        let share = |exchange: &str| Definition {
+            exchange: exchange.into(),
+            currency: String::new(),
+            ..definition(b'K', 0, 0, 0, 0)
+        };
+        let us = share("XNAS");
+        assert_eq!(
+            (us.tick(), us.currency(), us.multiplier()),
+            (Ok(10_000_000), "USD", Ok(PRICE_ONE))
+        );
+        let nickel = Definition { tick: Some(50_000_000), ..us };
+        assert_eq!(nickel.tick(), Ok(50_000_000));
+        let elsewhere = share("XETR");
+        assert!(elsewhere.tick().is_err() && elsewhere.currency().is_empty());
     }
 
     #[test]

@@ -226,11 +226,6 @@ fn of_dbn(from: &InstrumentsFrom) -> Result<Vec<InstrumentDef>, Problem> {
     Ok(found.into_values().collect())
 }
 
-/// US venues of shares, by MIC.
-const US_SHARES: [&str; 12] = [
-    "XNAS", "XNYS", "ARCX", "XASE", "XCHI", "XBOS", "XPSX", "XCIS", "BATS", "EDGX", "IEXG", "MEMX",
-];
-
 /// A record's definition. Databento's sizes are whole shares and contracts.
 fn of_record(
     from: &InstrumentsFrom,
@@ -241,7 +236,7 @@ fn of_record(
 ) -> Result<InstrumentDef, Problem> {
     let is_share = read.class == b'K';
     let known = match read.class {
-        b'K' => US_SHARES.contains(&read.exchange.as_str()).then_some("XNYS"),
+        b'K' => read.is_us_share().then_some("XNYS"),
         b'F' => future_calendar(&read.asset),
         _ => None,
     };
@@ -252,7 +247,7 @@ fn of_record(
         lot: Size(1),
         size_precision: 0,
         fee: from.fee.unwrap_or(usual_fee(is_share)),
-        currency: read.currency.clone(),
+        currency: read.currency().to_string(),
         calendar: String::new(),
     };
     complete(from, definition, known)

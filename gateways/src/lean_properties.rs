@@ -156,6 +156,7 @@ fn lower(text: &[u8]) -> String {
 
 #[cfg(test)]
 mod tests {
+    use super::read as read_market;
     use super::*;
     use proptest::prelude::*;
 
@@ -183,7 +184,7 @@ mod tests {
         let path = dir.path().join("a.csv");
         let read = |text: &str| {
             std::fs::write(&path, text).unwrap();
-            super::read(&path, "cme", |symbol, _| symbol != "SKIPPED")
+            read_market(&path, "cme", |symbol, _| symbol != "SKIPPED")
         };
         let header = "type,market,symbol,quote_currency,lot_size,contract_multiplier,\
                       minimum_price_variation\n";

@@ -212,7 +212,7 @@ fn survives(bytes: &[u8]) {
                 let (cells, problem) = drain(source);
                 // A record gives at most its levels, twice, and what goes with them.
                 assert!(cells.len() <= 45 * (1 + bytes.len() / 48), "{}", cells.len());
-                problem.map_or((), sound);
+                problem.into_iter().for_each(sound);
             }
             Err(problem) => sound(problem),
         }

@@ -120,19 +120,28 @@ fn other_markets_of_the_symbol_properties_say_what_else_they_need_if_present() {
 fn definitions_of_every_version_and_wrapping_are_the_same_if_present() {
     for name in [
         "definition.dbn",
-        "definition.dbn.frag.zst",
-        "definition.v1.dbn.frag",
-        "definition.v1.dbn.frag.zst",
         "definition.v1.dbn.zst",
-        "definition.v2.dbn.frag",
         "definition.v2.dbn.zst",
-        "definition.v3.dbn.frag",
-        "definition.v3.dbn.frag.zst",
         "definition.v3.dbn.zst",
     ] {
         let Some(path) = recorded(&format!("databento/test_data.{name}")) else { return };
-        println!("{name}: {:?}", load(&from(&path, None, &[])));
+        assert_eq!(load(&from(&path, None, &[])).unwrap(), [built_in("MSFT").unwrap()], "{name}");
     }
-    let Some(path) = recorded("databento/multi-frame.definition.v1.dbn.frag.zst") else { return };
-    println!("multi: {:?}", load(&from(&path, None, &[])));
+    // The fragments hold options, which are taken only by name, and whose names no record holds.
+    for name in [
+        "test_data.definition.dbn.frag.zst",
+        "test_data.definition.v1.dbn.frag",
+        "test_data.definition.v1.dbn.frag.zst",
+        "test_data.definition.v2.dbn.frag",
+        "test_data.definition.v3.dbn.frag",
+        "test_data.definition.v3.dbn.frag.zst",
+        "multi-frame.definition.v1.dbn.frag.zst",
+    ] {
+        let Some(path) = recorded(&format!("databento/{name}")) else { return };
+        assert_eq!(load(&from(&path, None, &[])).unwrap(), [], "{name}");
+        let put = from(&path, None, &["ESH1 P2250"]);
+        if !name.starts_with("multi") {
+            check_problem(&load(&put).unwrap_err(), "no smallest price step", "record 2", "file");
+        }
+    }
 }

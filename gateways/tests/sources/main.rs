@@ -7,6 +7,7 @@ mod databento_damage;
 mod databento_real;
 mod databento_symbols;
 mod dbn_files;
+mod definitions;
 mod definitions_real;
 mod lean;
 mod real_data;
