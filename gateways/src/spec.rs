@@ -6,6 +6,10 @@ use engine::config::walk::nearest;
 /// Every format of this version: name and one line for `--help`.
 pub const FORMATS: &[(&str, &str)] = &[
     ("lean-trade", "LEAN trade ticks, zipped CSV: equities and futures; a glob is one source"),
+    (
+        "databento",
+        "Databento's DBN files, versions 1 to 3, plain, .zst or .frag; a glob is one source",
+    ),
     ("csv", "rows of declared columns, plain or gzip; `-` is stdin, live"),
     ("synthetic", "seeded market: synthetic[:seed=1,days=5,ticks=200000,instruments=4]"),
     (
@@ -18,7 +22,6 @@ pub const FORMATS: &[(&str, &str)] = &[
 const LATER: &[&str] = &[
     "lean-quote",
     "lean-bar",
-    "databento",
     "parquet",
     "hdf5",
     "binance-jsonl",
@@ -33,6 +36,8 @@ const LATER: &[&str] = &[
 pub(crate) enum Spec<'a> {
     /// Zips, by path or glob.
     LeanTrade(&'a str),
+    /// DBN files, by path or glob.
+    Databento(&'a str),
     /// Rows, by path or glob, or `-`.
     Csv(&'a str),
     /// `key=value,…` of the synthetic market.
@@ -54,13 +59,19 @@ pub(crate) fn parse(spec: &str) -> Result<Spec<'_>, Problem> {
         Err(Problem::new(format!("`{format}` has no path"), place(spec), fix))
     };
     match format {
-        "lean-trade" | "csv" if rest.is_empty() => path_needed(),
+        "lean-trade" | "databento" | "csv" if rest.is_empty() => path_needed(),
         "lean-trade" if rest == "-" => Err(Problem::new(
             "`lean-trade` cannot read stdin: a zip is read from its end",
             place(spec),
             "give the path of the zip; rows from stdin are `csv:-`",
         )),
         "lean-trade" => Ok(Spec::LeanTrade(rest)),
+        "databento" if rest == "-" => Err(Problem::new(
+            "`databento` cannot read stdin: a file is looked through for its symbols first",
+            place(spec),
+            "write it to a file and give its path",
+        )),
+        "databento" => Ok(Spec::Databento(rest)),
         "csv" => Ok(Spec::Csv(rest)),
         "synthetic" => Ok(match rest.strip_prefix("bench") {
             Some("") => Spec::Bench(""),
@@ -115,6 +126,7 @@ mod tests {
     fn every_format_is_told_apart() {
         let check = |spec, expected| assert_eq!(parse(spec), Ok(expected), "{spec}");
         check("lean-trade:a.zip", Spec::LeanTrade("a.zip"));
+        check("databento:a.dbn.zst", Spec::Databento("a.dbn.zst"));
         check("csv:-", Spec::Csv("-"));
         check("csv:a:b.csv", Spec::Csv("a:b.csv"));
         check("synthetic", Spec::Synthetic(""));
@@ -143,9 +155,10 @@ mod tests {
         check("CSV:a", "no format `CSV`", "did you mean `csv`?");
         check("lean-quote:a.zip", "not in this version yet", "convert");
         check("databanto:a", "no format", "did you mean `databento`?");
-        check("spy.zip", "names no format", "lean-trade, csv, synthetic");
+        check("spy.zip", "names no format", "lean-trade, databento, csv, synthetic");
         check("lean-trade:", "has no path", "lean-trade:PATH");
         check("lean-trade:-", "cannot read stdin", "csv:-");
+        check("databento:-", "cannot read stdin", "to a file");
     }
 
     proptest! {

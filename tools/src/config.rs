@@ -6,6 +6,7 @@ use crate::say::{Exit, Say, print};
 use engine::Problem;
 use engine::calendar;
 use engine::config::Config;
+use gateways::definitions;
 use serde_json::{Map, json};
 use std::path::Path;
 
@@ -53,8 +54,10 @@ fn check(file: &Path, say: Say) -> Result<Exit, Problem> {
         .iter_mut()
         .flat_map(|config| {
             let calendars = config.resolve().err().map(|unfit| ("semantic.calendar", unfit));
+            let named = definitions::resolve(&mut config.semantic).err();
+            let named = named.map(|unfit| ("semantic.instruments_from", unfit));
             let policy = policy::of_run(config).err().map(|unfit| ("semantic.policy", unfit));
-            calendars.into_iter().chain(policy)
+            calendars.into_iter().chain(named).chain(policy)
         })
         .collect();
     let violations = checked.err().unwrap_or_default();
@@ -88,12 +91,14 @@ pub fn hash(config: &Config) -> String {
     journal::objects::hex(&config.semantic_hash())
 }
 
-/// The config of a file, or the embedded default.
+/// The config of a file, or the embedded default. Definitions that it takes from files are in it.
 pub fn load(file: Option<&Path>) -> Result<Config, Problem> {
-    match file {
-        Some(file) => Config::parse(&read(file)?, &file.display().to_string()),
-        None => Ok(Config::default()),
-    }
+    let mut config = match file {
+        Some(file) => Config::parse(&read(file)?, &file.display().to_string())?,
+        None => Config::default(),
+    };
+    definitions::resolve(&mut config.semantic)?;
+    Ok(config)
 }
 
 fn read(file: &Path) -> Result<String, Problem> {

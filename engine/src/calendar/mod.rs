@@ -1,7 +1,7 @@
 //! Trading sessions of instruments, as instants in UTC.
 //!
 //! A calendar gives the phases of each trading date as offsets from local midnight of that date, in its zone. Built-in
-//! ones (`xnys`, `cmes`, `metals`, and two without holidays in `venue`) know the eras of a venue's hours and, by rule,
+//! ones (`xnys`, `cmes`, `metals`, and three simple ones in `venue`) know the eras of a venue's hours and, by rule,
 //! its holidays and half days; others are read from a market-hours file ([`market_hours`]). Only the sequencer reads
 //! calendars; stages learn sessions and UTC offsets from the session records that it injects, so replay needs none.
 //!

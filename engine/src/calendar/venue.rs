@@ -1,6 +1,6 @@
 //! Built-in calendars as data: a zone, the usual hours of each era, and what is not usual.
 
-use super::holidays::is_weekend;
+use super::holidays::{Holiday, is_weekend, kept_on};
 use jiff::civil::Date;
 use ringbuf_layout::names::SessionPhase::{self, Closed, Regular};
 
@@ -43,8 +43,22 @@ pub(super) struct Venue {
 pub(super) const NO_HOLIDAYS: &str = "none";
 
 /// All of them.
-pub(super) const VENUES: [&Venue; 5] =
-    [&super::xnys::XNYS, &super::cmes::CMES, &super::metals::METALS, &SYNTH, &ROUND_THE_CLOCK];
+pub(super) const VENUES: [&Venue; 6] =
+    [&super::xnys::XNYS, &super::cmes::CMES, &super::metals::METALS, &GLBX, &SYNTH, &ROUND_THE_CLOCK];
+
+/// Currencies, interest rates and crypto at CME and CBOT, Chicago time. Their half days differ by product and
+/// are not modelled: a session of usual length there rejects no real print.
+const GLBX: Venue = Venue {
+    name: "GLBX",
+    zone: "America/Chicago",
+    all_week: false,
+    eras: &[Era { from: 0, phases: &[(-420, Regular), (960, Closed)] }],
+    day: |date| match kept_on(date) {
+        Some(Holiday::NewYear | Holiday::GoodFriday | Holiday::Christmas) => Day::Closed,
+        _ => Day::Usual,
+    },
+    holidays: "New Year, Good Friday and Christmas, by rule; half days are not known",
+};
 
 /// The synthetic market: 23 hours, 22:00 UTC to 21:00 UTC.
 const SYNTH: Venue = Venue {

@@ -46,6 +46,26 @@ pub struct Semantic {
     pub calendars: Vec<UserCalendar>,
     /// `[[semantic.instrument]]`
     pub instruments: Vec<InstrumentDef>,
+    /// `[[semantic.instruments_from]]`: read, and put into `instruments`, before anything is hashed or
+    /// journaled; empty from then on.
+    pub instruments_from: Vec<InstrumentsFrom>,
+}
+
+/// Definitions out of a file.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct InstrumentsFrom {
+    /// A DBN file, or LEAN's symbol properties as CSV.
+    pub file: String,
+    /// LEAN's market; none for a DBN file.
+    pub market: Option<String>,
+    /// LEAN's type of security, where a market has a symbol of several.
+    pub security_type: Option<String>,
+    /// Which instruments, upper case; all shares and futures of a DBN file if empty.
+    pub symbols: Vec<String>,
+    /// Their calendar, where it is not known by their kind.
+    pub calendar: Option<String>,
+    /// Fee a unit, in 1e-9, if it is not the usual one.
+    pub fee: Option<i64>,
 }
 
 /// Bars.

@@ -2,8 +2,8 @@
 
 use super::walk::{Section, Walk};
 use super::{
-    Account, BarPrice, Bars, Bracket, Clock, Config, Drill, Host, Indicators, Orders, Policy,
-    RING_SLOTS_MAX, Risk, Semantic, Synergy, Validate, Venue,
+    Account, BarPrice, Bars, Bracket, Clock, Config, Drill, Host, Indicators, InstrumentsFrom,
+    Orders, Policy, RING_SLOTS_MAX, Risk, Semantic, Synergy, Validate, Venue,
 };
 use crate::calendar;
 use crate::calendar::user::{NAME_MAX, OBJECT, UserCalendar};
@@ -56,6 +56,8 @@ fn semantic<'t>(walk: &Walk<'t>, s: &mut Section<'t>) -> Semantic {
         }
         section.finish(walk);
     }
+    let from = s.sections(walk, "instruments_from");
+    let instruments_from = from.into_iter().map(|s| instruments_from(walk, s)).collect();
     Semantic {
         bars,
         validate,
@@ -70,6 +72,7 @@ fn semantic<'t>(walk: &Walk<'t>, s: &mut Section<'t>) -> Semantic {
         drill,
         calendars,
         instruments,
+        instruments_from,
     }
 }
 
@@ -292,17 +295,7 @@ fn instrument<'t>(
             s.violate(walk, key, "must be above 0");
         }
     }
-    let per_contract = s.decimal(walk, "fee_per_contract", PRICE_DIGITS);
-    let per_share = s.decimal(walk, "fee_per_share", PRICE_DIGITS);
-    if s.is_set("fee_per_contract") && s.is_set("fee_per_share") {
-        s.violate(walk, "fee_per_share", "only one of fee_per_contract and fee_per_share");
-    }
-    for (key, fee) in [("fee_per_contract", per_contract), ("fee_per_share", per_share)] {
-        if fee.is_some_and(|fee| fee < 0) {
-            // A rebate is for orders that rest; one fee is taken of all fills, so it would pay for trading.
-            s.violate(walk, key, "must not be below 0: rebates are not known");
-        }
-    }
+    let fee = fee(walk, s);
     let usual = if multiplier == PRICE_ONE { FEE_PER_SHARE } else { FEE_PER_CONTRACT };
     let currency = s.text(walk, "currency").unwrap_or_else(|| "USD".into());
     if !is_currency(&currency) {
@@ -322,10 +315,55 @@ fn instrument<'t>(
         multiplier,
         lot: Size(lot),
         size_precision: precision,
-        fee: per_contract.or(per_share).unwrap_or(usual),
+        fee: fee.unwrap_or(usual),
         currency,
         calendar,
     })
+}
+
+/// `fee_per_contract` or `fee_per_share`.
+fn fee<'t>(walk: &Walk<'t>, s: &mut Section<'t>) -> Option<i64> {
+    let per_contract = s.decimal(walk, "fee_per_contract", PRICE_DIGITS);
+    let per_share = s.decimal(walk, "fee_per_share", PRICE_DIGITS);
+    if s.is_set("fee_per_contract") && s.is_set("fee_per_share") {
+        s.violate(walk, "fee_per_share", "only one of fee_per_contract and fee_per_share");
+    }
+    for (key, fee) in [("fee_per_contract", per_contract), ("fee_per_share", per_share)] {
+        if fee.is_some_and(|fee| fee < 0) {
+            // A rebate is for orders that rest; one fee is taken of all fills, so it would pay for trading.
+            s.violate(walk, key, "must not be below 0: rebates are not known");
+        }
+    }
+    per_contract.or(per_share)
+}
+
+fn instruments_from<'t>(walk: &Walk<'t>, mut s: Section<'t>) -> InstrumentsFrom {
+    let file = s.text(walk, "file").unwrap_or_default();
+    if file.is_empty() {
+        s.violate(walk, "file", "is needed: a .dbn file, or LEAN's symbol properties as .csv");
+    }
+    let is_csv = file.to_lowercase().ends_with(".csv");
+    let market = s.text(walk, "market").map(|text| text.to_lowercase());
+    let security_type = s.text(walk, "type").map(|text| text.to_lowercase());
+    if is_csv && market.is_none() {
+        s.violate(walk, "market", "is needed for a .csv, such as \"cme\"");
+    }
+    for (key, is_set) in [("market", market.is_some()), ("type", security_type.is_some())] {
+        if is_set && !is_csv && !file.is_empty() {
+            s.violate(walk, key, "is for a .csv only");
+        }
+    }
+    let upper = |text: String| text.to_uppercase();
+    let symbols: Vec<_> =
+        s.text_list(walk, "symbols").unwrap_or_default().into_iter().map(upper).collect();
+    if is_csv && symbols.is_empty() {
+        s.violate(walk, "symbols", "is needed for a .csv, such as [\"ES.202103\"]");
+    }
+    let calendars: Vec<&str> = calendar::names().collect();
+    let calendar = s.word(walk, "calendar", &calendars);
+    let fee = fee(walk, &mut s);
+    s.finish(walk);
+    InstrumentsFrom { file, market, security_type, symbols, calendar, fee }
 }
 
 fn host<'t>(walk: &Walk<'t>, mut s: Section<'t>) -> Host {

@@ -1,6 +1,6 @@
 //! Prints a config: resolved text that reads back to itself, and a commented example.
 
-use super::{BarPrice, Bracket, Config};
+use super::{BarPrice, Bracket, Config, InstrumentsFrom};
 use crate::calendar::user::UserCalendar;
 use crate::instrument::InstrumentDef;
 use crate::source::{Column, CsvColumns, SourceConfig, TimeUnit};
@@ -94,6 +94,7 @@ impl Config {
         }
         s.calendars.iter().for_each(|own| calendar(&mut out, own));
         s.instruments.iter().for_each(|def| instrument(&mut out, def));
+        s.instruments_from.iter().for_each(|from| instruments_from(&mut out, from));
         out
     }
 
@@ -145,6 +146,26 @@ fn instrument(out: &mut String, def: &InstrumentDef) {
     );
     put!(text, "fee_per_contract = \"{}\"\ncurrency = {}", Price(def.fee), quoted(&def.currency));
     put!(text, "calendar = {}", quoted(&def.calendar));
+    out.push_str(&text);
+}
+
+fn instruments_from(out: &mut String, from: &InstrumentsFrom) {
+    let mut text = String::new();
+    put!(text, "\n[[semantic.instruments_from]]\nfile = {}", quoted(&from.file));
+    for (key, value) in
+        [("market", &from.market), ("type", &from.security_type), ("calendar", &from.calendar)]
+    {
+        if let Some(value) = value {
+            put!(text, "{key} = {}", quoted(value));
+        }
+    }
+    if !from.symbols.is_empty() {
+        let symbols: Vec<_> = from.symbols.iter().map(|symbol| quoted(symbol)).collect();
+        put!(text, "symbols = [{}]", symbols.join(", "));
+    }
+    if let Some(fee) = from.fee {
+        put!(text, "fee_per_contract = \"{}\"", Price(fee));
+    }
     out.push_str(&text);
 }
 
@@ -227,6 +248,15 @@ mod tests {
             tick = "0.01"
             size_precision = 5
             lot = "0.00001"
+            [[semantic.instruments_from]]
+            file = "a \"b\".csv"
+            market = "CME"
+            type = "future"
+            symbols = ["nkd.202103"]
+            calendar = "CMES"
+            fee_per_contract = "1.5"
+            [[semantic.instruments_from]]
+            file = "c.dbn.zst"
             [[source]]
             spec = "csv:a.csv"
             symbols = ["btcusdt", "ETHUSDT"]
@@ -324,6 +354,18 @@ mod tests {
         let (key, what) = instrument("currency = \"EUR\"");
         assert_eq!(key, "semantic.instrument[0].currency");
         assert!(what.contains("no conversion yet"), "{what}");
+    }
+
+    #[test]
+    fn a_file_of_definitions_says_what_its_kind_needs() {
+        let from = |lines: &str| only(&format!("[[semantic.instruments_from]]\n{lines}\n"));
+        let csv = "file = \"a.csv\"\nsymbols = [\"ES\"]";
+        assert_eq!(from(csv).0, "semantic.instruments_from[0].market");
+        let csv = "file = \"a.csv\"\nmarket = \"cme\"";
+        assert_eq!(from(csv).0, "semantic.instruments_from[0].symbols");
+        let dbn = "file = \"a.dbn\"\nmarket = \"cme\"";
+        assert_eq!(from(dbn).0, "semantic.instruments_from[0].market");
+        assert_eq!(from("").0, "semantic.instruments_from[0].file");
     }
 
     #[test]
