@@ -33,6 +33,16 @@ impl Naming {
         }
     }
 
+    /// What is wanted and renamed, as text for the identity of a source; empty where it is all as it is.
+    pub(crate) fn canonical(config: &SourceConfig) -> String {
+        if config.symbols.is_empty() && config.rename.is_empty() {
+            return String::new();
+        }
+        let mut wanted = config.symbols.clone();
+        wanted.sort();
+        format!("symbols {wanted:?} rename {:?}", config.rename)
+    }
+
     /// Our name of a vendor's symbol; `None` if it is not wanted.
     pub(crate) fn ours(&self, vendors: &str) -> Option<String> {
         let upper = vendors.to_uppercase();

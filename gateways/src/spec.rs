@@ -5,8 +5,16 @@ use engine::config::walk::nearest;
 
 /// Every format of this version: name and one line for `--help`.
 pub const FORMATS: &[(&str, &str)] = &[
-    ("lean-trade", "LEAN trade ticks, zipped CSV: equities and futures; a glob is one source"),
-    ("csv", "rows of declared columns, plain or gzip; `-` is stdin, live"),
+    ("lean-trade", "LEAN trade ticks, zipped CSV; a glob is one source"),
+    ("lean-quote", "LEAN quote ticks"),
+    ("lean-bar", "LEAN bars of a minute or a second, of trades or quotes"),
+    ("csv", "rows of declared columns, plain, gzip, zstd or zip; `-` is stdin, live"),
+    ("parquet", "the same, columnar"),
+    ("hdf5", "a pandas table; needs a build with the feature `hdf5`"),
+    ("tardis", "Tardis CSV: trades, quotes, incremental_book_L2, book_snapshot_N"),
+    ("kraken", "Kraken time and sales: unix_seconds,price,volume"),
+    ("binance-vision", "Binance's public archive: trades, aggTrades, klines"),
+    ("databento-csv", "Databento's CSV: trades, tbbo, mbp-1, ohlcv"),
     ("synthetic", "seeded market: synthetic[:seed=1,days=5,ticks=200000,instruments=4]"),
     (
         "synthetic:bench",
@@ -15,26 +23,31 @@ pub const FORMATS: &[(&str, &str)] = &[
 ];
 
 /// Formats of the design that are not in this version.
-const LATER: &[&str] = &[
-    "lean-quote",
-    "lean-bar",
-    "databento",
-    "parquet",
-    "hdf5",
-    "binance-jsonl",
-    "lobster",
-    "journal",
-    "tardis",
-    "kraken",
-];
+const LATER: &[&str] = &["databento", "binance-jsonl", "lobster", "journal"];
 
 /// A specification, taken apart.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Spec<'a> {
     /// Zips, by path or glob.
     LeanTrade(&'a str),
+    /// Zips, by path or glob.
+    LeanQuote(&'a str),
+    /// Zips, by path or glob.
+    LeanBar(&'a str),
     /// Rows, by path or glob, or `-`.
     Csv(&'a str),
+    /// Files, by path or glob.
+    Parquet(&'a str),
+    /// `FILE`, or `FILE#GROUP` for one of its tables.
+    Hdf5(&'a str),
+    /// Files, by path or glob.
+    Tardis(&'a str),
+    /// Files, by path or glob.
+    Kraken(&'a str),
+    /// Files, by path or glob.
+    BinanceVision(&'a str),
+    /// Files, by path or glob.
+    DatabentoCsv(&'a str),
     /// `key=value,…` of the synthetic market.
     Synthetic(&'a str),
     /// `key=value,…` of the bench's market.
@@ -47,21 +60,36 @@ pub(crate) fn place(spec: &str) -> String {
 }
 
 /// Takes `FORMAT:PATH` apart.
-pub(crate) fn parse(spec: &str) -> Result<Spec<'_>, Problem> {
+pub(crate) fn parse<'a>(spec: &'a str) -> Result<Spec<'a>, Problem> {
     let (format, rest) = spec.split_once(':').unwrap_or((spec, ""));
     let path_needed = || {
         let fix = format!("name a file or a glob: `{format}:PATH`");
         Err(Problem::new(format!("`{format}` has no path"), place(spec), fix))
     };
+    let files = |of: fn(&'a str) -> Spec<'a>| {
+        if rest.is_empty() {
+            return path_needed();
+        }
+        if rest == "-" && format != "csv" {
+            return Err(Problem::new(
+                format!("`{format}` cannot read stdin: it reads a file more than once"),
+                place(spec),
+                "give the path of the file; rows from stdin are `csv:-`",
+            ));
+        }
+        Ok(of(rest))
+    };
     match format {
-        "lean-trade" | "csv" if rest.is_empty() => path_needed(),
-        "lean-trade" if rest == "-" => Err(Problem::new(
-            "`lean-trade` cannot read stdin: a zip is read from its end",
-            place(spec),
-            "give the path of the zip; rows from stdin are `csv:-`",
-        )),
-        "lean-trade" => Ok(Spec::LeanTrade(rest)),
-        "csv" => Ok(Spec::Csv(rest)),
+        "lean-trade" => files(Spec::LeanTrade),
+        "lean-quote" => files(Spec::LeanQuote),
+        "lean-bar" => files(Spec::LeanBar),
+        "csv" => files(Spec::Csv),
+        "parquet" => files(Spec::Parquet),
+        "hdf5" => files(Spec::Hdf5),
+        "tardis" => files(Spec::Tardis),
+        "kraken" => files(Spec::Kraken),
+        "binance-vision" => files(Spec::BinanceVision),
+        "databento-csv" => files(Spec::DatabentoCsv),
         "synthetic" => Ok(match rest.strip_prefix("bench") {
             Some("") => Spec::Bench(""),
             Some(after) if after.starts_with(',') => Spec::Bench(&after[1..]),
@@ -115,6 +143,14 @@ mod tests {
     fn every_format_is_told_apart() {
         let check = |spec, expected| assert_eq!(parse(spec), Ok(expected), "{spec}");
         check("lean-trade:a.zip", Spec::LeanTrade("a.zip"));
+        check("lean-quote:a.zip", Spec::LeanQuote("a.zip"));
+        check("lean-bar:*.zip", Spec::LeanBar("*.zip"));
+        check("parquet:a", Spec::Parquet("a"));
+        check("hdf5:a.h5#XRP/ETH", Spec::Hdf5("a.h5#XRP/ETH"));
+        check("tardis:a", Spec::Tardis("a"));
+        check("kraken:a", Spec::Kraken("a"));
+        check("binance-vision:a", Spec::BinanceVision("a"));
+        check("databento-csv:a", Spec::DatabentoCsv("a"));
         check("csv:-", Spec::Csv("-"));
         check("csv:a:b.csv", Spec::Csv("a:b.csv"));
         check("synthetic", Spec::Synthetic(""));
@@ -141,9 +177,9 @@ mod tests {
         };
         check("lean_trade:a.zip", "no format `lean_trade`", "did you mean `lean-trade`?");
         check("CSV:a", "no format `CSV`", "did you mean `csv`?");
-        check("lean-quote:a.zip", "not in this version yet", "convert");
+        check("lobster:a.zip", "not in this version yet", "convert");
         check("databanto:a", "no format", "did you mean `databento`?");
-        check("spy.zip", "names no format", "lean-trade, csv, synthetic");
+        check("spy.zip", "names no format", "lean-trade, lean-quote, lean-bar, csv");
         check("lean-trade:", "has no path", "lean-trade:PATH");
         check("lean-trade:-", "cannot read stdin", "csv:-");
     }
