@@ -303,7 +303,7 @@ fn write_value(
     Ok(())
 }
 
-/// The texts of a pickled list of texts, protocol 0, which PyTables writes attributes in.
+/// The texts of a pickled list of texts, protocol 0, which attributes are written in.
 fn pickled_texts(pickle: &str) -> Vec<String> {
     let text = |line: &str| {
         let line = line.strip_prefix('a').unwrap_or(line);

@@ -174,6 +174,8 @@ fn parse_date(text: &str) -> Option<Date> {
 
 #[cfg(test)]
 mod tests {
+    use super::Market::{Equity, Future, Spot};
+    use super::Resolution::{Minute, Second, Tick};
     use super::*;
     use proptest::prelude::*;
 
@@ -185,8 +187,6 @@ mod tests {
             assert_eq!(got, (symbol, market, resolution, kind), "{name}");
             assert_eq!(parsed.date, jiff::civil::date(2013, 10, 7));
         };
-        use Market::{Equity, Future, Spot};
-        use Resolution::{Minute, Second, Tick};
         check("20131007_spy_Trade_Tick.csv", "SPY", Equity, Tick, Kind::Trade);
         check("20131007_SPY_QUOTE_TICK.CSV", "SPY", Equity, Tick, Kind::Quote);
         check("a/b/20131007_brk.b_trade_tick.csv", "BRK.B", Equity, Tick, Kind::Trade);

@@ -58,9 +58,9 @@ impl lean_merge::RowReader for TradeRows {
 
     #[inline]
     fn read(&mut self, line: &[u8]) -> Result<Row, Fault> {
-        let [ms, price, size, _exchange, _conditions, suspicious] = match split::<6>(line) {
-            Some((columns, 6)) => columns,
-            _ => return Err(wrong_count(line, &COLUMNS)),
+        let Some(([ms, price, size, _exchange, _conditions, suspicious], 6)) = split::<6>(line)
+        else {
+            return Err(wrong_count(line, &COLUMNS));
         };
         Ok(Row {
             ts: self.day.time(ms)?,

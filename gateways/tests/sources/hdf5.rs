@@ -33,7 +33,7 @@ fn table(groups: &[&str], rows: i64) -> Vec<u8> {
     let rows: Vec<Row> = (0..rows).map(row).collect();
     for group in groups {
         let group = file.create_group(group).unwrap();
-        let builder = group.new_dataset_builder().chunk(1_000).deflate(3);
+        let builder = group.new_dataset_builder().chunk(rows.len().min(1_000)).deflate(3);
         let table = builder.with_data(&rows).create("table").unwrap();
         let put = |name: &str, text: &str| {
             let text = FixedAscii::<64>::from_ascii(text.as_bytes()).unwrap();
