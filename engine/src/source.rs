@@ -73,8 +73,14 @@ pub struct SourceConfig {
     pub spec: String,
     /// Name; the spec if none is given.
     pub name: String,
-    /// Declared columns of a `csv` source.
-    pub csv: Option<CsvColumns>,
+    /// Declared columns of a `csv`, `parquet` or `hdf5` source.
+    pub columns: Option<Columns>,
+    /// Symbol of every row, upper case, where neither rows nor file names say it.
+    pub symbol: Option<String>,
+    /// What a price of 1 in the file is worth, for the formats that leave it open.
+    pub price_scale: Option<String>,
+    /// LEAN's word for the kind of instrument (`equity`, `forex`, …), where no name says it.
+    pub security: Option<String>,
     /// Symbols to deliver, ours; empty: all that the files hold.
     pub symbols: Vec<String>,
     /// The vendor's symbol → ours, both upper case; a symbol that is not here keeps its name.
@@ -88,26 +94,63 @@ impl SourceConfig {
     }
 }
 
-/// What a `csv` source declares: nothing is guessed.
+/// What the fields of [`Columns`] are called.
+pub const COLUMN_FIELDS: [&str; 20] = [
+    "ts_event",
+    "ts_recv",
+    "price",
+    "size",
+    "side",
+    "symbol",
+    "bid",
+    "ask",
+    "bid_size",
+    "ask_size",
+    "open",
+    "high",
+    "low",
+    "close",
+    "volume",
+    "ticks",
+    "exchange",
+    "snapshot",
+    "buyer_maker",
+    "action",
+];
+
+/// What a source of rows declares: nothing is guessed.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub struct CsvColumns {
-    /// True if the first row names the columns.
+pub struct Columns {
+    /// `csv`: true if the first row names the columns.
     pub header: bool,
-    /// Field separator.
+    /// `csv`: field separator.
     pub delimiter: u8,
     /// Symbol of every row, if there is no symbol column.
     pub symbol: Option<String>,
-    /// Which column holds what: (field, column). Fields: `ts_event`, `ts_recv`, `price`, `size`, `side`,
-    /// `symbol`, `bid`, `ask`, `bid_size`, `ask_size`.
+    /// Which column holds what: (field of [`COLUMN_FIELDS`], column).
     pub columns: Vec<(String, Column)>,
-    /// Unit of the time columns: `s`, `ms`, `us`, `ns` since 1970 UTC, or `text`.
+    /// Unit of the time columns.
     pub ts_unit: TimeUnit,
     /// IANA zone of text times; ignored for numbers, which are UTC.
     pub zone: String,
-    /// `strptime` format of text times.
-    pub ts_format: String,
+    /// `strptime` formats of text times: the one that a text fits is taken, and a text that two of them
+    /// read differently is an error.
+    pub ts_formats: Vec<String>,
     /// What a price of 1 in the file is worth, as a decimal (LEAN equities: `0.0001`).
     pub price_scale: String,
+    /// Bars: which of their two ends the time column is.
+    pub stamp: Option<Stamp>,
+    /// Bars: their length in seconds.
+    pub timeframe_s: Option<u32>,
+}
+
+/// Which end of a bar its time stamp is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Stamp {
+    /// Its begin.
+    Open,
+    /// Its end.
+    Close,
 }
 
 /// A column by its header name or by its position from 0.
@@ -130,6 +173,23 @@ pub enum TimeUnit {
     Microseconds,
     /// Nanoseconds since 1970.
     Nanoseconds,
-    /// Text in `ts_format`, in `zone`.
+    /// Milliseconds or microseconds since 1970, told apart by their 13 or 16 digits: a vendor changed
+    /// its unit, and between 2001 and 2286 no instant has both numbers of digits.
+    MillisecondsOrMicroseconds,
+    /// Text in one of `ts_formats`, in `zone`.
     Text,
+    /// `parquet`, `hdf5`: the type of the column says it.
+    Typed,
+}
+
+impl TimeUnit {
+    /// Every unit and its word in a config; no word means [`TimeUnit::Typed`].
+    pub const WORDS: [(Self, &'static str); 6] = [
+        (Self::Seconds, "s"),
+        (Self::Milliseconds, "ms"),
+        (Self::Microseconds, "us"),
+        (Self::Nanoseconds, "ns"),
+        (Self::MillisecondsOrMicroseconds, "ms_or_us"),
+        (Self::Text, "text"),
+    ];
 }

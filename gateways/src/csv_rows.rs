@@ -1,24 +1,28 @@
-//! `csv`: trades and quotes in rows of declared columns.
+//! `csv`: trades, quotes, bars or book levels in rows of declared columns.
 //!
 //! A row with a price gives a trade, a row with a bid or an ask a quote, a row with both the trade
 //! and then the quote; a row with neither gives a quote without sides, which `validate` rejects.
 //! Several files follow one another in name order, each with its own header. Symbols are
-//! upper-cased; a symbol that no `[[semantic.instrument]]` defines goes on without an instrument
-//! and is rejected by name. Stdin is live: its header is read with its first row, and where no
-//! `ts_recv` is declared the receive time is the wall clock.
+//! upper-cased; without `symbols`, a symbol that no `[[semantic.instrument]]` defines goes on
+//! without an instrument and is rejected by name. A bar's `ts_event` is its close. Rows are
+//! delivered as they stand: order and repeated stamps are for `validate` to judge. Stdin is live:
+//! its header is read with its first row, and where no `ts_recv` is declared the receive time is
+//! the wall clock.
 
-use crate::csv_fields::Fields;
-use crate::csv_plan::{Declared, EXAMPLE, Field, Plan};
-use crate::csv_row::{Found, RowReader};
-use crate::csv_symbols::Symbols;
 use crate::files::{self, Bytes};
 use crate::lines::{LINE_MAX, LineError, Lines};
+use crate::naming::Naming;
+use crate::packed;
+use crate::row_fields::Fields;
+use crate::row_plan::{Declared, EXAMPLE, Field, Gives, Plan};
+use crate::row_reader::{Memory, RowReader};
+use crate::row_symbols::Symbols;
 use crate::spec;
 use engine::Problem;
 use engine::instrument::Catalog;
 use engine::source::{Decoder, Feed, Source, SourceConfig};
-use ringbuf_layout::{InputCell, Quote};
-use std::path::PathBuf;
+use ringbuf_layout::InputCell;
+use std::path::{Path, PathBuf};
 
 const FIX_ROW: &str = "correct the row or the declared columns; everything before it was delivered";
 
@@ -29,25 +33,39 @@ pub(crate) fn open(
     catalog: &Catalog,
 ) -> Result<Source, Problem> {
     let place = spec::place(&config.spec);
-    let Some(csv) = &config.csv else {
+    let Some(columns) = &config.columns else {
         return Err(Problem::new(
             "the columns of this `csv` source are not declared",
             place,
             EXAMPLE,
         ));
     };
-    let declared = Declared::new(csv, &place)?;
-    let symbols = Symbols::new(&declared, catalog, &place)?;
-    let live = pattern == "-";
-    let uses = symbols.uses(declared.has(Field::Price));
+    let declared = Declared::new(columns, &place)?;
+    if pattern == "-" {
+        return source(config, declared, None, catalog);
+    }
+    source(config, declared, Some(files::expand(&config.spec, pattern)?), catalog)
+}
+
+/// A source of these files, or of stdin, as declared.
+pub(crate) fn source(
+    config: &SourceConfig,
+    declared: Declared,
+    paths: Option<Vec<PathBuf>>,
+    catalog: &Catalog,
+) -> Result<Source, Problem> {
+    let symbols = Symbols::new(config, &declared, catalog, &spec::place(&config.spec))?;
+    let live = paths.is_none();
+    let uses = symbols.uses(declared.gives == Gives::Ticks && declared.has(Field::Price));
     let fields = Fields::new(declared.delimiter);
-    let paths = if live { Vec::new() } else { files::expand(&config.spec, pattern)? };
     // A corrected scale or column makes other records of the same bytes.
-    let identity = files::identity(&[&config.name, &declared.canonical()], &paths)?;
-    let inputs =
-        if live { vec![Input::Stdin] } else { paths.into_iter().rev().map(Input::File).collect() };
-    let mut rows =
-        CsvRows { declared, symbols, fields, inputs, current: None, waiting: None, live };
+    let identity = identity(config, &declared, paths.as_deref().unwrap_or_default())?;
+    let inputs = match paths {
+        None => vec![Input::Stdin],
+        Some(paths) => paths.into_iter().rev().map(Input::File).collect(),
+    };
+    let memory = Memory::default();
+    let mut rows = CsvRows { declared, symbols, fields, inputs, current: None, memory, live };
     if !live {
         rows.check_headers()?;
     }
@@ -62,6 +80,32 @@ pub(crate) fn open(
     })
 }
 
+/// Identity of a source of declared rows.
+pub(crate) fn identity(
+    config: &SourceConfig,
+    declared: &Declared,
+    paths: &[PathBuf],
+) -> Result<[u8; 32], Problem> {
+    let (rows, names) = (declared.canonical(), Naming::canonical(config));
+    let texts = [config.name.as_str(), &rows, &names];
+    files::identity(if names.is_empty() { &texts[..2] } else { &texts }, paths)
+}
+
+/// The first lines of a file, for those who choose the columns by them; fewer at its end.
+pub(crate) fn first_lines<const N: usize>(path: &Path) -> Result<[String; N], Problem> {
+    let (bytes, place) = packed::open(path)?;
+    let mut lines = Lines::new(bytes);
+    let mut out = [const { String::new() }; N];
+    for text in &mut out {
+        match lines.next() {
+            Ok(Some(line)) => *text = String::from_utf8_lossy(line).into_owned(),
+            Ok(None) => break,
+            Err(error) => return Err(broken(&lines, &place, &error)),
+        }
+    }
+    Ok(out)
+}
+
 enum Input {
     File(PathBuf),
     Stdin,
@@ -70,23 +114,17 @@ enum Input {
 }
 
 impl Input {
-    fn place(&self) -> String {
-        match self {
-            Self::File(path) => path.display().to_string(),
-            Self::Stdin => "stdin".to_string(),
+    /// The bytes, and how messages name them.
+    fn open(&self) -> Result<(Bytes, String), Problem> {
+        let (bytes, place) = match self {
+            Self::File(path) => return packed::open(path),
+            Self::Stdin => (packed::unpacked(std::io::stdin()), "stdin"),
             #[cfg(test)]
-            Self::Memory(_) => "memory".to_string(),
-        }
-    }
-
-    fn bytes(&self) -> Result<Bytes, Problem> {
-        let bytes = match self {
-            Self::File(path) => files::gunzipped(files::open_file(path)?),
-            Self::Stdin => files::gunzipped(std::io::stdin()),
-            #[cfg(test)]
-            Self::Memory(bytes) => files::gunzipped(std::io::Cursor::new(bytes.clone())),
+            Self::Memory(bytes) => {
+                (packed::unpacked(std::io::Cursor::new(bytes.clone())), "memory")
+            }
         };
-        bytes.map_err(|e| files::unreadable(&e, &self.place()))
+        Ok((bytes.map_err(|e| files::unreadable(&e, place))?, place.to_string()))
     }
 }
 
@@ -115,8 +153,7 @@ struct CsvRows {
     /// Not yet opened, the first last.
     inputs: Vec<Input>,
     current: Option<Current>,
-    /// The quote of a row whose trade was given out.
-    waiting: Option<Quote>,
+    memory: Memory,
     live: bool,
 }
 
@@ -132,28 +169,37 @@ impl CsvRows {
     }
 
     fn start(&mut self, input: &Input) -> Result<Current, Problem> {
-        let place = input.place();
-        let mut lines = Lines::new(input.bytes()?);
+        let (bytes, place) = input.open()?;
+        let mut lines = Lines::new(bytes);
         if !self.declared.header {
             let plan = self.declared.find(None, &place)?;
             return Ok(Current { lines, plan, place });
         }
         let header = match lines.next() {
+            // A row in its place: the file is read again from its begin.
+            Ok(Some([b'0'..=b'9', ..])) if self.declared.optional_header => {
+                let plan = self.declared.find(None, &place)?;
+                return Ok(Current { lines: Lines::new(input.open()?.0), plan, place });
+            }
             Ok(header) => header.unwrap_or_default(),
             Err(error) => return Err(broken(&lines, &place, &error)),
         };
         self.fields.split(header).map_err(|fault| fault.at(&place, 1, FIX_ROW))?;
-        let plan = self.declared.find(Some(&self.fields), &place)?;
+        let names: Vec<String> = (0..self.fields.len())
+            .filter_map(|index| self.fields.get(index))
+            .map(|name| String::from_utf8_lossy(name).into_owned())
+            .collect();
+        let plan = self.declared.find(Some(&names), &format!("{place}, line 1"))?;
         Ok(Current { lines, plan, place })
     }
 
-    /// The next row's trade and quote; `None` at the end of the last file.
-    fn row(&mut self) -> Result<Option<Found>, Problem> {
+    /// The next wanted row's record; false at the end of the last file.
+    fn row(&mut self, cell: &mut InputCell) -> Result<bool, Problem> {
         loop {
             let current = match &mut self.current {
                 Some(current) => current,
                 None => match self.inputs.pop() {
-                    None => return Ok(None),
+                    None => return Ok(false),
                     Some(input) => {
                         let current = self.start(&input)?;
                         self.current.insert(current)
@@ -168,48 +214,47 @@ impl CsvRows {
                 }
                 Err(error) => return Err(broken(&current.lines, &current.place, &error)),
             };
+            let fault = |fault: files::Fault, current: &Current| {
+                fault.at(&current.place, current.lines.number(), FIX_ROW)
+            };
+            if let Err(split) = self.fields.split(line) {
+                return Err(fault(split, current));
+            }
             let mut reader = RowReader {
                 declared: &self.declared,
-                symbols: &self.symbols,
-                fields: &mut self.fields,
+                symbols: &mut self.symbols,
+                fields: &self.fields,
                 plan: &current.plan,
+                memory: &mut self.memory,
                 live: self.live,
             };
-            return match reader.read(line) {
-                Ok(found) => Ok(Some(found)),
-                Err(fault) => Err(fault.at(&current.place, current.lines.number(), FIX_ROW)),
-            };
+            match reader.read(cell) {
+                Ok(true) => return Ok(true),
+                Ok(false) => {}
+                Err(read) => return Err(fault(read, current)),
+            }
         }
     }
 }
 
 impl Decoder for CsvRows {
     fn next(&mut self, cell: &mut InputCell) -> Result<bool, Problem> {
-        if let Some(quote) = self.waiting.take() {
-            cell.put(&quote);
+        if let Some(waiting) = self.memory.waiting.take() {
+            cell.copy_from(&waiting);
             return Ok(true);
         }
-        let Some(Found { trade, quote }) = self.row()? else { return Ok(false) };
-        match (trade, quote) {
-            (Some(trade), quote) => {
-                cell.put(&trade);
-                self.waiting = quote;
-            }
-            (None, Some(quote)) => cell.put(&quote),
-            (None, None) => unreachable!("Invariant: a row gives a trade or a quote"),
-        }
-        Ok(true)
+        self.row(cell)
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::csv_row::wall_clock;
-    use engine::source::{Column, CsvColumns, TimeUnit};
+    use crate::row_reader::wall_clock;
+    use engine::source::{Column, Columns, TimeUnit};
 
     fn rows(text: &str, live: bool, fields: &[&str]) -> CsvRows {
-        let csv = CsvColumns {
+        let columns = Columns {
             header: true,
             delimiter: b',',
             symbol: Some("SPY".to_string()),
@@ -219,14 +264,25 @@ mod tests {
                 .collect(),
             ts_unit: TimeUnit::Nanoseconds,
             zone: "UTC".to_string(),
-            ts_format: String::new(),
+            ts_formats: Vec::new(),
             price_scale: "1".to_string(),
+            stamp: None,
+            timeframe_s: None,
         };
-        let declared = Declared::new(&csv, "test").unwrap();
-        let symbols = Symbols::new(&declared, &Catalog::default(), "test").unwrap();
+        let declared = Declared::new(&columns, "test").unwrap();
+        let config = SourceConfig::of("csv:test");
+        let symbols = Symbols::new(&config, &declared, &Catalog::default(), "test").unwrap();
         let fields = Fields::new(b',');
         let inputs = vec![Input::Memory(text.as_bytes().to_vec())];
-        CsvRows { declared, symbols, fields, inputs, current: None, waiting: None, live }
+        CsvRows {
+            declared,
+            symbols,
+            fields,
+            inputs,
+            current: None,
+            memory: Memory::default(),
+            live,
+        }
     }
 
     #[test]

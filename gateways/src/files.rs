@@ -1,11 +1,10 @@
-//! Files of a source: globs, identity, gzip, and how a message names a place.
+//! Files of a source: globs, identity, and how a message names a place.
 
 use crate::spec;
 use engine::Problem;
-use flate2::read::MultiGzDecoder;
 use sha2::{Digest, Sha256};
 use std::fs::File;
-use std::io::{self, Cursor, ErrorKind, Read};
+use std::io::{self, ErrorKind, Read};
 use std::path::{Path, PathBuf};
 
 /// Bytes of a file, however it was packed.
@@ -147,26 +146,6 @@ pub(crate) fn unreadable(error: &io::Error, file: &str) -> Problem {
     )
 }
 
-/// The bytes of `input`, unpacked if they begin like gzip.
-pub(crate) fn gunzipped(mut input: impl Read + Send + 'static) -> io::Result<Bytes> {
-    let mut magic = [0; 2];
-    let mut have = 0;
-    while have < magic.len() {
-        match input.read(&mut magic[have..]) {
-            Ok(0) => break,
-            Ok(n) => have += n,
-            Err(e) if e.kind() == ErrorKind::Interrupted => {}
-            Err(e) => return Err(e),
-        }
-    }
-    let whole = Cursor::new(magic).take(have as u64).chain(input);
-    Ok(if magic == [0x1f, 0x8b] && have == 2 {
-        Box::new(MultiGzDecoder::new(whole))
-    } else {
-        Box::new(whole)
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -211,14 +190,5 @@ mod tests {
         let path = dir.path().join("a[1].csv");
         std::fs::write(&path, "").unwrap();
         assert_eq!(expand("csv:x", path.to_str().unwrap()), Ok(vec![path]));
-    }
-
-    #[test]
-    fn short_inputs_are_not_taken_for_gzip() {
-        for text in [&b""[..], b"\x1f", b"ab", b"1,2\n"] {
-            let mut out = Vec::new();
-            gunzipped(Cursor::new(text)).unwrap().read_to_end(&mut out).unwrap();
-            assert_eq!(out, text);
-        }
     }
 }

@@ -1,216 +1,252 @@
-//! `lean-trade`: trade ticks in LEAN's zipped CSV files.
+//! `lean-trade`: trade ticks, `ms_since_midnight,price,size,exchange,conditions,suspicious`.
 //!
-//! The rows of all files are merged by time; at equal time the file that comes first (zips by name,
-//! then in the order of the zip's directory) goes first, and the rows of one file keep their order.
 //! Exchange and condition codes are not carried (the record's `conditions` are 0); a `suspicious` 1
-//! is [`TRADE_SUSPICIOUS`]. A file is opened when the merge reaches its midnight, so a year of zips
-//! holds open one day.
+//! is [`TRADE_SUSPICIOUS`].
 
-use crate::files;
-use crate::lean_row::{Row, RowReader};
-use crate::lean_zip::{self, Entry};
-use crate::lines::{LINE_MAX, LineError, Lines};
-use crate::naming::Naming;
-use crate::spec;
-use engine::Problem;
-use engine::instrument::Catalog;
-use engine::source::{Decoder, Feed, Source, SourceConfig, SymbolUse};
+use crate::decimals::{self, Scale};
+use crate::files::{Fault, quoted};
+use crate::lean_day::Day;
+use crate::lean_merge;
+use crate::lean_name::{Kind, LeanName, Resolution};
 use ringbuf_layout::names::TRADE_SUSPICIOUS;
-use ringbuf_layout::{Frame, InputCell, Tail, Trade};
-use std::cmp::Reverse;
-use std::collections::binary_heap::{BinaryHeap, PeekMut};
+use ringbuf_layout::units::parse_decimal;
+use ringbuf_layout::{Frame, InputCell, Price, Size, Tail, Trade};
 
-/// Opens the zips that `pattern` names.
-pub(crate) fn open(
-    config: &SourceConfig,
-    pattern: &str,
-    catalog: &Catalog,
-) -> Result<Source, Problem> {
-    let paths = files::expand(&config.spec, pattern)?;
-    let mut entries = Vec::new();
-    for path in &paths {
-        entries.extend(lean_zip::directory(path)?);
-    }
-    let (symbols, waiting) = queue(config, entries, catalog)?;
-    Ok(Source {
-        name: config.name.clone(),
-        spec: config.spec.clone(),
-        identity: files::identity(&[&config.name], &paths)?,
-        live: false,
-        symbols,
-        records_hint: None,
-        feed: Feed::Decoder(Box::new(Merge { waiting, heads: BinaryHeap::new(), given: false })),
-    })
+const COLUMNS: [&str; 6] = ["ms", "price", "size", "exchange", "conditions", "suspicious"];
+
+/// What a row says. Exchange and conditions are not carried: no stage reads them.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Row {
+    /// ns UTC.
+    pub ts: i64,
+    /// Traded price; zero and negative are for `validate` to judge.
+    pub price: Price,
+    /// Traded size.
+    pub size: Size,
+    /// The venue doubts the print.
+    pub suspicious: bool,
 }
 
-/// The symbols in order of appearance, and the files, the earliest last.
-fn queue(
-    config: &SourceConfig,
-    entries: Vec<Entry>,
-    catalog: &Catalog,
-) -> Result<(Vec<SymbolUse>, Vec<Waiting>), Problem> {
-    let mut naming = Naming::of(config);
-    let mut waiting = Vec::new();
-    for (order, entry) in entries.into_iter().enumerate() {
-        let name = &entry.name;
-        let Some((instrument, definition)) = naming.meet(&name.symbol, true, &entry.place, catalog)
+/// How the rows of one file are read: its day, its zone, its units.
+#[derive(Debug)]
+pub(crate) struct TradeRows {
+    day: Day,
+    scale: Scale,
+    size_digits: u32,
+}
+
+impl lean_merge::RowReader for TradeRows {
+    type Row = Row;
+    const FORMAT: &'static str = "lean-trade";
+    const SHAPES: (&'static str, &'static str) = (
+        "trade ticks",
+        "`YYYYMMDD_symbol_Trade_Tick.csv` (equity), `YYYYMMDD_root_tick_trade_YYYYMM.csv` (future) \
+         and `YYYYMMDD_symbol_tick_trade.csv` (forex, cfd, crypto)",
+    );
+
+    fn new(name: &LeanName, size_digits: u8) -> Option<Result<Self, String>> {
+        (name.resolution == Resolution::Tick && name.kind == Kind::Trade).then(|| {
+            let day = name.market.day(name.date)?;
+            let size_digits = u32::from(size_digits);
+            Ok(Self { day, scale: name.market.scale(), size_digits })
+        })
+    }
+
+    fn midnight(&self) -> i64 {
+        self.day.midnight()
+    }
+
+    #[inline]
+    fn read(&mut self, line: &[u8]) -> Result<Row, Fault> {
+        let Some(([ms, price, size, _exchange, _conditions, suspicious], 6)) = split::<6>(line)
         else {
-            continue;
+            return Err(wrong_count(line, &COLUMNS));
         };
-        let rows =
-            RowReader::new(name.market, name.date, definition.size_precision).map_err(|what| {
-                Problem::new(what, entry.place.clone(), "correct the date in its name")
-            })?;
-        waiting.push(Waiting { rows, entry, instrument, order });
-    }
-    let symbols = naming.finish(&spec::place(&config.spec))?;
-    waiting.sort_by_key(|w| Reverse((w.rows.midnight(), w.order)));
-    Ok((symbols, waiting))
-}
-
-/// A file whose day has not begun.
-struct Waiting {
-    rows: RowReader,
-    entry: Entry,
-    instrument: u32,
-    order: usize,
-}
-
-/// A file being read.
-struct Rows {
-    lines: Lines,
-    reader: RowReader,
-    place: String,
-    instrument: u32,
-    count: u64,
-}
-
-impl Rows {
-    fn next(&mut self) -> Result<Option<Row>, Problem> {
-        let line = match self.lines.next() {
-            Ok(Some(line)) => line,
-            Ok(None) => return Ok(None),
-            Err(error) => return Err(self.broken(&error)),
-        };
-        match self.reader.read(line) {
-            Ok(row) => {
-                self.count += 1;
-                Ok(Some(row))
-            }
-            Err(fault) => Err(fault.at(
-                &self.place,
-                self.lines.number(),
-                "correct the row or take it out; everything before it was delivered",
-            )),
-        }
+        Ok(Row {
+            ts: self.day.time(ms)?,
+            price: self
+                .scale
+                .price(price)
+                .map_err(|error| decimals::fault("price", price, error))?,
+            size: parse_decimal(size, self.size_digits)
+                .map(Size)
+                .map_err(|error| decimals::fault("size", size, error))?,
+            suspicious: is_suspicious(suspicious)?,
+        })
     }
 
-    #[cold]
-    fn broken(&self, error: &LineError) -> Problem {
-        let what = match error {
-            LineError::Io(e) => format!("the file is damaged after {} rows: {e}", self.count),
-            LineError::TooLong => {
-                format!("no line end in {LINE_MAX} bytes, after {} rows", self.count)
-            }
-        };
-        Problem::new(
-            what,
-            format!("{}, line {}", self.place, self.lines.number()),
-            "fetch or copy the zip again; the rows before were delivered",
-        )
-    }
-}
-
-/// The next row of a file; the heap's top is the earliest.
-struct Head {
-    key: Reverse<(i64, usize)>,
-    row: Row,
-    rows: Box<Rows>,
-}
-
-impl PartialEq for Head {
-    fn eq(&self, other: &Self) -> bool {
-        self.key == other.key
-    }
-}
-impl Eq for Head {}
-impl PartialOrd for Head {
-    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
-        Some(self.cmp(other))
-    }
-}
-impl Ord for Head {
-    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
-        self.key.cmp(&other.key)
-    }
-}
-
-/// All files as one stream.
-struct Merge {
-    /// Not yet opened, the earliest last.
-    waiting: Vec<Waiting>,
-    heads: BinaryHeap<Head>,
-    /// True if the top was given out: it moves on first, so that its error comes after its last
-    /// row.
-    given: bool,
-}
-
-impl Merge {
-    fn move_on(&mut self) -> Result<(), Problem> {
-        self.given = false;
-        let Some(mut top) = self.heads.peek_mut() else { return Ok(()) };
-        match top.rows.next() {
-            Ok(Some(row)) => {
-                top.row = row;
-                top.key.0.0 = row.ts;
-            }
-            Ok(None) => drop(PeekMut::pop(top)),
-            Err(problem) => {
-                PeekMut::pop(top);
-                return Err(problem);
-            }
-        }
-        Ok(())
+    #[inline]
+    fn ts(row: &Row) -> i64 {
+        row.ts
     }
 
-    /// Opens every file that could hold the earliest row.
-    fn open_due(&mut self) -> Result<(), Problem> {
-        loop {
-            let earliest = self.heads.peek().map_or(i64::MAX, |head| head.row.ts);
-            let due = self.waiting.pop_if(|next| next.rows.midnight() <= earliest);
-            let Some(Waiting { rows: reader, entry, instrument, order }) = due else {
-                return Ok(());
-            };
-            let lines = Lines::new(entry.open()?);
-            let mut rows =
-                Box::new(Rows { lines, reader, place: entry.place, instrument, count: 0 });
-            if let Some(row) = rows.next()? {
-                self.heads.push(Head { key: Reverse((row.ts, order)), row, rows });
-            }
-        }
-    }
-}
-
-impl Decoder for Merge {
-    fn next(&mut self, cell: &mut InputCell) -> Result<bool, Problem> {
-        if self.given {
-            self.move_on()?;
-        }
-        self.open_due()?;
-        let Some(head) = self.heads.peek() else { return Ok(false) };
-        let Row { ts, price, size, suspicious } = head.row;
+    #[inline]
+    fn put(row: &Row, instrument: u32, cell: &mut InputCell) {
         cell.put(&Trade {
-            head: Trade::header(ts, ts),
-            price,
-            size,
+            head: Trade::header(row.ts, row.ts),
+            price: row.price,
+            size: row.size,
             source_seq: 0,
             tail: Tail {
-                instrument: head.rows.instrument,
-                flags: if suspicious { TRADE_SUSPICIOUS } else { 0 },
+                instrument,
+                flags: if row.suspicious { TRADE_SUSPICIOUS } else { 0 },
                 ..Tail::default()
             },
         });
-        self.given = true;
-        Ok(true)
+    }
+}
+
+/// The last column of a tick.
+#[inline]
+pub(crate) fn is_suspicious(text: &[u8]) -> Result<bool, Fault> {
+    match text {
+        b"0" | b"" => Ok(false),
+        b"1" => Ok(true),
+        other => Err(Fault::new("suspicious", format!("{} is not 0 or 1", quoted(other)))),
+    }
+}
+
+/// The columns of a row and how many there are; `None` if there are more than `N`.
+#[inline]
+pub(crate) fn split<const N: usize>(line: &[u8]) -> Option<([&[u8]; N], usize)> {
+    let mut columns = [&line[..0]; N];
+    let (mut start, mut count) = (0, 0);
+    for (at, byte) in line.iter().enumerate() {
+        if *byte == b',' {
+            if count == N - 1 {
+                return None;
+            }
+            columns[count] = &line[start..at];
+            (start, count) = (at + 1, count + 1);
+        }
+    }
+    columns[count] = &line[start..];
+    Some((columns, count + 1))
+}
+
+#[cold]
+pub(crate) fn wrong_count(line: &[u8], columns: &[&str]) -> Fault {
+    let count = memchr::memchr_iter(b',', line).count() + 1;
+    let first_missing = columns.get(count).copied().unwrap_or_default();
+    let plural = if count == 1 { "" } else { "s" };
+    Fault::new(
+        first_missing,
+        format!("the row has {count} column{plural} instead of {}", columns.join(",")),
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::lean_merge::RowReader as _;
+    use crate::lean_name::Market;
+    use jiff::civil::{Date, date};
+    use proptest::prelude::*;
+
+    fn reader(market: Market, date: Date) -> TradeRows {
+        let (resolution, kind) = (Resolution::Tick, Kind::Trade);
+        let name = LeanName { date, symbol: "X".to_string(), market, resolution, kind };
+        TradeRows::new(&name, 0).unwrap().unwrap()
+    }
+
+    fn equity(date: Date) -> TradeRows {
+        reader(Market::Equity, date)
+    }
+
+    fn ns(text: &str) -> i64 {
+        text.parse::<jiff::Timestamp>().unwrap().as_nanosecond() as i64
+    }
+
+    #[test]
+    fn equity_prices_are_ten_thousandths_and_times_new_york() {
+        let row = equity(date(2013, 10, 7)).read(b"14400464,1674100,100,P,20002000,0").unwrap();
+        assert_eq!(row.ts, ns("2013-10-07T08:00:00.464Z"));
+        assert_eq!(
+            (row.price.to_string().as_str(), row.size, row.suspicious),
+            ("167.41", Size(100), false)
+        );
+        let row = equity(date(2013, 12, 2)).read(b"14400464,1674100.5,100.0,P,,1").unwrap();
+        assert_eq!(row.ts, ns("2013-12-02T09:00:00.464Z"));
+        assert_eq!(
+            (row.price.to_string().as_str(), row.size, row.suspicious),
+            ("167.41005", Size(100), true)
+        );
+    }
+
+    #[test]
+    fn future_prices_are_plain_and_times_utc() {
+        let mut reader = reader(Market::Future, date(2013, 10, 7));
+        let row = reader.read(b"4933381,1313.8,0,usa,,0").unwrap();
+        assert_eq!(row.ts, ns("2013-10-07T01:22:13.381Z"));
+        assert_eq!((row.price.to_string().as_str(), row.size), ("1313.8", Size(0)));
+    }
+
+    #[test]
+    fn milliseconds_count_on_the_wall_clock_on_days_of_a_change() {
+        let check = |day, ms: i64, expected: &str| {
+            let row = equity(day).read(format!("{ms},10000,1,P,,0").as_bytes()).unwrap();
+            assert_eq!(row.ts, ns(expected), "{day} {ms}");
+        };
+        let half_past_nine = 34_200_000;
+        check(date(2013, 3, 8), half_past_nine, "2013-03-08T14:30:00Z");
+        check(date(2013, 3, 10), half_past_nine, "2013-03-10T13:30:00Z");
+        check(date(2013, 3, 10), 3_600_000, "2013-03-10T06:00:00Z");
+        check(date(2013, 11, 3), half_past_nine, "2013-11-03T14:30:00Z");
+        // 01:30 came twice: the earlier one.
+        check(date(2013, 11, 3), 5_400_000, "2013-11-03T05:30:00Z");
+        check(date(2013, 11, 3), 86_399_999, "2013-11-04T04:59:59.999Z");
+        let skipped = equity(date(2013, 3, 10)).read(b"9000000,10000,1,P,,0").unwrap_err();
+        assert_eq!(skipped.column, "ms");
+        assert!(skipped.what.contains("does not exist"), "{}", skipped.what);
+    }
+
+    #[test]
+    fn a_bad_field_is_named_by_its_column() {
+        let check = |line: &str, column: &str, what: &str| {
+            let fault = equity(date(2013, 10, 7)).read(line.as_bytes()).unwrap_err();
+            assert_eq!(fault.column, column, "{line}");
+            assert!(fault.what.contains(what), "{line}: {}", fault.what);
+        };
+        check("1,abc,1,P,,0", "price", "`abc` is not a decimal number");
+        check("1,,1,P,,0", "price", "empty");
+        check("1,1.000001,1,P,,0", "price", "more decimal digits");
+        check("1,99999999999999,1,P,,0", "price", "too large");
+        check("1,1,1.5,P,,0", "size", "more decimal digits");
+        check("x,1,1,P,,0", "ms", "`x`");
+        check("-1,1,1,P,,0", "ms", "time of day");
+        check("86400000,1,1,P,,0", "ms", "time of day");
+        check("1,1,1,P,,2", "suspicious", "not 0 or 1");
+        check("1,1,1,P", "conditions", "4 columns");
+        check("1", "price", "1 column instead");
+        check("1,1,1,P,,0,7", "", "7 columns");
+    }
+
+    #[test]
+    fn zero_and_negative_values_are_passed_on_for_validate_to_judge() {
+        let mut reader = equity(date(2013, 10, 7));
+        let row = reader.read(b"0,-5,-7,,,").unwrap();
+        assert_eq!((row.price, row.size), (Price(-500_000), Size(-7)));
+        let row = reader.read(b"0,0,0,,,0").unwrap();
+        assert_eq!((row.price, row.size), (Price(0), Size(0)));
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_are_a_row_or_a_fault(
+            line in proptest::collection::vec(any::<u8>(), 0..60),
+            shaped in "[0-9.,x-]{0,40}",
+        ) {
+            for day in [date(2013, 10, 7), date(2013, 3, 10)] {
+                let _ = equity(day).read(&line);
+                let _ = equity(day).read(shaped.as_bytes());
+            }
+        }
+
+        #[test]
+        fn a_mutated_row_is_a_row_or_a_fault(at in 0_usize..33, byte in any::<u8>()) {
+            let mut line = *b"14400464,1674100,100,P,20002000,0";
+            line[at] = byte;
+            let _ = equity(date(2013, 11, 3)).read(&line);
+        }
     }
 }

@@ -4,15 +4,20 @@
 //! and columns come from the format or are declared.
 //!
 //! * `spec`: `FORMAT:PATH`, and what to say to an unknown one.
-//! * `files`: globs, identity, gzip, places in messages; `lines`: bounded lines out of any bytes.
+//! * `files`: globs, identity, places in messages; `packed`, `zip_entries`: gzip, zstd and zip;
+//!   `lines`: bounded lines out of any bytes.
 //! * `decimals`: prices and sizes as exact integers; `local_time`: wall clocks of a zone as
 //!   instants.
 //! * `naming`: a vendor's symbols and ours.
-//! * `lean_name`, `lean_row`, `lean_zip`, `lean_trade`: LEAN's zipped trade ticks.
+//! * `lean_name`, `lean_day`, `lean_merge`: LEAN's zipped files as one stream; `lean_trade`,
+//!   `lean_quote`, `lean_bar`: their rows.
 //! * `dbn_layout`, `dbn_file`, `dbn_metadata`, `dbn_symbols`, `dbn_records`, `dbn_inventory`,
 //!   `databento`: Databento's files; `book_levels`, `book_orders`: books out of levels and orders.
 //! * `dbn_definition`, `lean_properties`, `definitions`: instrument definitions out of files.
-//! * `csv_fields`, `csv_plan`, `csv_symbols`, `csv_row`, `csv_rows`: rows of declared columns.
+//! * `row_plan`, `row_fields`, `row_symbols`, `row_reader`: rows of declared columns, wherever they
+//!   come from: `csv_rows`; `table_rows` with `parquet_rows`, `parquet_pages`, and `hdf5_rows`,
+//!   `hdf5_table`, `hdf5_read` (feature `hdf5`).
+//! * `presets`, `tardis`, `kraken`, `binance_vision`, `databento_csv`: declarations of vendors' CSV.
 //! * `dice`, `price_path`, `order_flow`, `synthetic`: the synthetic market; `bench_ticks`: its
 //!   bare-bones twin, made before the clock starts.
 //! * `recording`: a broker that takes every order and keeps a record.
@@ -21,14 +26,12 @@
 //! ever held decompressed as a whole.
 
 mod bench_ticks;
+mod binance_vision;
 mod book_levels;
 mod book_orders;
-mod csv_fields;
-mod csv_plan;
-mod csv_row;
 mod csv_rows;
-mod csv_symbols;
 mod databento;
+mod databento_csv;
 mod dbn_definition;
 mod dbn_file;
 mod dbn_inventory;
@@ -40,23 +43,43 @@ mod decimals;
 pub mod definitions;
 mod dice;
 mod files;
+#[cfg(feature = "hdf5")]
+mod hdf5_read;
+mod hdf5_rows;
+#[cfg(feature = "hdf5")]
+mod hdf5_table;
+mod kraken;
+mod lean_bar;
+mod lean_day;
+mod lean_merge;
 mod lean_name;
 mod lean_properties;
-mod lean_row;
+mod lean_quote;
 mod lean_trade;
-mod lean_zip;
 mod lines;
 mod local_time;
 mod naming;
 mod order_flow;
+mod packed;
+mod parquet_pages;
+mod parquet_rows;
+mod presets;
 mod price_path;
 pub mod recording;
+mod row_fields;
+mod row_plan;
+mod row_reader;
+mod row_symbols;
 mod spec;
 mod synthetic;
+mod table_rows;
+mod tardis;
+mod zip_entries;
 
 use engine::Problem;
 use engine::instrument::Catalog;
 use engine::source::{Source, SourceConfig};
+use spec::Spec;
 
 pub use dbn_inventory::{Inventory, inventory};
 pub use spec::{FORMATS, is_stdin};
@@ -68,10 +91,22 @@ pub use spec::{FORMATS, is_stdin};
 /// A [`Problem`] that says what is wrong, where, and what to do.
 pub fn open(config: &SourceConfig, catalog: &Catalog) -> Result<Source, Problem> {
     match spec::parse(&config.spec)? {
-        spec::Spec::LeanTrade(pattern) => lean_trade::open(config, pattern, catalog),
-        spec::Spec::Databento(pattern) => databento::open(config, pattern, catalog),
-        spec::Spec::Csv(pattern) => csv_rows::open(config, pattern, catalog),
-        spec::Spec::Synthetic(parameters) => synthetic::open(config, parameters, catalog),
-        spec::Spec::Bench(parameters) => bench_ticks::open(config, parameters, catalog),
+        Spec::LeanTrade(pattern) => {
+            lean_merge::open::<lean_trade::TradeRows>(config, pattern, catalog)
+        }
+        Spec::LeanQuote(pattern) => {
+            lean_merge::open::<lean_quote::QuoteRows>(config, pattern, catalog)
+        }
+        Spec::LeanBar(pattern) => lean_merge::open::<lean_bar::BarRows>(config, pattern, catalog),
+        Spec::Databento(pattern) => databento::open(config, pattern, catalog),
+        Spec::Csv(pattern) => csv_rows::open(config, pattern, catalog),
+        Spec::Parquet(pattern) => parquet_rows::open(config, pattern, catalog),
+        Spec::Hdf5(path) => hdf5_rows::open(config, path, catalog),
+        Spec::Tardis(pattern) => tardis::open(config, pattern, catalog),
+        Spec::Kraken(pattern) => kraken::open(config, pattern, catalog),
+        Spec::BinanceVision(pattern) => binance_vision::open(config, pattern, catalog),
+        Spec::DatabentoCsv(pattern) => databento_csv::open(config, pattern, catalog),
+        Spec::Synthetic(parameters) => synthetic::open(config, parameters, catalog),
+        Spec::Bench(parameters) => bench_ticks::open(config, parameters, catalog),
     }
 }

@@ -33,10 +33,12 @@ fn within_reason(ns: i128) -> Result<i64, String> {
 pub(crate) enum Clock {
     /// A number of units since 1970 UTC; so many digits of it lie before a nanosecond.
     Number(u32),
-    /// Text in a format, in a zone.
+    /// Milliseconds of 13 digits or microseconds of 16 since 1970 UTC.
+    ThirteenOrSixteen,
+    /// Text in one of several formats, in a zone.
     Text {
-        /// `strptime` format.
-        format: Vec<u8>,
+        /// `strptime` formats.
+        formats: Vec<String>,
         /// Zone of texts that carry no offset.
         zone: TimeZone,
     },
@@ -44,17 +46,19 @@ pub(crate) enum Clock {
 
 impl Clock {
     /// The clock of a unit; a format and a zone only for text.
-    pub(crate) fn new(unit: TimeUnit, format: &str, zone: &str) -> Result<Self, String> {
+    pub(crate) fn new(unit: TimeUnit, formats: &[String], zone: &str) -> Result<Self, String> {
         Ok(match unit {
             TimeUnit::Seconds => Self::Number(9),
             TimeUnit::Milliseconds => Self::Number(6),
             TimeUnit::Microseconds => Self::Number(3),
-            TimeUnit::Nanoseconds => Self::Number(0),
-            TimeUnit::Text if format.is_empty() => {
+            // A column that is a time by its type comes as nanoseconds.
+            TimeUnit::Nanoseconds | TimeUnit::Typed => Self::Number(0),
+            TimeUnit::MillisecondsOrMicroseconds => Self::ThirteenOrSixteen,
+            TimeUnit::Text if formats.is_empty() || formats.iter().any(String::is_empty) => {
                 return Err("text times need a `ts_format`".to_string());
             }
             TimeUnit::Text => Self::Text {
-                format: format.as_bytes().to_vec(),
+                formats: formats.to_vec(),
                 zone: engine::calendar::zone(zone)
                     .ok_or_else(|| format!("there is no time zone {}", quoted(zone.as_bytes())))?,
             },
@@ -65,8 +69,9 @@ impl Clock {
     pub(crate) fn canonical(&self) -> (String, &str) {
         match self {
             Self::Number(digits) => (format!("1e-{} s", 9 - digits), ""),
-            Self::Text { format, zone } => {
-                (String::from_utf8_lossy(format).into_owned(), zone.iana_name().unwrap_or_default())
+            Self::ThirteenOrSixteen => ("1e-3 s or 1e-6 s".to_string(), ""),
+            Self::Text { formats, zone } => {
+                (formats.join("\n"), zone.iana_name().unwrap_or_default())
             }
         }
     }
@@ -77,25 +82,59 @@ impl Clock {
             return Err("the field is empty".to_string());
         }
         match self {
-            Self::Number(digits) => match parse_decimal(text, *digits) {
-                Ok(ns) => within_reason(i128::from(ns)),
-                Err(DecimalError::TooLarge) => within_reason(i128::MAX),
-                Err(error) => Err(format!("{} {error}", quoted(text))),
+            Self::Number(digits) => number(text, *digits),
+            Self::ThirteenOrSixteen => match text.iter().take_while(|b| b.is_ascii_digit()).count()
+            {
+                13 => number(text, 6),
+                16 => number(text, 3),
+                _ => Err(format!(
+                    "{} has neither the 13 digits of milliseconds nor the 16 of microseconds",
+                    quoted(text)
+                )),
             },
-            Self::Text { format, zone } => {
-                let parts = BrokenDownTime::parse(format, text).map_err(|e| {
-                    let format = String::from_utf8_lossy(format);
-                    format!("{} does not match the format `{format}`: {e}", quoted(text))
-                })?;
-                // An offset or `%s` in the text says the instant itself.
-                if parts.offset().is_some() || parts.timestamp().is_some() {
-                    let stamp = parts.to_timestamp().map_err(|e| e.to_string())?;
-                    return within_reason(stamp.as_nanosecond());
+            Self::Text { formats, zone } => {
+                if let [format] = &formats[..] {
+                    return formatted(text, format, zone);
                 }
-                instant(zone, parts.to_datetime().map_err(|e| e.to_string())?)
+                let mut found: Option<(i64, &str)> = None;
+                let mut first = None;
+                for format in formats {
+                    match (formatted(text, format, zone), found) {
+                        (Ok(ns), None) => found = Some((ns, format)),
+                        (Ok(ns), Some((other, one))) if ns != other => {
+                            return Err(format!(
+                                "{} is one time by `{one}` and another by `{format}`",
+                                quoted(text)
+                            ));
+                        }
+                        (Err(what), _) => first = first.or(Some(what)),
+                        (Ok(_), Some(_)) => {}
+                    }
+                }
+                found.map(|(ns, _)| ns).ok_or_else(|| first.unwrap_or_default())
             }
         }
     }
+}
+
+fn number(text: &[u8], digits: u32) -> Result<i64, String> {
+    match parse_decimal(text, digits) {
+        Ok(ns) => within_reason(i128::from(ns)),
+        Err(DecimalError::TooLarge) => within_reason(i128::MAX),
+        Err(error) => Err(format!("{} {error}", quoted(text))),
+    }
+}
+
+/// A text that fits a format as a whole.
+fn formatted(text: &[u8], format: &str, zone: &TimeZone) -> Result<i64, String> {
+    let parts = BrokenDownTime::parse(format, text)
+        .map_err(|e| format!("{} does not match the format `{format}`: {e}", quoted(text)))?;
+    // An offset or `%s` in the text says the instant itself.
+    if parts.offset().is_some() || parts.timestamp().is_some() {
+        let stamp = parts.to_timestamp().map_err(|e| e.to_string())?;
+        return within_reason(stamp.as_nanosecond());
+    }
+    instant(zone, parts.to_datetime().map_err(|e| e.to_string())?)
 }
 
 #[cfg(test)]
@@ -106,13 +145,13 @@ mod tests {
     const NOON_NS: i64 = 1_381_147_200_123_456_789; // 2013-10-07T12:00:00.123456789Z
 
     fn text(format: &str, zone: &str) -> Clock {
-        Clock::new(TimeUnit::Text, format, zone).unwrap()
+        Clock::new(TimeUnit::Text, &[format.to_string()], zone).unwrap()
     }
 
     #[test]
     fn numbers_are_exact_in_every_unit() {
         let check = |unit, input: &str, expected| {
-            let clock = Clock::new(unit, "", "").unwrap();
+            let clock = Clock::new(unit, &[], "").unwrap();
             assert_eq!(clock.read(input.as_bytes()), Ok(expected), "{input}");
         };
         check(TimeUnit::Nanoseconds, "1381147200123456789", NOON_NS);
@@ -124,7 +163,7 @@ mod tests {
 
     #[test]
     fn a_wrong_unit_shows_instead_of_making_times_of_the_year_50000() {
-        let seconds = Clock::new(TimeUnit::Seconds, "", "").unwrap();
+        let seconds = Clock::new(TimeUnit::Seconds, &[], "").unwrap();
         for input in ["1381147200123", "1381147200123456789", "-1", "99999999999999999999"] {
             assert!(seconds.read(input.as_bytes()).unwrap_err().contains("unit"), "{input}");
         }
@@ -159,8 +198,41 @@ mod tests {
 
     #[test]
     fn a_text_clock_needs_a_format_and_a_zone_that_exists() {
-        assert!(Clock::new(TimeUnit::Text, "", "UTC").is_err());
-        assert!(Clock::new(TimeUnit::Text, "%s", "Mars/Olympus").unwrap_err().contains("Mars"));
+        assert!(Clock::new(TimeUnit::Text, &[], "UTC").is_err());
+        let formats = ["%s".to_string()];
+        let problem = Clock::new(TimeUnit::Text, &formats, "Mars/Olympus").unwrap_err();
+        assert!(problem.contains("Mars"));
+    }
+
+    #[test]
+    fn of_several_formats_the_one_that_fits_the_whole_text_counts_and_two_meanings_are_an_error() {
+        let clock = |formats: &[&str]| {
+            let formats: Vec<_> = formats.iter().map(ToString::to_string).collect();
+            Clock::new(TimeUnit::Text, &formats, "Asia/Jerusalem").unwrap()
+        };
+        let styles = clock(&["%d/%m/%Y %H:%M:%S", "%d/%m/%Y %H:%M"]);
+        let check = |input: &str, expected: &str| {
+            let expected: jiff::Timestamp = expected.parse().unwrap();
+            let ns = i64::try_from(expected.as_nanosecond()).unwrap();
+            assert_eq!(styles.read(input.as_bytes()), Ok(ns), "{input}");
+        };
+        check("29/06/2020 01:30:00", "2020-06-28T22:30:00Z");
+        check("1/7/2020 1:30", "2020-06-30T22:30:00Z");
+        check("31/12/2020 23:30", "2020-12-31T21:30:00Z");
+        assert!(styles.read(b"1/7/2020 1:30 x").unwrap_err().contains("does not match"));
+        assert!(styles.read(b"1/13/2020 1:30").is_err());
+        let unsure = clock(&["%d/%m/%Y", "%m/%d/%Y"]);
+        assert!(unsure.read(b"05/06/2020").unwrap_err().contains("one time by"));
+    }
+
+    #[test]
+    fn milliseconds_and_microseconds_are_told_apart_by_their_digits() {
+        let clock = Clock::new(TimeUnit::MillisecondsOrMicroseconds, &[], "").unwrap();
+        assert_eq!(clock.read(b"1381147200123"), Ok(NOON_NS - 456_789));
+        assert_eq!(clock.read(b"1381147200123456"), Ok(NOON_NS - 789));
+        for text in ["1381147200", "138114720012345", "1381147200123456789", "x"] {
+            assert!(clock.read(text.as_bytes()).unwrap_err().contains("13 digits"), "{text}");
+        }
     }
 
     proptest! {
@@ -171,10 +243,10 @@ mod tests {
             format in "[%YmdHMSzsfQ.: -]{0,12}",
         ) {
             for unit in [TimeUnit::Seconds, TimeUnit::Nanoseconds] {
-                let _ = Clock::new(unit, "", "").unwrap().read(&input);
+                let _ = Clock::new(unit, &[], "").unwrap().read(&input);
             }
             let _ = text("%Y-%m-%d %H:%M", "Europe/Berlin").read(shaped.as_bytes());
-            if let Ok(clock) = Clock::new(TimeUnit::Text, &format, "Asia/Tokyo") {
+            if let Ok(clock) = Clock::new(TimeUnit::Text, &[format], "Asia/Tokyo") {
                 let _ = clock.read(&input);
                 let _ = clock.read(shaped.as_bytes());
             }

@@ -33,6 +33,16 @@ impl Naming {
         }
     }
 
+    /// What is wanted and renamed, as text for the identity of a source; empty where it is all as it is.
+    pub(crate) fn canonical(config: &SourceConfig) -> String {
+        if config.symbols.is_empty() && config.rename.is_empty() {
+            return String::new();
+        }
+        let mut wanted = config.symbols.clone();
+        wanted.sort();
+        format!("symbols {wanted:?} rename {:?}", config.rename)
+    }
+
     /// Our name of a vendor's symbol; `None` if it is not wanted.
     pub(crate) fn ours(&self, vendors: &str) -> Option<String> {
         let upper = vendors.to_uppercase();
@@ -51,18 +61,18 @@ impl Naming {
         catalog: &Catalog,
     ) -> Option<(u32, &InstrumentDef)> {
         let ours = self.ours(vendors)?;
-        let at = match self.known.iter().position(|known| known.definition.symbol == ours) {
-            Some(at) => at,
-            None => {
-                let Some(definition) = catalog.get(&ours) else {
-                    if !self.undefined.iter().any(|(symbol, _)| *symbol == ours) {
-                        self.undefined.push((ours, place.to_string()));
-                    }
-                    return None;
-                };
-                self.known.push(Known { definition, trades: false });
-                self.known.len() - 1
-            }
+        let found = self.known.iter().position(|known| known.definition.symbol == ours);
+        let at = if let Some(at) = found {
+            at
+        } else {
+            let Some(definition) = catalog.get(&ours) else {
+                if !self.undefined.iter().any(|(symbol, _)| *symbol == ours) {
+                    self.undefined.push((ours, place.to_string()));
+                }
+                return None;
+            };
+            self.known.push(Known { definition, trades: false });
+            self.known.len() - 1
         };
         let known = &mut self.known[at];
         known.trades |= trades;

@@ -5,12 +5,17 @@ use engine::config::walk::nearest;
 
 /// Every format of this version: name and one line for `--help`.
 pub const FORMATS: &[(&str, &str)] = &[
-    ("lean-trade", "LEAN trade ticks, zipped CSV: equities and futures; a glob is one source"),
-    (
-        "databento",
-        "Databento's DBN files, versions 1 to 3, plain, .zst or .frag; a glob is one source",
-    ),
-    ("csv", "rows of declared columns, plain or gzip; `-` is stdin, live"),
+    ("lean-trade", "LEAN trade ticks, zipped CSV; a glob is one source"),
+    ("lean-quote", "LEAN quote ticks"),
+    ("lean-bar", "LEAN bars of a minute or a second, of trades or quotes"),
+    ("databento", "Databento's DBN files, v1 to v3, plain, .zst or .frag"),
+    ("csv", "rows of declared columns, plain, gzip, zstd or zip; `-` is stdin, live"),
+    ("parquet", "the same, columnar"),
+    ("hdf5", "a pandas table; needs a build with the feature `hdf5`"),
+    ("tardis", "Tardis CSV: trades, quotes, incremental_book_L2, book_snapshot_N"),
+    ("kraken", "Kraken time and sales: unix_seconds,price,volume"),
+    ("binance-vision", "Binance's public archive: trades, aggTrades, klines"),
+    ("databento-csv", "Databento's CSV: trades, tbbo, mbp-1, ohlcv"),
     ("synthetic", "seeded market: synthetic[:seed=1,days=5,ticks=200000,instruments=4]"),
     (
         "synthetic:bench",
@@ -19,17 +24,7 @@ pub const FORMATS: &[(&str, &str)] = &[
 ];
 
 /// Formats of the design that are not in this version.
-const LATER: &[&str] = &[
-    "lean-quote",
-    "lean-bar",
-    "parquet",
-    "hdf5",
-    "binance-jsonl",
-    "lobster",
-    "journal",
-    "tardis",
-    "kraken",
-];
+const LATER: &[&str] = &["binance-jsonl", "lobster", "journal"];
 
 /// A specification, taken apart.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -38,8 +33,24 @@ pub(crate) enum Spec<'a> {
     LeanTrade(&'a str),
     /// DBN files, by path or glob.
     Databento(&'a str),
+    /// Zips, by path or glob.
+    LeanQuote(&'a str),
+    /// Zips, by path or glob.
+    LeanBar(&'a str),
     /// Rows, by path or glob, or `-`.
     Csv(&'a str),
+    /// Files, by path or glob.
+    Parquet(&'a str),
+    /// `FILE`, or `FILE#GROUP` for one of its tables.
+    Hdf5(&'a str),
+    /// Files, by path or glob.
+    Tardis(&'a str),
+    /// Files, by path or glob.
+    Kraken(&'a str),
+    /// Files, by path or glob.
+    BinanceVision(&'a str),
+    /// Files, by path or glob.
+    DatabentoCsv(&'a str),
     /// `key=value,…` of the synthetic market.
     Synthetic(&'a str),
     /// `key=value,…` of the bench's market.
@@ -52,27 +63,37 @@ pub(crate) fn place(spec: &str) -> String {
 }
 
 /// Takes `FORMAT:PATH` apart.
-pub(crate) fn parse(spec: &str) -> Result<Spec<'_>, Problem> {
+pub(crate) fn parse<'a>(spec: &'a str) -> Result<Spec<'a>, Problem> {
     let (format, rest) = spec.split_once(':').unwrap_or((spec, ""));
     let path_needed = || {
         let fix = format!("name a file or a glob: `{format}:PATH`");
         Err(Problem::new(format!("`{format}` has no path"), place(spec), fix))
     };
+    let files = |of: fn(&'a str) -> Spec<'a>| {
+        if rest.is_empty() {
+            return path_needed();
+        }
+        if rest == "-" && format != "csv" {
+            return Err(Problem::new(
+                format!("`{format}` cannot read stdin: it reads a file more than once"),
+                place(spec),
+                "give the path of the file; rows from stdin are `csv:-`",
+            ));
+        }
+        Ok(of(rest))
+    };
     match format {
-        "lean-trade" | "databento" | "csv" if rest.is_empty() => path_needed(),
-        "lean-trade" if rest == "-" => Err(Problem::new(
-            "`lean-trade` cannot read stdin: a zip is read from its end",
-            place(spec),
-            "give the path of the zip; rows from stdin are `csv:-`",
-        )),
-        "lean-trade" => Ok(Spec::LeanTrade(rest)),
-        "databento" if rest == "-" => Err(Problem::new(
-            "`databento` cannot read stdin: a file is looked through for its symbols first",
-            place(spec),
-            "write it to a file and give its path",
-        )),
-        "databento" => Ok(Spec::Databento(rest)),
-        "csv" => Ok(Spec::Csv(rest)),
+        "lean-trade" => files(Spec::LeanTrade),
+        "lean-quote" => files(Spec::LeanQuote),
+        "lean-bar" => files(Spec::LeanBar),
+        "databento" => files(Spec::Databento),
+        "csv" => files(Spec::Csv),
+        "parquet" => files(Spec::Parquet),
+        "hdf5" => files(Spec::Hdf5),
+        "tardis" => files(Spec::Tardis),
+        "kraken" => files(Spec::Kraken),
+        "binance-vision" => files(Spec::BinanceVision),
+        "databento-csv" => files(Spec::DatabentoCsv),
         "synthetic" => Ok(match rest.strip_prefix("bench") {
             Some("") => Spec::Bench(""),
             Some(after) if after.starts_with(',') => Spec::Bench(&after[1..]),
@@ -127,6 +148,14 @@ mod tests {
         let check = |spec, expected| assert_eq!(parse(spec), Ok(expected), "{spec}");
         check("lean-trade:a.zip", Spec::LeanTrade("a.zip"));
         check("databento:a.dbn.zst", Spec::Databento("a.dbn.zst"));
+        check("lean-quote:a.zip", Spec::LeanQuote("a.zip"));
+        check("lean-bar:*.zip", Spec::LeanBar("*.zip"));
+        check("parquet:a", Spec::Parquet("a"));
+        check("hdf5:a.h5#XRP/ETH", Spec::Hdf5("a.h5#XRP/ETH"));
+        check("tardis:a", Spec::Tardis("a"));
+        check("kraken:a", Spec::Kraken("a"));
+        check("binance-vision:a", Spec::BinanceVision("a"));
+        check("databento-csv:a", Spec::DatabentoCsv("a"));
         check("csv:-", Spec::Csv("-"));
         check("csv:a:b.csv", Spec::Csv("a:b.csv"));
         check("synthetic", Spec::Synthetic(""));
@@ -153,9 +182,9 @@ mod tests {
         };
         check("lean_trade:a.zip", "no format `lean_trade`", "did you mean `lean-trade`?");
         check("CSV:a", "no format `CSV`", "did you mean `csv`?");
-        check("lean-quote:a.zip", "not in this version yet", "convert");
+        check("lobster:a.zip", "not in this version yet", "convert");
         check("databanto:a", "no format", "did you mean `databento`?");
-        check("spy.zip", "names no format", "lean-trade, databento, csv, synthetic");
+        check("spy.zip", "names no format", "lean-trade, lean-quote, lean-bar, databento, csv");
         check("lean-trade:", "has no path", "lean-trade:PATH");
         check("lean-trade:-", "cannot read stdin", "csv:-");
         check("databento:-", "cannot read stdin", "to a file");

@@ -3,6 +3,7 @@
 //! `[semantic]` may change outputs and is hashed; `[host]` never changes them; `[[source]]` is recorded.
 
 mod read;
+mod read_source;
 mod show;
 pub mod walk;
 

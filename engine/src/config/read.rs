@@ -1,5 +1,6 @@
 //! Reads each section: its keys, bounds and defaults.
 
+use super::read_source;
 use super::walk::{Section, Walk};
 use super::{
     Account, BarPrice, Bars, Bracket, Clock, Config, Drill, Host, Indicators, InstrumentsFrom,
@@ -10,17 +11,12 @@ use crate::calendar::user::{NAME_MAX, OBJECT, UserCalendar};
 use crate::instrument::{FEE_PER_CONTRACT, FEE_PER_SHARE, InstrumentDef, SYMBOL_MAX};
 use crate::layout::{Cores, Layout};
 use crate::pipeline::HANDLERS;
-use crate::source::{Column, CsvColumns, SourceConfig, TimeUnit};
 use ringbuf_layout::output::TIMEFRAMES_MAX;
 use ringbuf_layout::units::{PRICE_DIGITS, PRICE_ONE};
 use ringbuf_layout::{Price, Reasons, Size};
-use std::collections::BTreeMap;
-use toml_edit::{Document, Value};
+use toml_edit::Document;
 
-const DAY_S: i64 = 86_400;
-const CSV_FIELDS: [&str; 10] = [
-    "ts_event", "ts_recv", "price", "size", "side", "symbol", "bid", "ask", "bid_size", "ask_size",
-];
+pub(super) const DAY_S: i64 = 86_400;
 
 pub(super) fn config<'t>(walk: &Walk<'t>, document: &'t Document<String>) -> Config {
     let mut root = walk.root(document);
@@ -28,7 +24,8 @@ pub(super) fn config<'t>(walk: &Walk<'t>, document: &'t Document<String>) -> Con
     let semantic = semantic(walk, &mut semantic_section);
     semantic_section.finish(walk);
     let host = host(walk, root.section(walk, "host"));
-    let sources = root.sections(walk, "source").into_iter().map(|s| source(walk, s)).collect();
+    let sources =
+        root.sections(walk, "source").into_iter().map(|s| read_source::source(walk, s)).collect();
     root.finish(walk);
     Config { semantic, host, sources }
 }
@@ -415,104 +412,4 @@ fn layout<'t>(walk: &Walk<'t>, s: &mut Section<'t>) -> String {
         s.violate(walk, "layout", format!("{}; {}", problem.what, problem.fix));
     }
     spec
-}
-
-fn source<'t>(walk: &Walk<'t>, mut s: Section<'t>) -> SourceConfig {
-    let spec = s.text(walk, "spec").unwrap_or_default();
-    if spec.is_empty() {
-        s.violate(walk, "spec", "is needed, such as \"synthetic\" or \"lean-trade:FILE.zip\"");
-    }
-    let name = s.text(walk, "name").unwrap_or_else(|| spec.clone());
-    let csv = s.is_set("csv").then(|| csv(walk, s.section(walk, "csv")));
-    if csv.is_some() && !spec.starts_with("csv:") {
-        s.violate(walk, "csv", "only a source of format csv declares columns");
-    }
-    let upper = |text: String| text.to_uppercase();
-    let symbols = s.text_list(walk, "symbols").unwrap_or_default().into_iter().map(upper).collect();
-    let pairs = s.text_list(walk, "rename").unwrap_or_default();
-    let mut rename = BTreeMap::new();
-    for pair in pairs {
-        let halves = pair.split_once('=').map(|(a, b)| (a.trim(), b.trim()));
-        match halves.filter(|(theirs, ours)| !theirs.is_empty() && !ours.is_empty()) {
-            Some((theirs, ours)) => drop(rename.insert(theirs.to_uppercase(), ours.to_uppercase())),
-            None => s.violate(walk, "rename", format!("\"{pair}\" is not \"THEIRS=OURS\"")),
-        }
-    }
-    s.finish(walk);
-    SourceConfig { spec, name, csv, symbols, rename }
-}
-
-fn csv<'t>(walk: &Walk<'t>, mut s: Section<'t>) -> CsvColumns {
-    let delimiter = s.text(walk, "delimiter").unwrap_or_else(|| ",".into());
-    if delimiter.len() != 1 {
-        s.violate(walk, "delimiter", "must be one ASCII character");
-    }
-    let columns = csv_columns(walk, s.section(walk, "columns"));
-    let has = |field: &str| columns.iter().any(|(name, _)| name == field);
-    let symbol = s.text(walk, "symbol").map(|text| text.to_uppercase());
-    if symbol.is_some() == has("symbol") {
-        s.violate(walk, "symbol", "give either a symbol or a symbol column, not both or none");
-    }
-    if !has("ts_event") {
-        s.violate(walk, "columns", "needs ts_event");
-    }
-    let (trade, quote) = (has("price") && has("size"), has("bid") && has("ask"));
-    if !trade && !quote {
-        s.violate(walk, "columns", "needs price and size, or bid and ask");
-    }
-    let units = ["s", "ms", "us", "ns", "text"];
-    let ts_unit = s.word(walk, "ts_unit", &units);
-    if !s.is_set("ts_unit") {
-        s.violate(walk, "ts_unit", format!("is needed: one of {}", units.join(", ")));
-    }
-    let (zone, ts_format) = (s.text(walk, "zone"), s.text(walk, "ts_format"));
-    let is_text = ts_unit.as_deref() == Some("text");
-    if is_text && (zone.is_none() || ts_format.is_none()) {
-        s.violate(walk, "ts_unit", "\"text\" needs zone and ts_format: neither is guessed");
-    }
-    if let Some(zone) = &zone
-        && calendar::zone(zone).is_none()
-    {
-        s.violate(walk, "zone", format!("\"{zone}\" is not an IANA time zone"));
-    }
-    let scale = s.decimal(walk, "price_scale", PRICE_DIGITS).unwrap_or(PRICE_ONE);
-    if scale <= 0 {
-        s.violate(walk, "price_scale", "must be above 0");
-    }
-    let declared = CsvColumns {
-        header: s.boolean(walk, "header").unwrap_or(true),
-        delimiter: delimiter.as_bytes().first().copied().unwrap_or(b','),
-        symbol,
-        columns,
-        ts_unit: match ts_unit.as_deref() {
-            Some("ms") => TimeUnit::Milliseconds,
-            Some("us") => TimeUnit::Microseconds,
-            Some("ns") => TimeUnit::Nanoseconds,
-            Some("text") => TimeUnit::Text,
-            _ => TimeUnit::Seconds,
-        },
-        zone: zone.unwrap_or_else(|| "UTC".into()),
-        ts_format: ts_format.unwrap_or_default(),
-        price_scale: Price(scale).to_string(),
-    };
-    s.finish(walk);
-    declared
-}
-
-fn csv_columns<'t>(walk: &Walk<'t>, mut s: Section<'t>) -> Vec<(String, Column)> {
-    let mut columns = Vec::new();
-    for field in CSV_FIELDS {
-        let Some(value) = s.raw(field) else { continue };
-        let column = match value {
-            Value::String(name) => Some(Column::Name(name.value().clone())),
-            Value::Integer(at) => usize::try_from(*at.value()).ok().map(Column::Position),
-            _ => None,
-        };
-        match column {
-            Some(column) => columns.push((field.to_string(), column)),
-            None => s.violate(walk, field, "must be a header name or a position from 0"),
-        }
-    }
-    s.finish(walk);
-    columns
 }

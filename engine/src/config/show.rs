@@ -3,7 +3,7 @@
 use super::{BarPrice, Bracket, Config, InstrumentsFrom};
 use crate::calendar::user::UserCalendar;
 use crate::instrument::InstrumentDef;
-use crate::source::{Column, CsvColumns, SourceConfig, TimeUnit};
+use crate::source::{Column, Columns, SourceConfig, Stamp, TimeUnit};
 use ringbuf_layout::{Money, Price};
 use std::fmt::Write as _;
 
@@ -181,30 +181,44 @@ fn source(out: &mut String, source: &SourceConfig) {
         let pair = |(theirs, ours): (&String, &String)| format!("{theirs}={ours}");
         put!(text, "rename = [{}]", list(source.rename.iter().map(pair).collect()));
     }
-    if let Some(csv) = &source.csv {
-        csv_text(&mut text, csv);
+    for (key, value) in [
+        ("symbol", &source.symbol),
+        ("price_scale", &source.price_scale),
+        ("security", &source.security),
+    ] {
+        if let Some(value) = value {
+            put!(text, "{key} = {}", quoted(value));
+        }
+    }
+    if let Some(columns) = &source.columns {
+        columns_text(&mut text, columns, source.spec.starts_with("csv:"));
     }
     out.push_str(&text);
 }
 
-fn csv_text(out: &mut String, csv: &CsvColumns) {
+fn columns_text(out: &mut String, rows: &Columns, is_csv: bool) {
     let mut text = String::new();
-    let unit = match csv.ts_unit {
-        TimeUnit::Seconds => "s",
-        TimeUnit::Milliseconds => "ms",
-        TimeUnit::Microseconds => "us",
-        TimeUnit::Nanoseconds => "ns",
-        TimeUnit::Text => "text",
-    };
-    let delimiter = char::from(csv.delimiter).to_string();
-    put!(text, "[source.csv]\nheader = {}\ndelimiter = {}", csv.header, quoted(&delimiter));
-    if let Some(symbol) = &csv.symbol {
+    if is_csv {
+        let delimiter = char::from(rows.delimiter).to_string();
+        put!(text, "header = {}\ndelimiter = {}", rows.header, quoted(&delimiter));
+    }
+    if let Some(symbol) = &rows.symbol {
         put!(text, "symbol = {}", quoted(symbol));
     }
-    put!(text, "ts_unit = \"{unit}\"\nzone = {}", quoted(&csv.zone));
-    put!(text, "ts_format = {}\nprice_scale = \"{}\"", quoted(&csv.ts_format), csv.price_scale);
-    put!(text, "[source.csv.columns]");
-    for (field, column) in &csv.columns {
+    if let Some((_, word)) = TimeUnit::WORDS.iter().find(|(unit, _)| *unit == rows.ts_unit) {
+        put!(text, "ts_unit = \"{word}\"");
+    }
+    let formats: Vec<_> = rows.ts_formats.iter().map(|format| quoted(format)).collect();
+    put!(text, "zone = {}\nts_format = [{}]", quoted(&rows.zone), formats.join(", "));
+    put!(text, "price_scale = \"{}\"", rows.price_scale);
+    if let Some(stamp) = rows.stamp {
+        put!(text, "stamp = \"{}\"", if stamp == Stamp::Open { "open" } else { "close" });
+    }
+    if let Some(seconds) = rows.timeframe_s {
+        put!(text, "timeframe_s = {seconds}");
+    }
+    put!(text, "[source.columns]");
+    for (field, column) in &rows.columns {
         match column {
             Column::Name(name) => put!(text, "{field} = {}", quoted(name)),
             Column::Position(at) => put!(text, "{field} = {at}"),
@@ -267,6 +281,31 @@ mod tests {
             zone = "America/New_York"
             ts_format = "%Y-%m-%d %H:%M:%S"
             columns = { ts_event = "time", price = 1, size = 2 }
+            [[source]]
+            spec = "csv:bars.csv"
+            symbol = "btcusdt"
+            ts_unit = "text"
+            zone = "Asia/Jerusalem"
+            ts_format = ["%d/%m/%Y %H:%M:%S", "%d/%m/%Y %H:%M"]
+            stamp = "open"
+            timeframe_s = 1800
+            [source.columns]
+            ts_event = "Timestamp"
+            open = "Open"
+            high = "High"
+            low = "Low"
+            close = "Close"
+            volume = "Volume"
+            [[source]]
+            spec = "parquet:a.parquet"
+            symbol = "btcusdt"
+            columns = { ts_event = "time", price = "price", size = "amount" }
+            [[source]]
+            spec = "kraken:a.csv"
+            symbol = "btcusdt"
+            [[source]]
+            spec = "lean-bar:a.zip"
+            security = "equity"
             [host]
             journal = "a \"b\""
         "#;
@@ -384,6 +423,27 @@ mod tests {
             (key.as_str(), what.as_str()),
             ("semantic.synergy.slow_s", "5 is below fast_s = 30")
         );
+    }
+
+    #[test]
+    fn what_a_source_declares_must_fit_its_format() {
+        let source = |text: &str| only(&format!("[[source]]\n{text}\n"));
+        let rows = "symbol = \"A\"\ncolumns = { ts_event = 0, open = 1, high = 2, low = 3, \
+                    close = 4, volume = 5 }\n";
+        let csv = format!("spec = \"csv:a\"\nts_unit = \"s\"\n{rows}");
+        let (key, what) = source(&format!("{csv}stamp = \"open\""));
+        assert_eq!(key, "source[0].timeframe_s");
+        assert!(what.contains("guessed"), "{what}");
+        assert_eq!(source(&format!("{csv}timeframe_s = 60")).0, "source[0].stamp");
+        assert_eq!(source("spec = \"kraken:a\"\nzone = \"UTC\"").0, "source[0].zone");
+        assert_eq!(source("spec = \"csv:a\"\nts_unit = \"s\"").0, "source[0].ts_unit");
+        assert_eq!(source("spec = \"csv:a\"\nprice = \"x\"").0, "source[0].price");
+        let parquet = format!("spec = \"parquet:a\"\nstamp = \"open\"\ntimeframe_s = 60\n{rows}");
+        assert_eq!(source(&format!("{parquet}header = true")).0, "source[0].header");
+        assert_eq!(source("spec = \"kraken:a\"\nprice_scale = \"1\"").0, "source[0].price_scale");
+        assert_eq!(source("spec = \"csv:a\"\nsecurity = \"equity\"").0, "source[0].security");
+        let scale = source("spec = \"databento-csv:a\"\nprice_scale = \"0\"");
+        assert!(scale.1.contains("above 0"), "{scale:?}");
     }
 
     #[test]

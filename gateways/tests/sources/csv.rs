@@ -8,8 +8,8 @@ use ringbuf_layout::frame::NO_INSTRUMENT;
 use ringbuf_layout::{Price, Size};
 
 /// Columns named like their fields, milliseconds, the symbol `SPY`.
-pub fn columns(fields: &str) -> CsvColumns {
-    CsvColumns {
+pub fn columns(fields: &str) -> Columns {
+    Columns {
         header: true,
         delimiter: b',',
         symbol: Some("spy".to_string()),
@@ -19,8 +19,10 @@ pub fn columns(fields: &str) -> CsvColumns {
             .collect(),
         ts_unit: TimeUnit::Milliseconds,
         zone: "UTC".to_string(),
-        ts_format: String::new(),
+        ts_formats: Vec::new(),
         price_scale: "1".to_string(),
+        stamp: None,
+        timeframe_s: None,
     }
 }
 
@@ -35,10 +37,10 @@ fn btc() -> InstrumentDef {
     InstrumentDef { symbol: "BTCUSDT".to_string(), size_precision: 8, ..spy }
 }
 
-fn open_with(csv: CsvColumns, bytes: &[u8], catalog: &Catalog) -> Result<Source, Problem> {
+fn open_with(csv: Columns, bytes: &[u8], catalog: &Catalog) -> Result<Source, Problem> {
     let dir = tempfile::tempdir().unwrap();
     let mut config = config(&write(dir.path(), "csv", "a.csv", bytes));
-    config.csv = Some(csv);
+    config.columns = Some(csv);
     let mut source = gateways::open(&config, catalog)?;
     // The file goes with the folder: read it now.
     let (cells, problem) = drain_parts(&mut source);
@@ -71,11 +73,11 @@ impl engine::source::Decoder for Replayed {
     }
 }
 
-fn read(csv: CsvColumns, text: &str) -> (Vec<InputCell>, Option<Problem>) {
+fn read(csv: Columns, text: &str) -> (Vec<InputCell>, Option<Problem>) {
     drain(open_with(csv, text.as_bytes(), &Catalog::default()).unwrap())
 }
 
-fn refused(csv: CsvColumns, text: &str) -> Problem {
+fn refused(csv: Columns, text: &str) -> Problem {
     open_with(csv, text.as_bytes(), &Catalog::default()).unwrap_err()
 }
 
@@ -188,7 +190,7 @@ fn several_files_follow_one_another_each_with_its_own_header() {
     write(dir.path(), "", "2.csv", b"size,price,ts_event\n3,30,3\n");
     write(dir.path(), "", "1.csv", b"ts_event,price,size\n1,10,1\n2,20,2");
     let mut config = config(&format!("csv:{}/*.csv", dir.path().display()));
-    config.csv = Some(columns("ts_event price size"));
+    config.columns = Some(columns("ts_event price size"));
     let source = gateways::open(&config, &Catalog::default()).unwrap();
     let sizes: Vec<_> = trades(source).iter().map(|t| t.size.0).collect();
     assert_eq!(sizes, [1, 2, 3]);
@@ -201,7 +203,7 @@ fn several_files_follow_one_another_each_with_its_own_header() {
 fn text_times_are_read_in_their_zone() {
     let mut csv = columns("ts_event price size");
     csv.ts_unit = TimeUnit::Text;
-    csv.ts_format = "%d/%m/%Y %H:%M:%S%.f".to_string();
+    csv.ts_formats = vec!["%d/%m/%Y %H:%M:%S%.f".to_string()];
     csv.zone = "America/New_York".to_string();
     let text = "ts_event,price,size\n07/10/2013 09:30:00.25,1,1\n03/11/2013 01:30:00,1,1\n\
                 10/03/2013 02:30:00,1,1\n";
@@ -241,9 +243,9 @@ fn mistakes_in_declaration_and_header_are_found_at_open() {
     let problem = refused(columns("ts_event price size"), text);
     check_problem(&problem, "no `ts_event`", "line 1", "`time`, `price`, `size`");
     let mut unknown = columns("ts_event price size");
-    unknown.symbol = Some("ZZZ".to_string());
-    check_problem(&refused(unknown, text), "`ZZZ`", "a.csv", "[[semantic.instrument]]");
-    check_problem(&open("csv:a.csv").unwrap_err(), "not declared", "csv:a.csv", "[source.csv]");
+    unknown.symbol = Some("AAPL".to_string());
+    check_problem(&refused(unknown, text), "`AAPL`", "a.csv", "[[semantic.instrument]]");
+    check_problem(&open("csv:a.csv").unwrap_err(), "not declared", "csv:a.csv", "[source.columns]");
 }
 
 #[test]
@@ -270,7 +272,7 @@ fn the_example_of_undeclared_columns_is_a_config_and_reads_a_file() {
     let parsed = Config::parse(example, "example").unwrap_or_else(|p| panic!("{p}\n{example}"));
     let [source] = &parsed.sources[..] else { panic!("{:?}", parsed.sources) };
     assert_eq!(source.spec, "csv:trades.csv");
-    let csv = source.csv.clone().expect("declared columns");
+    let csv = source.columns.clone().expect("declared columns");
     let text = "time,price,quantity\n1386331200000,1230.5,3\n";
     let source = open_with(csv, text.as_bytes(), &parsed.catalog()).unwrap();
     assert_eq!(source.symbols[0].symbol, "GC.201312");
@@ -283,10 +285,10 @@ fn the_example_of_undeclared_columns_is_a_config_and_reads_a_file() {
 fn another_declaration_of_the_same_bytes_is_another_identity() {
     let dir = tempfile::tempdir().unwrap();
     let spec = write(dir.path(), "csv", "a.csv", b"ts_event,price,px,size\n1,2,3,4\n");
-    let identity = |change: &dyn Fn(&mut CsvColumns)| {
+    let identity = |change: &dyn Fn(&mut Columns)| {
         let mut csv = columns("ts_event price size");
         change(&mut csv);
-        let config = SourceConfig { csv: Some(csv), ..config(&spec) };
+        let config = SourceConfig { columns: Some(csv), ..config(&spec) };
         gateways::open(&config, &Catalog::default()).unwrap().identity
     };
     let one = identity(&|_| {});
@@ -299,13 +301,13 @@ fn another_declaration_of_the_same_bytes_is_another_identity() {
 #[test]
 fn stdin_is_live_and_its_identity_is_its_name_and_declaration() {
     let mut config = config("csv:-");
-    config.csv = Some(columns("ts_event price size"));
+    config.columns = Some(columns("ts_event price size"));
     let source = gateways::open(&config, &Catalog::default()).unwrap();
     assert!(source.live && gateways::is_stdin(&config.spec));
     config.name = "other".to_string();
     let other = gateways::open(&config, &Catalog::default()).unwrap();
     assert_ne!(source.identity, other.identity);
-    config.csv = Some(columns("ts_event bid ask"));
+    config.columns = Some(columns("ts_event bid ask"));
     let quotes = gateways::open(&config, &Catalog::default()).unwrap();
     assert_ne!(quotes.identity, other.identity);
 }

@@ -20,7 +20,7 @@ fn long_text(rows: u32) -> String {
 fn read(format: &str, bytes: &[u8]) -> (usize, Option<Problem>) {
     let dir = tempfile::tempdir().unwrap();
     let mut config = config(&write(dir.path(), format, "a", bytes));
-    config.csv = Some(csv::columns("ts_event price size bid ask bid_size ask_size side"));
+    config.columns = Some(csv::columns("ts_event price size bid ask bid_size ask_size side"));
     match gateways::open(&config, &Catalog::default()) {
         Err(problem) => (0, Some(problem)),
         Ok(source) => {
@@ -37,7 +37,7 @@ fn what_is_not_a_regular_file_is_refused() {
     let check = |path: &Path, fix: &str| {
         for format in ["csv", "lean-trade"] {
             let mut config = config(&format!("{format}:{}", path.display()));
-            config.csv = Some(csv::columns("ts_event price size"));
+            config.columns = Some(csv::columns("ts_event price size"));
             let problem = gateways::open(&config, &Catalog::default()).unwrap_err();
             let place = path.display().to_string();
             check_problem(&problem, "is not a regular file", &place, fix);
@@ -69,7 +69,7 @@ fn a_link_to_a_file_is_that_file() {
     let link = dir.path().join("link");
     std::os::unix::fs::symlink(target.strip_prefix("csv:").unwrap(), &link).unwrap();
     let mut config = config(&format!("csv:{}", link.display()));
-    config.csv = Some(csv::columns("ts_event price size"));
+    config.columns = Some(csv::columns("ts_event price size"));
     assert_eq!(trades(gateways::open(&config, &Catalog::default()).unwrap()).len(), 1);
 }
 

@@ -9,13 +9,22 @@ mod databento_symbols;
 mod dbn_files;
 mod definitions;
 mod definitions_real;
+mod every_file;
+#[cfg(feature = "hdf5")]
+mod hdf5;
 mod lean;
+mod lean_ticks;
+mod mutations;
+mod packed;
+mod parquet;
+mod presets;
 mod real_data;
+mod rows;
 mod synthetic;
 
 use engine::Problem;
 use engine::instrument::{Catalog, InstrumentDef, built_in};
-use engine::source::{Column, CsvColumns, Feed, Source, SourceConfig, TimeUnit};
+use engine::source::{Column, Columns, Feed, Source, SourceConfig, Stamp, TimeUnit};
 use ringbuf_layout::{InputCell, Quote, Trade};
 use std::io::{Cursor, Write};
 use std::path::Path;

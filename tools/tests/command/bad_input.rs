@@ -32,7 +32,7 @@ fn what_cannot_start_says_why_and_exits_with_2() {
     check(&place, "run --source parket:x", 2, &["no format `parket`", "lean-trade"]);
     check(&place, "run --source lean-trade:cut.zip", 2, &["zip", "cut.zip"]);
     check(&place, "run --source lean-trade:plain.txt", 2, &["zip", "plain.txt"]);
-    check(&place, "run --source csv:rows.csv", 2, &["not declared", "[source.csv]"]);
+    check(&place, "run --source csv:rows.csv", 2, &["not declared", "[source.columns]"]);
     check(&place, "run --source synthetic:days=x", 2, &["days"]);
     check(&place, "run -c missing.toml", 2, &["missing.toml", "config init"]);
     check(&place, "run -c typo.toml", 2, &["line 2", "did you mean semantic.bars.timeframes_s?"]);

@@ -1,4 +1,4 @@
-//! The fields of one line, quoted or not.
+//! The fields of one row: of a line, quoted or not, or put together value by value.
 
 use crate::files::Fault;
 use csv_core::{ReadRecordResult, Reader, ReaderBuilder, Terminator};
@@ -32,6 +32,23 @@ impl Fields {
         let end = *self.ends.get(index)?;
         let start = if index == 0 { 0 } else { self.ends[index - 1] + self.gap };
         Some(self.text[start..end].trim_ascii())
+    }
+
+    /// Begins a row whose fields follow one by one.
+    pub(crate) fn begin(&mut self) {
+        self.gap = 0;
+        self.text.clear();
+        self.ends.clear();
+    }
+
+    /// The next field's text, to write to; [`Fields::end_field`] ends it.
+    pub(crate) fn text_mut(&mut self) -> &mut Vec<u8> {
+        &mut self.text
+    }
+
+    /// Ends a field.
+    pub(crate) fn end_field(&mut self) {
+        self.ends.push(self.text.len());
     }
 
     /// Takes a line apart.

@@ -1,8 +1,7 @@
-//! The files inside a LEAN zip, read as streams: never decompressed as a whole, checked at their
+//! The files inside a zip, read as streams: never decompressed as a whole, checked at their
 //! end.
 
 use crate::files::{self, Bytes};
-use crate::lean_name::{self, LeanName, SHAPES};
 use engine::Problem;
 use flate2::Crc;
 use flate2::read::DeflateDecoder;
@@ -13,11 +12,11 @@ use zip::{CompressionMethod, ZipArchive};
 /// One file inside a zip.
 #[derive(Debug)]
 pub(crate) struct Entry {
-    path: PathBuf,
+    pub path: PathBuf,
     /// How messages name it: zip and inner name.
     pub place: String,
-    /// What its name says.
-    pub name: LeanName,
+    /// Its name within the zip.
+    pub name: String,
     offset: u64,
     packed: u64,
     length: u64,
@@ -28,7 +27,7 @@ pub(crate) struct Entry {
 const GET_AGAIN: &str = "fetch or copy the file again; it is not whole";
 
 /// The files inside a zip, in the order of its directory.
-pub(crate) fn directory(path: &Path) -> Result<Vec<Entry>, Problem> {
+pub(crate) fn list(path: &Path) -> Result<Vec<Entry>, Problem> {
     let place = path.display().to_string();
     let damaged = |e: &zip::result::ZipError| {
         Problem::new(format!("not a whole zip file: {e}"), place.clone(), GET_AGAIN)
@@ -41,15 +40,8 @@ pub(crate) fn directory(path: &Path) -> Result<Vec<Entry>, Problem> {
         if inner.is_dir() {
             continue;
         }
-        let inner_name = String::from_utf8_lossy(inner.name_raw()).into_owned();
-        let place = format!("{place}, {}", inner_name.escape_debug());
-        let Some(name) = lean_name::parse(&inner_name) else {
-            return Err(Problem::new(
-                "the name of this file inside the zip says no trade ticks",
-                place,
-                format!("`lean-trade` reads {SHAPES}; take other files out of the zip"),
-            ));
-        };
+        let name = String::from_utf8_lossy(inner.name_raw()).into_owned();
+        let place = format!("{place}, {}", name.escape_debug());
         let deflated = match inner.compression() {
             CompressionMethod::Deflated => true,
             CompressionMethod::Stored => false,
@@ -64,13 +56,6 @@ pub(crate) fn directory(path: &Path) -> Result<Vec<Entry>, Problem> {
         let (packed, length, crc) = (inner.compressed_size(), inner.size(), inner.crc32());
         let path = path.to_path_buf();
         entries.push(Entry { path, place, name, offset, packed, length, crc, deflated });
-    }
-    if entries.is_empty() {
-        return Err(Problem::new(
-            "the zip holds no files",
-            place,
-            format!("`lean-trade` reads {SHAPES}"),
-        ));
     }
     Ok(entries)
 }

@@ -1,0 +1,144 @@
+//! `hdf5`: tables as pandas writes them, written here.
+
+use super::*;
+use hdf5_metno::types::{FixedAscii, TypeDescriptor};
+use hdf5_metno::{File, H5Type};
+use ringbuf_layout::Price;
+
+/// A row of a table with blocks of two floats and of two texts.
+#[derive(Clone, Copy, H5Type)]
+#[repr(C)]
+struct Row {
+    index: i64,
+    values_block_0: [f64; 2],
+    values_block_1: [FixedAscii<8>; 2],
+    timestamp: i64,
+}
+
+fn row(i: i64) -> Row {
+    let text = |text: &str| FixedAscii::from_ascii(text.as_bytes()).unwrap();
+    Row {
+        index: 1_672_531_200_000_000_000 + i * 1_000_000,
+        values_block_0: [(1 + i % 5) as f64, 0.5 + (i % 8) as f64 / 4.0],
+        values_block_1: [text(["buy", "sell"][i as usize % 2]), text("x")],
+        timestamp: 1_672_531_200_000 + i,
+    }
+}
+
+/// A file with a table in each of these groups.
+fn table(groups: &[&str], rows: i64) -> Vec<u8> {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("a.h5");
+    let file = File::create(&path).unwrap();
+    let rows: Vec<Row> = (0..rows).map(row).collect();
+    for group in groups {
+        let group = file.create_group(group).unwrap();
+        let builder = group.new_dataset_builder().chunk(rows.len().min(1_000)).deflate(3);
+        let table = builder.with_data(&rows).create("table").unwrap();
+        let put = |name: &str, text: &str| {
+            let text = FixedAscii::<64>::from_ascii(text.as_bytes()).unwrap();
+            let attribute = table.new_attr::<FixedAscii<64>>().create(name).unwrap();
+            attribute.write_scalar(&text).unwrap();
+        };
+        put("index_kind", "datetime64");
+        put("values_block_0_kind", "(lp0\nVamount\np1\naVprice\np2\na.");
+        put("values_block_1_kind", "(lp0\nVside\np1\naVtype\np2\na.");
+    }
+    drop(file);
+    std::fs::read(&path).unwrap()
+}
+
+fn columns(ts: &str, unit: TimeUnit) -> Columns {
+    let mut columns = csv::columns("price side");
+    for (field, name) in [("ts_event", ts), ("size", "amount")] {
+        columns.columns.push((field.to_string(), Column::Name(name.to_string())));
+    }
+    columns.ts_unit = unit;
+    columns
+}
+
+fn open_bytes(
+    columns: Columns,
+    bytes: &[u8],
+    part: &str,
+) -> (tempfile::TempDir, Result<Source, Problem>) {
+    let dir = tempfile::tempdir().unwrap();
+    let spec = write(dir.path(), "hdf5", "a.h5", bytes);
+    let mut config = config(&format!("{spec}{part}"));
+    config.columns = Some(columns);
+    let source = gateways::open(&config, &Catalog::default());
+    (dir, source)
+}
+
+fn refused(columns: Columns, bytes: &[u8], part: &str) -> Problem {
+    open_bytes(columns, bytes, part).1.unwrap_err()
+}
+
+#[test]
+fn a_table_is_read_in_chunks_by_the_names_of_its_blocks() {
+    let bytes = table(&["a"], 10_000);
+    for (ts, unit) in [("timestamp", TimeUnit::Milliseconds), ("index", TimeUnit::Typed)] {
+        let (_dir, source) = open_bytes(columns(ts, unit), &bytes, "");
+        let source = source.unwrap();
+        assert_eq!(source.records_hint, Some(10_000));
+        let trades = trades(source);
+        assert_eq!(trades.len(), 10_000);
+        for (i, trade) in (0..).zip(&trades) {
+            let ts = 1_672_531_200_000_000_000 + i * 1_000_000;
+            assert_eq!((trade.head.ts_event, trade.size.0), (ts, 1 + i % 5));
+            assert_eq!(trade.price, Price(500_000_000 + i % 8 * 250_000_000));
+            assert_eq!(i64::from(trade.tail.side), 1 + i % 2);
+        }
+    }
+}
+
+#[test]
+fn a_column_that_is_not_there_is_refused_before_a_row_is_read() {
+    let bytes = table(&["a"], 10);
+    let mut absent = columns("timestamp", TimeUnit::Milliseconds);
+    absent.columns[0].1 = Column::Name("px".to_string());
+    let problem = refused(absent, &bytes, "");
+    check_problem(&problem, "no `px`", "a.h5", "`index`, `amount`, `price`, `side`, `type`");
+    let typed = columns("timestamp", TimeUnit::Typed);
+    check_problem(&refused(typed, &bytes, ""), "without a unit", "a.h5", "declare ts_unit");
+}
+
+#[test]
+fn one_of_several_tables_is_named() {
+    let bytes = table(&["XRP", "ETH"], 10);
+    let declared = || columns("timestamp", TimeUnit::Milliseconds);
+    let problem = refused(declared(), &bytes, "");
+    check_problem(&problem, "2 tables", "a.h5", "`hdf5:FILE#ETH`; there are ETH, XRP");
+    let (_dir, source) = open_bytes(declared(), &bytes, "#XRP");
+    assert_eq!(trades(source.unwrap()).len(), 10);
+    check_problem(&refused(declared(), &bytes, "#BTC"), "no group `BTC`", "a.h5", "ETH, XRP");
+}
+
+#[test]
+fn what_is_no_table_of_pandas_is_refused() {
+    let declared = || columns("timestamp", TimeUnit::Milliseconds);
+    let problem = refused(declared(), b"no hdf5", "");
+    check_problem(&problem, "not a whole HDF5 file", "a.h5", "give parquet");
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("a.h5");
+    let file = File::create(&path).unwrap();
+    let group = file.create_group("a").unwrap();
+    group.new_dataset_builder().with_data(&[1.0, 2.0]).create("table").unwrap();
+    drop(file);
+    let bytes = std::fs::read(&path).unwrap();
+    check_problem(&refused(declared(), &bytes, ""), "instead of compounds", "a.h5", "to_hdf");
+    let file = File::create(&path).unwrap();
+    file.create_group("b").unwrap();
+    drop(file);
+    let bytes = std::fs::read(&path).unwrap();
+    check_problem(&refused(declared(), &bytes, ""), "no table of pandas", "a.h5", "to_hdf");
+    assert!(matches!(Row::type_descriptor(), TypeDescriptor::Compound(_)));
+}
+
+#[test]
+fn changed_files_of_hdf5_end_in_records_or_a_problem() {
+    // Fewer than of other formats: the reader is C, and a file made to harm is not its promise.
+    mutations::check("hdf5", "a.h5", &table(&["a"], 50), 100, |config| {
+        config.columns = Some(columns("timestamp", TimeUnit::Milliseconds));
+    });
+}
