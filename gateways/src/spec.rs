@@ -7,6 +7,11 @@ use engine::config::walk::nearest;
 pub const FORMATS: &[(&str, &str)] = &[
     ("lean-trade", "LEAN trade ticks, zipped CSV: equities and futures; a glob is one source"),
     ("csv", "rows of declared columns, plain or gzip; `-` is stdin, live"),
+    (
+        "binance-jsonl",
+        "raw Binance streams, `<ns> <json>` lines, plain or gzip; `-` is stdin, live",
+    ),
+    ("lobster", "LOBSTER message files, with the order book where it lies beside"),
     ("synthetic", "seeded market: synthetic[:seed=1,days=5,ticks=200000,instruments=4]"),
     (
         "synthetic:bench",
@@ -15,18 +20,8 @@ pub const FORMATS: &[(&str, &str)] = &[
 ];
 
 /// Formats of the design that are not in this version.
-const LATER: &[&str] = &[
-    "lean-quote",
-    "lean-bar",
-    "databento",
-    "parquet",
-    "hdf5",
-    "binance-jsonl",
-    "lobster",
-    "journal",
-    "tardis",
-    "kraken",
-];
+const LATER: &[&str] =
+    &["lean-quote", "lean-bar", "databento", "parquet", "hdf5", "journal", "tardis", "kraken"];
 
 /// A specification, taken apart.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -35,6 +30,10 @@ pub(crate) enum Spec<'a> {
     LeanTrade(&'a str),
     /// Rows, by path or glob, or `-`.
     Csv(&'a str),
+    /// Raw streams of Binance, by path or glob, or `-`.
+    BinanceJsonl(&'a str),
+    /// LOBSTER's message files, by path or glob.
+    Lobster(&'a str),
     /// `key=value,…` of the synthetic market.
     Synthetic(&'a str),
     /// `key=value,…` of the bench's market.
@@ -54,7 +53,7 @@ pub(crate) fn parse(spec: &str) -> Result<Spec<'_>, Problem> {
         Err(Problem::new(format!("`{format}` has no path"), place(spec), fix))
     };
     match format {
-        "lean-trade" | "csv" if rest.is_empty() => path_needed(),
+        "lean-trade" | "csv" | "binance-jsonl" | "lobster" if rest.is_empty() => path_needed(),
         "lean-trade" if rest == "-" => Err(Problem::new(
             "`lean-trade` cannot read stdin: a zip is read from its end",
             place(spec),
@@ -62,6 +61,13 @@ pub(crate) fn parse(spec: &str) -> Result<Spec<'_>, Problem> {
         )),
         "lean-trade" => Ok(Spec::LeanTrade(rest)),
         "csv" => Ok(Spec::Csv(rest)),
+        "binance-jsonl" => Ok(Spec::BinanceJsonl(rest)),
+        "lobster" if rest == "-" => Err(Problem::new(
+            "`lobster` cannot read stdin: symbol and date are in the file's name",
+            place(spec),
+            "give the path of the message file",
+        )),
+        "lobster" => Ok(Spec::Lobster(rest)),
         "synthetic" => Ok(match rest.strip_prefix("bench") {
             Some("") => Spec::Bench(""),
             Some(after) if after.starts_with(',') => Spec::Bench(&after[1..]),
@@ -73,7 +79,7 @@ pub(crate) fn parse(spec: &str) -> Result<Spec<'_>, Problem> {
 
 /// Whether a specification names stdin, which only one source of a run can read.
 pub fn is_stdin(spec: &str) -> bool {
-    parse(spec) == Ok(Spec::Csv("-"))
+    matches!(parse(spec), Ok(Spec::Csv("-") | Spec::BinanceJsonl("-")))
 }
 
 fn unknown(spec: &str, format: &str) -> Problem {
@@ -117,6 +123,8 @@ mod tests {
         check("lean-trade:a.zip", Spec::LeanTrade("a.zip"));
         check("csv:-", Spec::Csv("-"));
         check("csv:a:b.csv", Spec::Csv("a:b.csv"));
+        check("binance-jsonl:*.gz", Spec::BinanceJsonl("*.gz"));
+        check("lobster:AAPL_*_message_10.csv", Spec::Lobster("AAPL_*_message_10.csv"));
         check("synthetic", Spec::Synthetic(""));
         check("synthetic:seed=2,days=1", Spec::Synthetic("seed=2,days=1"));
         check("synthetic:bench", Spec::Bench(""));
@@ -124,8 +132,8 @@ mod tests {
     }
 
     #[test]
-    fn only_rows_from_a_dash_are_stdin() {
-        assert!(is_stdin("csv:-"));
+    fn only_lines_from_a_dash_are_stdin() {
+        assert!(is_stdin("csv:-") && is_stdin("binance-jsonl:-"));
         for spec in ["csv:./-", "csv:-.csv", "csv:", "lean-trade:-", "synthetic:-", "-", ""] {
             assert!(!is_stdin(spec), "{spec}");
         }
@@ -146,6 +154,8 @@ mod tests {
         check("spy.zip", "names no format", "lean-trade, csv, synthetic");
         check("lean-trade:", "has no path", "lean-trade:PATH");
         check("lean-trade:-", "cannot read stdin", "csv:-");
+        check("lobster:-", "cannot read stdin", "message file");
+        check("binance-jsonl", "has no path", "binance-jsonl:PATH");
     }
 
     proptest! {
