@@ -153,10 +153,10 @@ impl DepthChain {
         });
     }
 
-    /// Appends to `out` what changed among the best levels, if the book is one to be told.
-    pub(crate) fn changes(&mut self, out: &mut Vec<Change>) {
+    /// Appends to `out` what changed among the best levels up to `ts`, if the book is one to be told.
+    pub(crate) fn changes(&mut self, ts: i64, out: &mut Vec<Change>) {
         if self.last.is_some() && (self.book.is_whole() || !self.had_snapshot) {
-            self.window.update(self.book.bids(), self.book.asks(), out);
+            self.window.update(ts, self.book.bids(), self.book.asks(), out);
         }
     }
 }
@@ -215,7 +215,7 @@ mod tests {
         let mut chain = DepthChain::new();
         let told = |chain: &mut DepthChain| {
             let mut out = Vec::new();
-            chain.changes(&mut out);
+            chain.changes(0, &mut out);
             out.len()
         };
         chain.event(at(1, 1), &[(10, 1)], &[]);
@@ -278,7 +278,9 @@ mod tests {
                 }
             }
             // It is of use where every update since is in the book or comes.
-            let usable = taken > 0 && taken >= began && taken + lag <= steps.len();
+            let came = taken + lag;
+            let usable = taken >= began || (came <= began && began >= steps.len());
+            let usable = usable && taken > 0 && came <= steps.len();
             prop_assert_eq!(chain.book.is_whole(), usable);
         }
     }

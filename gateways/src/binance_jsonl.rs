@@ -15,11 +15,14 @@
 //!   `depthUpdate` the changes among the best 20 levels, see `binance_depth`. Numbers of trades and updates are
 //!   checked: what is missing is a `gap` record with how much, what comes again or late is left out and counted.
 //!
+//! * Sizes are exact in the instrument's `size_precision`. A level that is finer (old orders are) may rest in the
+//!   book, and is a problem only among the best levels; 8 digits hold everything.
+//!
 //! The files are read once before the run, for the symbols that they hold and whether prints of them come. Stdin
 //! is live: its symbols are those that `symbols` names, else all that are configured, with prints.
 
 use crate::binance_depth::{DepthChain, Outcome, Updates};
-use crate::binance_line::{self, Event, Levels, Line};
+use crate::binance_line::{self, Event, Levels, Line, TOO_FINE};
 use crate::depth_window::{Change, Level};
 use crate::files::{self, Bytes, Fault};
 use crate::lines::{LineError, Lines};
@@ -266,15 +269,24 @@ impl Outbox {
         asks.read("asks", digits, &mut self.asks)
     }
 
-    fn tell_changes(&mut self, depth: &mut DepthChain, when: (i64, i64), instrument: u32) {
+    fn tell_changes(
+        &mut self,
+        market: &mut Market,
+        (ts_event, ts_recv): (i64, i64),
+        instrument: u32,
+    ) -> Result<(), Fault> {
         self.changes.clear();
-        depth.changes(&mut self.changes);
-        let (ts_event, ts_recv) = when;
+        market.depth.changes(ts_event, &mut self.changes);
+        if let Some(fine) = self.changes.iter().find(|change| change.size == TOO_FINE) {
+            let size = format!("the size at {}, now among the best levels,", Price(fine.price));
+            return Err(Fault::new("", binance_line::too_fine(&size, market.digits)));
+        }
         let last = self.changes.len().saturating_sub(1);
         for (i, change) in self.changes.iter().enumerate() {
             let record = change.record(ts_event, ts_recv, instrument, i == last);
             self.ready.push_back(InputCell::from(&record));
         }
+        Ok(())
     }
 
     fn tell_gap(&mut self, when: (i64, i64), instrument: u32, (next, lost): (u64, u64), flags: u8) {
@@ -466,7 +478,7 @@ impl Taker<'_> {
             Outcome::AfterGap(lost) => out.tell_gap(when, instrument, (updates.first, lost), 0),
             Outcome::Applied => {}
         }
-        out.tell_changes(&mut market.depth, when, instrument);
+        out.tell_changes(market, when, instrument)?;
         self.bounded()
     }
 
@@ -477,7 +489,7 @@ impl Taker<'_> {
             left_out.snapshots += 1;
             return Ok(());
         }
-        out.tell_changes(&mut market.depth, when, instrument);
+        out.tell_changes(market, when, instrument)?;
         self.bounded()
     }
 

@@ -6,7 +6,7 @@
 use crate::decimals::{self, Scale};
 use crate::depth_window::Level;
 use crate::files::{Fault, quoted};
-use ringbuf_layout::units::{MILLISECOND, parse_decimal};
+use ringbuf_layout::units::{DecimalError, MILLISECOND, parse_decimal};
 use ringbuf_layout::{Price, Size};
 use serde::Deserialize;
 use serde_json::value::RawValue;
@@ -264,7 +264,18 @@ pub(crate) fn price(text: &[u8], column: &str) -> Result<Price, Fault> {
 
 /// A size in units of 10^-`digits`.
 pub(crate) fn size(text: &[u8], digits: u32, column: &str) -> Result<Size, Fault> {
-    parse_decimal(text, digits).map(Size).map_err(|error| decimals::fault(column, text, error))
+    parse_decimal(text, digits).map(Size).map_err(|error| match error {
+        DecimalError::TooFine => Fault::new(column, too_fine(&quoted(text), digits)),
+        _ => decimals::fault(column, text, error),
+    })
+}
+
+/// What to say of a size that the instrument's precision does not hold.
+#[cold]
+pub(crate) fn too_fine(size: &str, digits: u32) -> String {
+    format!(
+        "{size} has more decimal digits than the instrument's `size_precision`, {digits}; the venue writes 8"
+    )
 }
 
 fn levels<'a>(raw: Raw<'a>, column: &str) -> Result<Levels<'a>, Fault> {
@@ -276,7 +287,7 @@ fn levels<'a>(raw: Raw<'a>, column: &str) -> Result<Levels<'a>, Fault> {
 }
 
 impl Levels<'_> {
-    /// Appends the levels to `out`; sizes in units of 10^-`digits`.
+    /// Appends the levels to `out`; sizes in units of 10^-`digits`, [`TOO_FINE`] where that is not exact.
     pub(crate) fn read(self, column: &str, digits: u32, out: &mut Vec<Level>) -> Result<(), Fault> {
         let mut scan = Scan { text: self.0, at: 0 };
         let not_levels = || Fault::new(column, "the field is no list of [\"price\",\"size\"]");
@@ -286,17 +297,33 @@ impl Levels<'_> {
         }
         loop {
             let (at, amount) = scan.pair().ok_or_else(not_levels)?;
-            let (at, amount) = (price(at, column)?, size(amount, digits, column)?);
-            if at.0 <= 0 || amount.0 < 0 {
-                let what = format!("a level has the price {at} and the size {}", amount.0);
-                return Err(Fault::new(column, what));
-            }
-            out.push((at.0, amount.0));
+            let at = price(at, column)?;
+            let size = match parse_decimal(amount, digits) {
+                Ok(size) if size >= 0 && at.0 > 0 => size,
+                Err(DecimalError::TooFine) if at.0 > 0 && is_plain(amount) => TOO_FINE,
+                Ok(_) | Err(DecimalError::TooFine) => {
+                    let what =
+                        format!("a level has the price {at} and the size {}", quoted(amount));
+                    return Err(Fault::new(column, what));
+                }
+                Err(error) => return Err(decimals::fault(column, amount, error)),
+            };
+            out.push((at.0, size));
             if scan.expect(b',').is_none() {
                 return scan.expect(b']').ok_or_else(not_levels);
             }
         }
     }
+}
+
+/// The size of a level that the instrument's precision does not hold: old orders may be finer than what can be
+/// ordered today. Far from the touch it does no harm; among the best levels it is a fault.
+pub(crate) const TOO_FINE: i64 = -1;
+
+/// True for digits with at most one point among them.
+fn is_plain(text: &[u8]) -> bool {
+    let points = text.iter().filter(|byte| **byte == b'.').count();
+    points <= 1 && text.iter().all(|byte| byte.is_ascii_digit() || *byte == b'.')
 }
 
 /// A place in JSON text.

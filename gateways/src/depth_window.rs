@@ -4,13 +4,18 @@
 //! every change among the best `depth` levels it always holds exactly those: what falls out of them is a
 //! delete, what moves up into them a set. Deletes come first, worst level first, then sets, best first, so that
 //! a side never holds more than `depth` levels, and each record's level is where its price stands at that
-//! moment.
+//! moment. With the first update of each minute the whole window is told anew, so that a run that begins within
+//! the data, or lost a record, soon has the book.
 
 use ringbuf_layout::names::{BOOK_UPDATE_END, BookAction};
+use ringbuf_layout::units::SECOND;
 use ringbuf_layout::{BookLevel, Frame, Price, Side, Size, Tail};
 
 /// Levels a side that go to the engine where the format does not hold fewer.
 pub(crate) const DEPTH: usize = engine::depth::LEVELS;
+
+/// How often the whole window is told, in event time.
+const MINUTE: i64 = 60 * SECOND;
 
 /// Price and size of a level.
 pub(crate) type Level = (i64, i64);
@@ -57,8 +62,8 @@ pub(crate) struct DepthWindow {
     /// Bids and asks, best first.
     told: [Vec<Level>; 2],
     scratch: Vec<Level>,
-    /// True once the engine was told that the book begins.
-    begun: bool,
+    /// Minute of event time in which the whole window was told; none before the first, or if that is void.
+    minute: Option<i64>,
 }
 
 impl DepthWindow {
@@ -66,24 +71,26 @@ impl DepthWindow {
     pub(crate) fn new(depth: usize) -> Self {
         let side = || Vec::with_capacity(depth);
         let depth = depth.min(usize::from(u8::MAX));
-        Self { depth, told: [side(), side()], scratch: side(), begun: false }
+        Self { depth, told: [side(), side()], scratch: side(), minute: None }
     }
 
     /// What the engine knows is void: the next update is told as a snapshot.
     pub(crate) fn restart(&mut self) {
-        self.begun = false;
+        self.minute = None;
     }
 
-    /// Appends to `out` what changed in the window of a book with these levels, best first, prices strictly in
-    /// order. Nothing is appended where the change lies behind the window.
+    /// Appends to `out` what changed in the window of a book that has these levels at `ts`, best first, prices
+    /// strictly in order. Nothing is appended where the change lies behind the window.
     pub(crate) fn update(
         &mut self,
+        ts: i64,
         bids: impl Iterator<Item = Level>,
         asks: impl Iterator<Item = Level>,
         out: &mut Vec<Change>,
     ) {
-        if !self.begun {
-            self.begun = true;
+        let minute = Some(ts.div_euclid(MINUTE));
+        if self.minute != minute {
+            self.minute = minute;
             self.told.iter_mut().for_each(Vec::clear);
             let (action, side) = (BookAction::Snapshot, Side::None);
             out.push(Change { action, side, level: 0, price: 0, size: 0 });
@@ -162,7 +169,7 @@ mod tests {
         let mut window = DepthWindow::new(2);
         let mut told = |bids: &[Level]| {
             let mut out = Vec::new();
-            window.update(bids.iter().copied(), std::iter::empty(), &mut out);
+            window.update(59, bids.iter().copied(), std::iter::empty(), &mut out);
             out.iter().map(|c| (c.action.name(), c.level, c.price, c.size)).collect::<Vec<_>>()
         };
         let first = told(&[(9, 1), (8, 1), (7, 1)]);
@@ -173,6 +180,20 @@ mod tests {
         assert_eq!(told(&[]), [("delete", 1, 8, 0), ("delete", 0, 9, 0)]);
     }
 
+    #[test]
+    fn a_window_is_told_anew_with_each_minute() {
+        let mut window = DepthWindow::new(2);
+        let mut told = |ts| {
+            let mut out = Vec::new();
+            window.update(ts, [(9, 1)].into_iter(), std::iter::empty(), &mut out);
+            out.iter().map(|change| change.action.name()).collect::<Vec<_>>()
+        };
+        assert_eq!(told(0), ["snapshot", "set"]);
+        assert_eq!(told(MINUTE - 1), [""; 0]);
+        assert_eq!(told(MINUTE), ["snapshot", "set"]);
+        assert_eq!(told(MINUTE + 5), [""; 0]);
+    }
+
     proptest! {
         #[test]
         fn whoever_follows_the_changes_holds_the_best_levels_and_never_more(
@@ -181,14 +202,14 @@ mod tests {
         ) {
             let mut books = [BTreeMap::new(), BTreeMap::new()];
             let (mut window, mut follower) = (DepthWindow::new(depth), Follower::default());
-            for (is_ask, price, size, restart) in steps {
+            for (ts, (is_ask, price, size, restart)) in (0..).step_by(7 * SECOND as usize).zip(steps) {
                 let side = &mut books[usize::from(is_ask)];
                 if size == 0 { side.remove(&price); } else { side.insert(price, size); }
                 if restart == 0 { window.restart(); }
                 let bids = books[0].iter().rev().map(|(p, s)| (*p, *s));
                 let asks = books[1].iter().map(|(p, s)| (*p, *s));
                 let mut out = Vec::new();
-                window.update(bids.clone(), asks.clone(), &mut out);
+                window.update(ts, bids.clone(), asks.clone(), &mut out);
                 out.iter().for_each(|change| follower.follow(change));
                 prop_assert_eq!(&follower.sides[0], &bids.take(depth).collect::<Vec<_>>());
                 prop_assert_eq!(&follower.sides[1], &asks.take(depth).collect::<Vec<_>>());

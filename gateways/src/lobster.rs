@@ -160,7 +160,7 @@ impl Book {
     }
 
     /// Reads the row of the next message into `changes`.
-    fn row(&mut self, rows: &RowReader) -> Result<(), Problem> {
+    fn row(&mut self, rows: &RowReader, ts: i64) -> Result<(), Problem> {
         let Self { file, levels, window, bids, asks, changes } = self;
         let Some(line) = file.next()? else {
             return Err(Problem::new(
@@ -173,7 +173,7 @@ impl Book {
             return Err(file.fault(fault));
         }
         changes.clear();
-        window.update(bids.iter().copied(), asks.iter().copied(), changes);
+        window.update(ts, bids.iter().copied(), asks.iter().copied(), changes);
         Ok(())
     }
 }
@@ -201,7 +201,7 @@ impl Stream {
             self.ts = ts;
             self.tell(message);
             let Some(book) = &mut self.book else { continue };
-            if let Err(problem) = book.row(&self.rows) {
+            if let Err(problem) = book.row(&self.rows, ts) {
                 // A message without its book is not delivered.
                 self.ready.clear();
                 return Err(problem);

@@ -151,7 +151,7 @@ mod tests {
         check("CSV:a", "no format `CSV`", "did you mean `csv`?");
         check("lean-quote:a.zip", "not in this version yet", "convert");
         check("databanto:a", "no format", "did you mean `databento`?");
-        check("spy.zip", "names no format", "lean-trade, csv, synthetic");
+        check("spy.zip", "names no format", "lean-trade, csv, binance-jsonl");
         check("lean-trade:", "has no path", "lean-trade:PATH");
         check("lean-trade:-", "cannot read stdin", "csv:-");
         check("lobster:-", "cannot read stdin", "message file");

@@ -1,8 +1,12 @@
 //! What every source promises, through the one public door: `gateways::open`.
 
+mod binance;
+mod binance_real;
 mod csv;
 mod damage;
 mod lean;
+mod lobster;
+mod mutations;
 mod real_data;
 mod synthetic;
 
