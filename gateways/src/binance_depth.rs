@@ -99,8 +99,11 @@ impl DepthChain {
             self.first = first;
         }
         self.last = Some(last);
-        bids.iter().for_each(|level| self.book.set(Side::Buy, *level));
-        asks.iter().for_each(|level| self.book.set(Side::Sell, *level));
+        for (side, levels) in [(Side::Buy, bids), (Side::Sell, asks)] {
+            for level in levels {
+                self.book.set(side, *level);
+            }
+        }
         self.take_unspoken(last);
         if lost > 0 { Outcome::AfterGap(lost) } else { Outcome::Applied }
     }
@@ -117,8 +120,11 @@ impl DepthChain {
             return Outcome::LeftOut;
         }
         // An older one fills in what no event has spoken of: that is what has not changed since.
-        bids.iter().for_each(|level| self.book.fill(Side::Buy, *level));
-        asks.iter().for_each(|level| self.book.fill(Side::Sell, *level));
+        for (side, levels) in [(Side::Buy, bids), (Side::Sell, asks)] {
+            for level in levels {
+                self.book.fill(side, *level);
+            }
+        }
         self.book.complete();
         self.unspoken.clear();
         self.had_snapshot = true;

@@ -322,7 +322,7 @@ pub(crate) const TOO_FINE: i64 = -1;
 
 /// True for digits with at most one point among them.
 fn is_plain(text: &[u8]) -> bool {
-    let points = text.iter().filter(|byte| **byte == b'.').count();
+    let points = memchr::memchr_iter(b'.', text).count();
     points <= 1 && text.iter().all(|byte| byte.is_ascii_digit() || *byte == b'.')
 }
 

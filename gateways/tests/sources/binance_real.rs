@@ -131,7 +131,8 @@ fn every_event_is_delivered_and_the_book_agrees_with_the_ticker_if_present() {
     println!("{found:?}; {} levels", count(InputCell::is::<BookLevel>));
     println!("{} lines: opened in {opened:.3} s, read in {read:.3} s", lines.len());
     assert_eq!(found.updates, 3_044);
-    assert!(found.told > 3_000, "{found:?}");
+    // The others change nothing among the best levels.
+    assert!(found.told > 2_900, "{found:?}");
     assert_eq!((found.compared, found.equal), (2 * 3_043, 2 * 3_043));
     let latencies: Vec<f64> = cells
         .iter()

@@ -2,6 +2,7 @@
 
 mod binance;
 mod binance_real;
+mod book_runs;
 mod csv;
 mod damage;
 mod lean;
