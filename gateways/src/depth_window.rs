@@ -210,7 +210,9 @@ mod tests {
                 let asks = books[1].iter().map(|(p, s)| (*p, *s));
                 let mut out = Vec::new();
                 window.update(ts, bids.clone(), asks.clone(), &mut out);
-                out.iter().for_each(|change| follower.follow(change));
+                for change in &out {
+                    follower.follow(change);
+                }
                 prop_assert_eq!(&follower.sides[0], &bids.take(depth).collect::<Vec<_>>());
                 prop_assert_eq!(&follower.sides[1], &asks.take(depth).collect::<Vec<_>>());
             }

@@ -291,7 +291,7 @@ fn a_missing_depth_line_is_a_gap_of_so_many_updates_and_the_book_begins_anew() {
     assert_eq!((gaps[0].lost, gaps[0].first_source_seq), (10, 40));
     assert_eq!((gaps[0].tail.side, gaps[0].tail.flags), (SourceState::Gap as u8, 0));
     assert_eq!(gaps[0].head.ts_event, exchange(4));
-    let at = cells.iter().position(|cell| cell.is::<SourceStatus>()).unwrap();
+    let at = cells.iter().position(InputCell::is::<SourceStatus>).unwrap();
     let after: Vec<BookLevel> = of(&cells[at..]);
     assert_eq!(after[0].action().unwrap().name(), "snapshot");
     assert_eq!((after[1].price.to_string().as_str(), after[1].level()), ("104.5", 0));

@@ -59,7 +59,7 @@ impl Plain {
 struct Compared {
     updates: usize,
     told: usize,
-    compared: usize,
+    sides: usize,
     equal: usize,
     gaps: u64,
 }
@@ -95,7 +95,7 @@ fn compare(lines: &[Plain], cells: &[InputCell]) -> Compared {
         let sides = [("b", "B", top.bid, top.bid_size), ("a", "A", top.ask, top.ask_size)];
         for (price, size, ours, our_size) in sides {
             let theirs = (ticker.decimal(price, 9), ticker.decimal(size, 5));
-            found.compared += 1;
+            found.sides += 1;
             found.equal += usize::from(theirs == (ours.0, our_size.0));
         }
     }
@@ -133,7 +133,7 @@ fn every_event_is_delivered_and_the_book_agrees_with_the_ticker_if_present() {
     assert_eq!(found.updates, 3_044);
     // The others change nothing among the best levels.
     assert!(found.told > 2_900, "{found:?}");
-    assert_eq!((found.compared, found.equal), (2 * 3_043, 2 * 3_043));
+    assert_eq!((found.sides, found.equal), (2 * 3_043, 2 * 3_043));
     let latencies: Vec<f64> = cells
         .iter()
         .filter(|cell| cell.is::<Trade>())
