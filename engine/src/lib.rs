@@ -9,6 +9,7 @@ pub mod accounting;
 mod begun;
 pub mod calendar;
 pub mod config;
+pub mod depth;
 pub mod earlier;
 pub mod image;
 pub mod indicators;

@@ -14,6 +14,9 @@
 //! * `dbn_layout`, `dbn_file`, `dbn_metadata`, `dbn_symbols`, `dbn_records`, `dbn_inventory`,
 //!   `databento`: Databento's files; `book_levels`, `book_orders`: books out of levels and orders.
 //! * `dbn_definition`, `lean_properties`, `definitions`: instrument definitions out of files.
+//! * `full_book`, `depth_window`: a venue's whole book, and its best levels as the engine is told of them.
+//! * `binance_line`, `binance_depth`, `binance_jsonl`: raw streams of Binance.
+//! * `lobster_name`, `lobster_row`, `lobster`: LOBSTER's message and order book files.
 //! * `row_plan`, `row_fields`, `row_symbols`, `row_reader`: rows of declared columns, wherever they
 //!   come from: `csv_rows`; `table_rows` with `parquet_rows`, `parquet_pages`, and `hdf5_rows`,
 //!   `hdf5_table`, `hdf5_read` (feature `hdf5`).
@@ -26,6 +29,9 @@
 //! ever held decompressed as a whole.
 
 mod bench_ticks;
+mod binance_depth;
+mod binance_jsonl;
+mod binance_line;
 mod binance_vision;
 mod book_levels;
 mod book_orders;
@@ -41,8 +47,10 @@ mod dbn_records;
 mod dbn_symbols;
 mod decimals;
 pub mod definitions;
+mod depth_window;
 mod dice;
 mod files;
+mod full_book;
 #[cfg(feature = "hdf5")]
 mod hdf5_read;
 mod hdf5_rows;
@@ -57,6 +65,9 @@ mod lean_properties;
 mod lean_quote;
 mod lean_trade;
 mod lines;
+mod lobster;
+mod lobster_name;
+mod lobster_row;
 mod local_time;
 mod naming;
 mod order_flow;
@@ -99,6 +110,8 @@ pub fn open(config: &SourceConfig, catalog: &Catalog) -> Result<Source, Problem>
         }
         Spec::LeanBar(pattern) => lean_merge::open::<lean_bar::BarRows>(config, pattern, catalog),
         Spec::Databento(pattern) => databento::open(config, pattern, catalog),
+        Spec::BinanceJsonl(pattern) => binance_jsonl::open(config, pattern, catalog),
+        Spec::Lobster(pattern) => lobster::open(config, pattern, catalog),
         Spec::Csv(pattern) => csv_rows::open(config, pattern, catalog),
         Spec::Parquet(pattern) => parquet_rows::open(config, pattern, catalog),
         Spec::Hdf5(path) => hdf5_rows::open(config, path, catalog),

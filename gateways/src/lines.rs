@@ -4,7 +4,7 @@
 use crate::files::Bytes;
 use std::io::{self, ErrorKind};
 
-/// Longest line, and the size of the buffer.
+/// Longest line of most formats, and the size of the buffer.
 pub(crate) const LINE_MAX: usize = 1 << 16;
 
 /// A byte order mark in UTF-8.
@@ -15,7 +15,7 @@ const MARK: &[u8] = b"\xef\xbb\xbf";
 pub(crate) enum LineError {
     /// The bytes cannot be read or unpacked.
     Io(io::Error),
-    /// No end of line within [`LINE_MAX`] bytes.
+    /// No end of line within the longest that is read.
     TooLong,
 }
 
@@ -35,7 +35,12 @@ pub(crate) struct Lines {
 
 impl Lines {
     pub(crate) fn new(input: Bytes) -> Self {
-        let buffer = vec![0; LINE_MAX];
+        Self::of_at_most(LINE_MAX, input)
+    }
+
+    /// Lines of at most `longest` bytes, which are taken at once.
+    pub(crate) fn of_at_most(longest: usize, input: Bytes) -> Self {
+        let buffer = vec![0; longest];
         Self { input, buffer, start: 0, searched: 0, end: 0, number: 0, ended: false }
     }
 

@@ -9,6 +9,8 @@ pub const FORMATS: &[(&str, &str)] = &[
     ("lean-quote", "LEAN quote ticks"),
     ("lean-bar", "LEAN bars of a minute or a second, of trades or quotes"),
     ("databento", "Databento's DBN files, v1 to v3, plain, .zst or .frag"),
+    ("binance-jsonl", "raw Binance streams, `<ns> <json>` lines; `-` is stdin, live"),
+    ("lobster", "LOBSTER message files, with the order book where it lies beside"),
     ("csv", "rows of declared columns, plain, gzip, zstd or zip; `-` is stdin, live"),
     ("parquet", "the same, columnar"),
     ("hdf5", "a pandas table; needs a build with the feature `hdf5`"),
@@ -24,7 +26,7 @@ pub const FORMATS: &[(&str, &str)] = &[
 ];
 
 /// Formats of the design that are not in this version.
-const LATER: &[&str] = &["binance-jsonl", "lobster", "journal"];
+const LATER: &[&str] = &["journal"];
 
 /// A specification, taken apart.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -51,6 +53,10 @@ pub(crate) enum Spec<'a> {
     BinanceVision(&'a str),
     /// Files, by path or glob.
     DatabentoCsv(&'a str),
+    /// Raw streams of Binance, by path or glob, or `-`.
+    BinanceJsonl(&'a str),
+    /// LOBSTER's message files, by path or glob.
+    Lobster(&'a str),
     /// `key=value,…` of the synthetic market.
     Synthetic(&'a str),
     /// `key=value,…` of the bench's market.
@@ -73,7 +79,7 @@ pub(crate) fn parse<'a>(spec: &'a str) -> Result<Spec<'a>, Problem> {
         if rest.is_empty() {
             return path_needed();
         }
-        if rest == "-" && format != "csv" {
+        if rest == "-" && !["csv", "binance-jsonl"].contains(&format) {
             return Err(Problem::new(
                 format!("`{format}` cannot read stdin: it reads a file more than once"),
                 place(spec),
@@ -87,6 +93,8 @@ pub(crate) fn parse<'a>(spec: &'a str) -> Result<Spec<'a>, Problem> {
         "lean-quote" => files(Spec::LeanQuote),
         "lean-bar" => files(Spec::LeanBar),
         "databento" => files(Spec::Databento),
+        "binance-jsonl" => files(Spec::BinanceJsonl),
+        "lobster" => files(Spec::Lobster),
         "csv" => files(Spec::Csv),
         "parquet" => files(Spec::Parquet),
         "hdf5" => files(Spec::Hdf5),
@@ -105,7 +113,7 @@ pub(crate) fn parse<'a>(spec: &'a str) -> Result<Spec<'a>, Problem> {
 
 /// Whether a specification names stdin, which only one source of a run can read.
 pub fn is_stdin(spec: &str) -> bool {
-    parse(spec) == Ok(Spec::Csv("-"))
+    matches!(parse(spec), Ok(Spec::Csv("-") | Spec::BinanceJsonl("-")))
 }
 
 fn unknown(spec: &str, format: &str) -> Problem {
@@ -158,6 +166,8 @@ mod tests {
         check("databento-csv:a", Spec::DatabentoCsv("a"));
         check("csv:-", Spec::Csv("-"));
         check("csv:a:b.csv", Spec::Csv("a:b.csv"));
+        check("binance-jsonl:*.gz", Spec::BinanceJsonl("*.gz"));
+        check("lobster:AAPL_*_message_10.csv", Spec::Lobster("AAPL_*_message_10.csv"));
         check("synthetic", Spec::Synthetic(""));
         check("synthetic:seed=2,days=1", Spec::Synthetic("seed=2,days=1"));
         check("synthetic:bench", Spec::Bench(""));
@@ -165,8 +175,8 @@ mod tests {
     }
 
     #[test]
-    fn only_rows_from_a_dash_are_stdin() {
-        assert!(is_stdin("csv:-"));
+    fn only_lines_from_a_dash_are_stdin() {
+        assert!(is_stdin("csv:-") && is_stdin("binance-jsonl:-"));
         for spec in ["csv:./-", "csv:-.csv", "csv:", "lean-trade:-", "synthetic:-", "-", ""] {
             assert!(!is_stdin(spec), "{spec}");
         }
@@ -184,10 +194,12 @@ mod tests {
         check("CSV:a", "no format `CSV`", "did you mean `csv`?");
         check("lobster:a.zip", "not in this version yet", "convert");
         check("databanto:a", "no format", "did you mean `databento`?");
-        check("spy.zip", "names no format", "lean-trade, lean-quote, lean-bar, databento, csv");
+        check("spy.zip", "names no format", "lean-trade, lean-quote, lean-bar, databento");
         check("lean-trade:", "has no path", "lean-trade:PATH");
         check("lean-trade:-", "cannot read stdin", "csv:-");
-        check("databento:-", "cannot read stdin", "to a file");
+        check("databento:-", "cannot read stdin", "path of the file");
+        check("lobster:-", "cannot read stdin", "path of the file");
+        check("binance-jsonl", "has no path", "binance-jsonl:PATH");
     }
 
     proptest! {

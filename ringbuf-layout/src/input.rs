@@ -1,7 +1,8 @@
 //! Inputs: what enters the engine. The sequencer numbers them; the stages are a pure function of
 //! them. Every input fits the ring's 128-byte cell, so no input needs a side ring.
 
-use crate::frame::record;
+use crate::frame::{NO_INSTRUMENT, record};
+use crate::names::{BOOK_UPDATE_END, BookAction};
 use crate::units::{Money, Price, Size};
 
 record! {
@@ -126,7 +127,9 @@ record! {
 }
 
 record! {
-    /// One level of a book changed. `tail.side` is the side of the book; size 0 deletes the level.
+    /// One level of a book changed. `tail.side` is the side of the book; size 0 deletes the level. Levels go by
+    /// their price; the action is a [`BookAction`](crate::names::BookAction). The last record of an update has the
+    /// flag [`BOOK_UPDATE_END`](crate::names::BOOK_UPDATE_END).
     ///
     /// ```text
     /// 32 │ price                                                         │
@@ -264,6 +267,10 @@ record! {
 record! {
     /// A source came up, went down, lost data or rolled. `tail.side` is the [`SourceState`] code.
     ///
+    /// One that the source itself found in its data names the instrument, has its event time and its place among
+    /// the source's records: the low 48 bits at `identity` are its source sequence, as in [`Trade`], and
+    /// `first_source_seq` is the vendor's own number of what follows.
+    ///
     /// ```text
     /// 32 │ first_source_seq                                              │
     /// 40 │ lost (records, if known)                                      │
@@ -344,6 +351,35 @@ record! {
         /// Zero.
         reserved: u64,
     } tail {}
+}
+
+impl BookLevel {
+    /// `source_seq` of a level and an action, before the source sequence is put in.
+    pub const fn place(level: u8, action: BookAction) -> u64 {
+        (level as u64) << 48 | (action as u64) << 56
+    }
+
+    /// What it does to its side; `None` for a code of another version.
+    pub fn action(&self) -> Option<BookAction> {
+        BookAction::from_byte((self.source_seq >> 56) as u8)
+    }
+
+    /// Where the price stands in its side, best = 0.
+    pub fn level(&self) -> u8 {
+        (self.source_seq >> 48) as u8
+    }
+
+    /// True for the last record of an update.
+    pub fn ends_update(&self) -> bool {
+        self.tail.flags & BOOK_UPDATE_END != 0
+    }
+}
+
+impl SourceStatus {
+    /// True if the source found it in its data, of one instrument; the others tell of the source as a whole.
+    pub fn is_of_an_instrument(&self) -> bool {
+        self.tail.instrument != NO_INSTRUMENT
+    }
 }
 
 impl Trade {

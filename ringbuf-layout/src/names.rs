@@ -105,6 +105,14 @@ bits! {
 impl Reasons {
     /// The reasons that reject whatever the config says.
     pub const REJECTING: Self = Self(0xFFFF);
+    /// The reasons that lie in the time of a record, not in what it says.
+    pub const OF_TIME: Self = Self(
+        Self::LATE.0
+            | Self::CLOSED_SESSION.0
+            | Self::EXTENDED_HOURS.0
+            | Self::DISORDER.0
+            | Self::STALE.0,
+    );
 
     /// The flag with this word.
     pub fn parse(word: &str) -> Option<Self> {
@@ -128,6 +136,13 @@ bits! {
 
 /// `Trade` flag bit: the venue marks the print suspicious.
 pub const TRADE_SUSPICIOUS: u8 = 1;
+/// `Trade` flag bit: the print of a cross, such as an auction: it has no aggressor.
+pub const TRADE_CROSS: u8 = 2;
+/// `BookLevel` flag bit: the last record of one update. Only then does the book stand as it stood at the
+/// venue: between the records of an update it may be crossed, or short of a level.
+pub const BOOK_UPDATE_END: u8 = 1;
+/// `SourceStatus` flag bit, of a gap: what was lost are prints alone, so the book is whole.
+pub const GAP_OF_TRADES: u8 = 1;
 /// `Timer` flag bit: injected because a finite source ended.
 pub const TIMER_END_OF_SOURCE: u8 = 1;
 /// `Footer` flag bit: the journal was closed here, so no segment follows.
@@ -163,6 +178,27 @@ codes! {
         Gap = 3 => "gap",
         /// The front contract changed.
         Roll = 4 => "roll",
+        /// The venue halts trading.
+        Halt = 5 => "halt",
+        /// The venue takes quotes again, and trades nothing yet.
+        Quoting = 6 => "quoting",
+        /// The venue trades again.
+        Resume = 7 => "resume",
+    }
+}
+
+codes! {
+    /// What a `BookLevel` does to its side of the book. The level beside it is where the price stands in the
+    /// side, best = 0: after a set, before a delete.
+    BookAction {
+        /// The price has this size now, whether it was there or not.
+        Set = 0 => "set",
+        /// The price is gone.
+        Delete = 1 => "delete",
+        /// The side is empty; without a side: both.
+        Clear = 2 => "clear",
+        /// The whole book follows; what was known of it is void. A book begins with it, and again after a gap.
+        Snapshot = 3 => "snapshot",
     }
 }
 

@@ -17,8 +17,8 @@
 use crate::frame::{Frame, Header, Kind, Tail};
 use crate::input::SOURCE_SEQ_MASK;
 use crate::names::Reasons;
-use crate::units::{Price, Size};
-use crate::{Quote, Trade, Verdict};
+use crate::units::{Price, Size, div_half_even};
+use crate::{BookLevel, ExternalBar, Quote, SourceStatus, Trade, Verdict};
 use bytemuck::Zeroable;
 use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
@@ -119,6 +119,15 @@ impl InputCell {
         self.is::<Trade>() || self.is::<Quote>()
     }
 
+    /// True for what only a source delivers: market data, and what the source found wrong with it.
+    #[inline]
+    pub fn is_of_the_market(&self) -> bool {
+        self.is_tick()
+            || self.is::<BookLevel>()
+            || self.is::<ExternalBar>()
+            || self.get::<SourceStatus>().is_some_and(SourceStatus::is_of_an_instrument)
+    }
+
     /// The kind, where the byte names one.
     pub fn kind(&self) -> Option<Kind> {
         Kind::from_byte(self.head().kind)
@@ -189,6 +198,8 @@ pub fn verdict_cell() -> (VerdictWriter, VerdictReader) {
 impl VerdictWriter {
     /// Writes the verdict of this slot's input: reasons (with `rejected` in the word's high half), the
     /// normalised price and size. Three stores; the rest of the record is derived on reading.
+    ///
+    /// [`Found`] says no top of a book: [`VerdictWriter::write_top`] adds it.
     #[inline]
     pub fn write(&mut self, slot: &Slot, found: Found) {
         let words = &slot.verdict.words;
@@ -197,6 +208,55 @@ impl VerdictWriter {
         words[1].store(state, Relaxed);
         words[2].store(found.price.0 as u64, Relaxed);
         words[3].store(found.size.0 as u64, Relaxed);
+    }
+
+    /// Adds the top of the book to the verdict of this slot, which was written before.
+    pub fn write_top(&mut self, slot: &Slot, top: Top) {
+        let words = &slot.verdict.words;
+        words[1].store(words[1].load(Relaxed) | HAS_TOP, Relaxed);
+        let fields = [top.bid.0, top.ask.0, top.bid_size.0, top.ask_size.0];
+        for (word, field) in words[4..].iter().zip(fields) {
+            word.store(field as u64, Relaxed);
+        }
+    }
+}
+
+/// Bit of the verdict's second word: the cell holds the top of a book.
+const HAS_TOP: u64 = 1 << 33;
+
+/// The best bid and ask of a book. An empty side has [`Price::UNDEFINED`] and size 0.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Top {
+    /// Best bid.
+    pub bid: Price,
+    /// Best ask.
+    pub ask: Price,
+    /// Size at the bid.
+    pub bid_size: Size,
+    /// Size at the ask.
+    pub ask_size: Size,
+}
+
+impl Top {
+    /// The middle, half a unit rounded to even; undefined where a side is empty.
+    pub fn middle(&self) -> Price {
+        if !self.bid.is_defined() || !self.ask.is_defined() {
+            return Price::UNDEFINED;
+        }
+        let sum = i128::from(self.bid.0) + i128::from(self.ask.0);
+        div_half_even(sum, 2).map_or(Price::UNDEFINED, |middle| Price(middle as i64))
+    }
+
+    /// Ask less bid, in price units; `None` where a side is empty.
+    pub fn spread(&self) -> Option<i64> {
+        let both = self.bid.is_defined() && self.ask.is_defined();
+        both.then(|| self.ask.0.saturating_sub(self.bid.0))
+    }
+
+    /// (bid size − ask size) / (bid size + ask size), from −1 to 1; `None` without sizes.
+    pub fn imbalance(&self) -> Option<f64> {
+        let (bid, ask) = (self.bid_size.0 as f64, self.ask_size.0 as f64);
+        (bid + ask > 0.0).then(|| (bid - ask) / (bid + ask))
     }
 }
 
@@ -231,10 +291,28 @@ impl VerdictReader {
         let state = words[1].load(Relaxed);
         Found {
             reasons: Reasons(state as u32),
-            rejected: state >> 32 != 0,
+            rejected: state >> 32 & 1 != 0,
             price: Price(words[2].load(Relaxed) as i64),
             size: Size(words[3].load(Relaxed) as i64),
         }
+    }
+
+    /// The top of the book after this slot's input: where it ends an update of a book, changed the top, and was
+    /// accepted.
+    ///
+    /// # Panics
+    /// As [`VerdictReader::read`].
+    #[inline]
+    pub fn top(&self, slot: &Slot) -> Option<Top> {
+        let words = &slot.verdict.words;
+        assert_eq!(words[0].load(Relaxed), slot.seq(), "Invariant: validate ran on this slot");
+        let field = |word: usize| words[word].load(Relaxed) as i64;
+        (words[1].load(Relaxed) & HAS_TOP != 0).then(|| Top {
+            bid: Price(field(4)),
+            ask: Price(field(5)),
+            bid_size: Size(field(6)),
+            ask_size: Size(field(7)),
+        })
     }
 
     /// The verdict as the record that is journaled, unless the verdict is `ok`.
@@ -275,6 +353,24 @@ mod tests {
         writer.write(&slot, Found::OK);
         slot.input.head_mut().seq = 7;
         reader.read(&slot);
+    }
+
+    #[test]
+    fn a_top_is_of_its_own_slot_and_gone_with_the_next_verdict() {
+        let (mut writer, reader) = verdict_cell();
+        let slot = Slot::default();
+        let found = Found { reasons: Reasons::CROSSED, rejected: true, ..Found::OK };
+        let top = Top { bid: Price(5), ask: Price(8), bid_size: Size(3), ask_size: Size(1) };
+        for (found, top) in [(found, Some(top)), (Found::OK, None), (Found::OK, Some(top))] {
+            writer.write(&slot, found);
+            if let Some(top) = top {
+                writer.write_top(&slot, top);
+            }
+            assert_eq!((reader.read(&slot), reader.top(&slot)), (found, top));
+        }
+        assert_eq!((top.middle(), top.spread(), top.imbalance()), (Price(6), Some(3), Some(0.5)));
+        let one_sided = Top { ask: Price::UNDEFINED, ask_size: Size(0), ..top };
+        assert_eq!((one_sided.middle(), one_sided.spread()), (Price::UNDEFINED, None));
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! The spine does not allocate once it runs, counted by an allocator that looks at one thread only.
 #![allow(unsafe_code)] // A global allocator cannot be written without it.
 
+use bytemuck::Zeroable;
 use engine::Problem;
 use engine::config::Config;
 use engine::pipeline;
@@ -15,12 +16,13 @@ use engine::runtime::sink::{Recorder, Tally};
 use engine::runtime::taken::Taken;
 use engine::source::Source;
 use marl::Agents;
-use ringbuf_layout::{InputCell, Kind};
+use ringbuf_layout::names::{BOOK_UPDATE_END, BookAction, SourceState};
+use ringbuf_layout::{BookLevel, Frame, InputCell, Kind, SourceStatus};
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
-use tests::market::{cell, listed, ns, quote, steady_prints, trade};
+use tests::market::{cell, level, listed, ns, quote, steady_prints, trade};
 use tests::real_run::{decoded_source, memory_source};
 use tests::recording::Recording;
 use tests::scene::Scene;
@@ -251,6 +253,12 @@ fn the_spine_allocates_nothing_for_a_million_ticks_from_a_gateway_thread() {
         ask.0 += 3;
         others.push(cell(&quote(1, ts, print.price, ask)));
         others.push(cell(&trade(2, ts - 400_000_000_000, -1, 0)));
+        // A book that begins anew, is void, and moves: of the instrument that quotes do not speak for.
+        let begins = others.len().is_multiple_of(50);
+        others.push(cell(&book_level(2, ts, print.price.0, begins)));
+        if others.len().is_multiple_of(300) {
+            others.push(cell(&gap(2, ts)));
+        }
     }
     let cells = prints.iter().map(cell).collect();
     let sources = vec![
@@ -260,6 +268,21 @@ fn the_spine_allocates_nothing_for_a_million_ticks_from_a_gateway_thread() {
     let counted = counted_run("gateway threads", sources, Policies::default());
     assert!(counted.verdicts > 100_000, "{counted:?}");
     assert_eq!((counted.allocated, counted.freed), (0, 0), "{counted:?}");
+}
+
+fn book_level(instrument: u32, ts: i64, price: i64, begins: bool) -> BookLevel {
+    let mut record = level(instrument, ts, price, 1 + price % 3);
+    let action = if begins { BookAction::Snapshot } else { BookAction::Set };
+    record.source_seq = BookLevel::place(0, action);
+    record.tail.side = 1 + (price % 2) as u8;
+    record.tail.flags = BOOK_UPDATE_END;
+    record
+}
+
+fn gap(instrument: u32, ts: i64) -> SourceStatus {
+    let mut gap = SourceStatus { head: SourceStatus::header(ts, ts), ..SourceStatus::zeroed() };
+    (gap.tail.instrument, gap.tail.side) = (instrument, SourceState::Gap as u8);
+    gap
 }
 
 /// A recorder with a defect: one slot in a hundred thousand allocates.

@@ -1,8 +1,9 @@
 //! The paper venue: which order the next print fills, how much of it, and at what price.
 //!
 //! * A print is an accepted trade; its size is there once, for all own orders together. Of an instrument
-//!   without trades (bars from the middle of quotes) each quote is one: buys find the ask and its size, sells
-//!   the bid and its size; a side without a size fills whatever is ordered.
+//!   without trades (bars from the middle of quotes) each quote is one, and each new top of a book that has no
+//!   quotes beside it: buys find the ask and its size, sells the bid and its size; a side without a size fills
+//!   whatever is ordered.
 //! * An order can be filled by a print of a later input at or after its event time plus latency.
 //! * A market order takes the print's price, `slippage_ticks` against it, never below one tick.
 //! * A limit order that the first print which it sees has passed already takes that price, with slippage, at its
@@ -17,6 +18,7 @@ use crate::accounting::round::mul_div_half_even;
 use crate::orders::order::Working;
 use crate::state::state;
 use ringbuf_layout::names::{Liquidity, OrderReason, OrderType};
+use ringbuf_layout::slot::Top;
 use ringbuf_layout::{Instrument, Price, Quote, Side};
 
 /// The largest value of a position, 1e24 of the account currency: 1,024 of them and their sums fit an `i128`.
@@ -101,15 +103,21 @@ impl Print {
 
     /// A quote of an instrument without trades.
     pub fn quote(quote: &Quote) -> Self {
+        let Quote { bid, ask, bid_size, ask_size, .. } = *quote;
+        Self::top(quote.head.seq, quote.head.ts_event, &Top { bid, ask, bid_size, ask_size })
+    }
+
+    /// The best bid and ask of an instrument without trades.
+    pub fn top(seq: u64, ts: i64, top: &Top) -> Self {
         let offer = |price: Price, size: i64| Offer {
             price: (price.is_defined() && price.0 > 0).then_some(price.0),
             left: if size > 0 { size } else { i64::MAX },
         };
         Self {
-            ts: quote.head.ts_event,
-            seq: quote.head.seq,
-            to_buy: offer(quote.ask, quote.ask_size.0),
-            to_sell: offer(quote.bid, quote.bid_size.0),
+            ts,
+            seq,
+            to_buy: offer(top.ask, top.ask_size.0),
+            to_sell: offer(top.bid, top.bid_size.0),
             shared: false,
         }
     }

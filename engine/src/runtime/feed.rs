@@ -261,6 +261,9 @@ impl Pump {
                 return Ok(());
             }
         };
+        for (reason, count) in self.decoder.left_out() {
+            tracing::info!(source = self.lane.number, reason, count, "records left out");
+        }
         while let Some(Reverse((_, _, Held(cell)))) = self.held.pop() {
             if !self.outlet.send(cell) {
                 return Ok(());

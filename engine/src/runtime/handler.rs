@@ -12,7 +12,7 @@ use crate::stages::risk::RiskStage;
 use crate::stages::validate::Validate;
 use crate::state::State;
 use ringbuf_layout::lane::DigestWriter;
-use ringbuf_layout::{InputCell, LaneWriter, Part, RunEnd, Slot, Timer, VerdictWriter};
+use ringbuf_layout::{BookLevel, InputCell, LaneWriter, Part, RunEnd, Slot, Timer, VerdictWriter};
 use std::any::Any;
 
 /// What a group runs: a stage, the decide group, or a sink.
@@ -272,6 +272,11 @@ impl Handler for ValidateHandler {
             let mut taken = pass.take(i, slot);
             let found = self.stage.judge(&slot.input);
             self.cells.write(slot, found);
+            if slot.input.is::<BookLevel>()
+                && let Some(top) = self.stage.news()
+            {
+                self.cells.write_top(slot, top);
+            }
             pass.leave(&mut taken, Part::Validate);
             if checkpoints.has(slot.seq()) {
                 let mut digest = Digest::default();

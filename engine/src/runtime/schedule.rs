@@ -11,7 +11,7 @@ use ringbuf_layout::frame::NO_INSTRUMENT;
 use ringbuf_layout::names::{SessionPhase, TIMER_END_OF_SOURCE};
 use ringbuf_layout::output::TIMEFRAMES_MAX;
 use ringbuf_layout::units::{MILLISECOND, SECOND};
-use ringbuf_layout::{BookLevel, ExternalBar, Frame, Heartbeat, InputCell, Session, Tail, Timer};
+use ringbuf_layout::{Frame, Heartbeat, InputCell, Session, Tail, Timer};
 use std::collections::VecDeque;
 use std::sync::Arc;
 
@@ -375,9 +375,9 @@ fn session(number: usize, change: &PhaseChange) -> Session {
     }
 }
 
-/// True for what only a source delivers.
+/// True for what only a source delivers: market data, and what it found wrong with it.
 pub fn is_of_the_market(input: &InputCell) -> bool {
-    input.is_tick() || input.is::<BookLevel>() || input.is::<ExternalBar>()
+    input.is_of_the_market()
 }
 
 state!(PhaseChange { at, phase, open, close, trading_date, utc_offset_s });

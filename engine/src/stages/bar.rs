@@ -15,8 +15,7 @@ use ringbuf_layout::names::TIMER_END_OF_SOURCE;
 use ringbuf_layout::output::TIMEFRAMES_MAX;
 use ringbuf_layout::units::{MILLISECOND, SECOND, div_half_even};
 use ringbuf_layout::{
-    Bar, BarFlags, BookLevel, ExternalBar, Frame, Instrument, Part, Price, Quote, Session, Size,
-    Slot, Tail, Timer, Trade,
+    Bar, BarFlags, Frame, Instrument, Part, Price, Quote, Session, Size, Slot, Tail, Timer, Trade,
 };
 
 /// Prints of a complete micro-batch.
@@ -208,13 +207,22 @@ impl BarStage {
         if found.rejected || is_trade == builder.from_mid || !found.price.is_defined() {
             return;
         }
-        let (price, size) = (found.price.0, found.size.0);
-        builder.piece.add(ts, builder.newest, price, size);
-        if builder.micro.is_complete(ts) {
-            builder.last_micro = builder.micro;
-            builder.micro.begin(ts, price, size);
-        } else {
-            builder.micro.add(price, size);
+        builder.add(ts, found.price.0, found.size.0);
+    }
+
+    /// A record of the market that is no print. The sequencer opens buckets at its time; where bars come from the
+    /// middle, the top of a book is as good as a quote.
+    fn on_other(&mut self, slot: &Slot, earlier: &AfterValidate) {
+        let Some(builder) = self.builders.get_mut(slot.input.tail().instrument as usize) else {
+            return;
+        };
+        let ts = slot.input.head().ts_event;
+        builder.newest = builder.newest.max(ts);
+        if builder.from_mid
+            && let Some(top) = earlier.verdict.top(slot)
+            && top.middle().is_defined()
+        {
+            builder.add(ts, top.middle().0, 0);
         }
     }
 
@@ -252,6 +260,17 @@ pub fn bucket_start(session_open: i64, timeframe_s: u32, ts: i64) -> i64 {
 }
 
 impl Builder {
+    #[inline]
+    fn add(&mut self, ts: i64, price: i64, size: i64) {
+        self.piece.add(ts, self.newest, price, size);
+        if self.micro.is_complete(ts) {
+            self.last_micro = self.micro;
+            self.micro.begin(ts, price, size);
+        } else {
+            self.micro.add(price, size);
+        }
+    }
+
     fn close(&mut self, i: usize, timeframe_s: u32, timer: &Timer) -> Bar {
         let bucket = std::mem::take(&mut self.buckets[i]);
         let ts_open = bucket_start(self.session_open, timeframe_s, bucket.ts_bucket);
@@ -314,11 +333,8 @@ impl Stage for BarStage {
             && let Some(builder) = self.builders.get_mut(instrument.tail.instrument as usize)
         {
             builder.from_mid = instrument.bar_price == 1;
-        } else if (input.is::<BookLevel>() || input.is::<ExternalBar>())
-            && let Some(builder) = self.builders.get_mut(input.tail().instrument as usize)
-        {
-            // No print, but the sequencer opens buckets at its time.
-            builder.newest = builder.newest.max(input.head().ts_event);
+        } else if input.is_of_the_market() {
+            self.on_other(slot, earlier);
         }
     }
 

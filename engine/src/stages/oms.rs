@@ -23,8 +23,8 @@ use ringbuf_layout::names::{Command, OrderReason};
 use ringbuf_layout::output::ORDERS_MAX;
 use ringbuf_layout::units::{MILLISECOND, SECOND};
 use ringbuf_layout::{
-    Execution, ExecutionReport, Instrument, Operator, Part, Quote, Risk, RunStart, Session, Side,
-    Slot, Trade,
+    BookLevel, Execution, ExecutionReport, Instrument, Operator, Part, Quote, Risk, RunStart,
+    Session, Side, Slot, Trade,
 };
 
 /// The stage.
@@ -132,6 +132,21 @@ impl OmsStage {
             _ => return,
         };
         desk.on_print(print, &at(), &mut self.outbox);
+    }
+
+    /// The paper venue, on a new top of a book: to an instrument without trades it is a quote.
+    fn on_book(&mut self, slot: &Slot, earlier: &AfterRisk, at: impl FnOnce() -> Moment) {
+        if !self.paper || !self.outbox.is_empty() {
+            return;
+        }
+        let Some(desk) = self.desks.get_mut(slot.input.tail().instrument as usize) else { return };
+        if desk.orders().is_empty() || !desk.contract.is_some_and(|contract| contract.quoted) {
+            return;
+        }
+        if let Some(top) = earlier.verdict.top(slot) {
+            let print = Print::top(slot.seq(), slot.input.head().ts_event, &top);
+            desk.on_print(print, &at(), &mut self.outbox);
+        }
     }
 
     /// What is not a tick.
@@ -247,6 +262,8 @@ impl Stage for OmsStage {
         let at = || Moment::of(head, epoch, now, out.next_index());
         if slot.input.is_tick() {
             self.on_tick(slot, earlier, at);
+        } else if slot.input.is::<BookLevel>() {
+            self.on_book(slot, earlier, at);
         } else {
             self.on_other(slot, &at());
         }

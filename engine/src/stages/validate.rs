@@ -2,18 +2,24 @@
 //!
 //! Every input of market data gets a verdict: `ok`, flagged with reasons, or rejected with reasons.
 //! What is rejected stays in the journal and reaches no bar, feature or fill.
+//!
+//! It also keeps each instrument's book of depth. A book is judged where an update ends, not between its records.
+//! A change of its best bid and ask goes on beside the verdict, unless quotes speak for the instrument.
 
 use crate::config::Validate as Limits;
+use crate::depth::Depth;
 use crate::stage::Digest;
 use crate::stages::grid::Grid;
 use crate::state::{Codec, State, StateError, state};
 use ringbuf_layout::frame::Kind;
-use ringbuf_layout::names::{SessionPhase, TRADE_SUSPICIOUS};
-use ringbuf_layout::slot::Found;
+use ringbuf_layout::names::{
+    BookAction, GAP_OF_TRADES, SessionPhase, SourceState, TRADE_SUSPICIOUS,
+};
+use ringbuf_layout::slot::{Found, Top};
 use ringbuf_layout::units::{MILLISECOND, div_half_even};
 use ringbuf_layout::{
     BookLevel, ExternalBar, Header, InputCell, Instrument, Price, Quote, Reasons, Session, Size,
-    Timer, Trade,
+    SourceStatus, Timer, Trade,
 };
 
 /// What `validate` knows of one instrument.
@@ -32,6 +38,8 @@ struct Book {
     session_size: i64,
     phase: u8,
     known: bool,
+    /// A quote has come: its book does not speak beside it.
+    quoted: bool,
 }
 
 /// What is known of the time.
@@ -46,6 +54,10 @@ struct Clock {
 #[derive(Debug)]
 pub struct Validate {
     books: Vec<Book>,
+    /// Apart, so that what every tick touches stays small.
+    depths: Vec<Depth>,
+    /// The top that the last record of a book has changed.
+    news: Option<Top>,
     clock: Clock,
     /// `jump_pct` in millionths.
     jump_millionths: i64,
@@ -57,6 +69,8 @@ impl Validate {
     pub fn new(limits: &Limits, instruments: usize) -> Self {
         Self {
             books: vec![Book::default(); instruments],
+            depths: vec![Depth::default(); instruments],
+            news: None,
             clock: Clock { newest: 0, stale_after: limits.stale_after_ms * MILLISECOND },
             jump_millionths: (limits.jump_pct * 10_000.0).round() as i64,
             rejecting: Reasons::REJECTING.0 | limits.reject.0,
@@ -124,6 +138,7 @@ impl Validate {
             middle = div_half_even(sum, 2).map_or(middle, |m| Price(m as i64));
         }
         if let Some(book) = book {
+            book.quoted = true;
             let off = |side: Option<i64>| side.is_some_and(|p| p > 0 && !book.grid.holds(p));
             reasons |= bit(sides.into_iter().any(off), Reasons::OFF_GRID);
             if middle.is_defined() {
@@ -138,15 +153,44 @@ impl Validate {
     }
 
     fn level(&mut self, level: &BookLevel) -> Found {
+        self.news = None;
         let (mut reasons, book) =
             time(&mut self.clock, &mut self.books, &level.head, level.tail.instrument);
-        let sets = level.source_seq >> 56 == 0;
+        let sets = level.action() == Some(BookAction::Set);
         reasons |= bit(sets && is_no_price(level.price.0), Reasons::PRICE);
         reasons |= bit(level.size.0 < 0, Reasons::SIZE);
         if let Some(book) = book {
             reasons |= bit(sets && !book.grid.holds(level.price.0), Reasons::OFF_GRID);
+            let quoted = book.quoted;
+            if let Some(depth) = self.depths.get_mut(level.tail.instrument as usize) {
+                // A level that comes late is still a level: without it the book would be wrong from here on.
+                // One that is no level at all leaves nothing to rely on.
+                let nonsense = reasons & self.rejecting & !Reasons::OF_TIME.0 != 0;
+                if nonsense {
+                    depth.reset();
+                } else {
+                    depth.apply(level);
+                }
+                if level.ends_update() {
+                    reasons |= bit(depth.is_crossed(), Reasons::CROSSED);
+                    let accepted = reasons & self.rejecting == 0;
+                    self.news = if accepted && !quoted { depth.news() } else { None };
+                }
+            }
         }
         self.found(reasons, level.price, level.size)
+    }
+
+    /// The best bid and ask, where the last input ended an update of a book that has no quotes beside it, was
+    /// accepted, and changed them.
+    #[inline]
+    pub fn news(&self) -> Option<Top> {
+        self.news
+    }
+
+    /// The book of an instrument: empty unless it has one.
+    pub fn depth(&self, instrument: u32) -> Option<&Depth> {
+        self.depths.get(instrument as usize)
     }
 
     fn external_bar(&mut self, bar: &ExternalBar) -> Found {
@@ -160,6 +204,9 @@ impl Validate {
 
     /// Learns from inputs that are not market data: instruments, sessions, boundaries.
     fn notice(&mut self, input: &InputCell) {
+        if let Some(status) = input.get::<SourceStatus>() {
+            return self.lost(status);
+        }
         let Some(book) = self.books.get_mut(input.tail().instrument as usize) else { return };
         if let Some(timer) = input.get::<Timer>() {
             book.boundary = book.boundary.max(timer.head.ts_event);
@@ -178,6 +225,23 @@ impl Validate {
         }
     }
 
+    /// What a source lost, or no longer delivers, is not in its books.
+    fn lost(&mut self, status: &SourceStatus) {
+        use SourceState::{Down, Gap, Roll};
+        let state = SourceState::from_byte(status.tail.side);
+        let of_trades = status.tail.flags & GAP_OF_TRADES != 0;
+        if status.is_of_an_instrument() {
+            if let (Some(Gap | Roll), false) = (state, of_trades)
+                && let Some(depth) = self.depths.get_mut(status.tail.instrument as usize)
+            {
+                depth.reset();
+            }
+        } else if let Some(Gap | Down) = state {
+            let theirs = |depth: &&mut Depth| depth.source() == Some(status.tail.source);
+            self.depths.iter_mut().filter(theirs).for_each(Depth::reset);
+        }
+    }
+
     #[inline]
     fn found(&self, reasons: u32, price: Price, size: Size) -> Found {
         let rejected = reasons & self.rejecting != 0;
@@ -192,6 +256,9 @@ impl Validate {
                 digest.int(field);
             }
             digest.word(u64::from(book.phase) | u64::from(book.last_off_grid) << 32);
+        }
+        for (book, depth) in self.books.iter().zip(&self.depths) {
+            depth.digest(book.quoted, digest);
         }
     }
 }
@@ -239,13 +306,15 @@ fn is_jump(price: i64, last: i64, millionths: i64) -> bool {
         && i128::from(price.abs_diff(last)) * 1_000_000 > i128::from(last) * i128::from(millionths)
 }
 
-state!(Book { grid, boundary, newest, last, last_off_grid, session_size, phase, known });
+state!(Book { grid, boundary, newest, last, last_off_grid, session_size, phase, known, quoted });
 state!(Clock { newest } fixed { stale_after });
 
 impl State for Validate {
     fn state(&mut self, codec: &mut Codec<'_>) -> Result<(), StateError> {
-        let Self { books, clock, jump_millionths: _, rejecting: _ } = self;
+        // What the last record changed is of no later input.
+        let Self { books, depths, news: _, clock, jump_millionths: _, rejecting: _ } = self;
         codec.rows(books)?;
+        codec.rows(depths)?;
         clock.state(codec)
     }
 }

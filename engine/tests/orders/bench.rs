@@ -16,9 +16,9 @@ use engine::stages::risk::{ATR_FEATURE, RiskStage};
 use engine::stages::validate::Validate;
 use ringbuf_layout::names::{Command, Exec, OrderReason, OrderState, SessionPhase};
 use ringbuf_layout::{
-    Bar, Decision, Execution, ExecutionReport, Fill, Frame, Heartbeat, Indicator, InputCell,
-    LaneReader, LaneWriter, Operator, Order, Portfolio, Price, Quote, Risk, RunStart, Session,
-    Side, Size, Slot, Timer, Trade, VerdictWriter, lane, verdict_cell,
+    Bar, BookLevel, Decision, Execution, ExecutionReport, Fill, Frame, Heartbeat, Indicator,
+    InputCell, LaneReader, LaneWriter, Operator, Order, Portfolio, Price, Quote, Risk, RunStart,
+    Session, Side, Size, Slot, Timer, Trade, VerdictWriter, lane, verdict_cell,
 };
 
 const SLOTS: usize = 16;
@@ -154,6 +154,9 @@ impl Bench {
         let slot = Slot::holding(&cell);
         let found = self.validate.judge(&slot.input);
         self.ends.cells.write(&slot, found);
+        if let Some(top) = self.validate.news().filter(|_| slot.input.is::<BookLevel>()) {
+            self.ends.cells.write_top(&slot, top);
+        }
         let after = &self.before_portfolio;
         if let Some(decided) = decided {
             decide(&mut self.ends, after, &slot, decided, self.semantic.synergy.fast_s);

@@ -1,5 +1,8 @@
 //! What every source promises, through the one public door: `gateways::open`.
 
+mod binance;
+mod binance_real;
+mod book_runs;
 mod csv;
 mod damage;
 mod databento;
@@ -7,6 +10,7 @@ mod databento_damage;
 mod databento_real;
 mod databento_symbols;
 mod dbn_files;
+mod depth_mutations;
 mod definitions;
 mod definitions_real;
 mod every_file;
@@ -14,6 +18,7 @@ mod every_file;
 mod hdf5;
 mod lean;
 mod lean_ticks;
+mod lobster;
 mod mutations;
 mod packed;
 mod parquet;

@@ -5,7 +5,7 @@ use crate::cli::Record;
 use journal::FrameRef;
 use ringbuf_layout::frame::NO_INSTRUMENT;
 use ringbuf_layout::input::text_of;
-use ringbuf_layout::names::TRADE_SUSPICIOUS;
+use ringbuf_layout::names::{BookAction, TRADE_CROSS, TRADE_SUSPICIOUS};
 use ringbuf_layout::units::PRICE_DIGITS;
 use ringbuf_layout::{
     Bar, BarFlags, BookLevel, Frame, Instrument, Money, Portfolio, Price, Quote, Reasons, Side,
@@ -113,6 +113,13 @@ fn verdict(slot: &Slot<'_>) -> Cell {
     }))
 }
 
+/// The words of the flags that are set, joined by `+`.
+fn flag_words(flags: u8, words: &[(u8, &str)]) -> Cell {
+    let set = words.iter().filter(|(bit, _)| flags & bit != 0).map(|(_, word)| *word);
+    let set: Vec<&str> = set.collect();
+    if set.is_empty() { Cell::Empty } else { text(&set.join("+")) }
+}
+
 fn tick(slot: &Slot<'_>, symbols: &Symbols) -> Option<Vec<Cell>> {
     let frame = slot.frames.first()?;
     let (head, tail) = (frame.head(), frame.tail());
@@ -121,9 +128,8 @@ fn tick(slot: &Slot<'_>, symbols: &Symbols) -> Option<Vec<Cell>> {
     let mut flags = Cell::Empty;
     // price, size, bid, ask, bid_size, ask_size
     let (kind, values) = if let Some(trade) = slot.first::<Trade>() {
-        if trade.tail.flags & TRADE_SUSPICIOUS != 0 {
-            flags = text("suspicious");
-        }
+        let words = [(TRADE_SUSPICIOUS, "suspicious"), (TRADE_CROSS, "cross")];
+        flags = flag_words(trade.tail.flags, &words);
         let [bid, ask, bid_size, ask_size] = [const { Cell::Empty }; 4];
         ("trade", [price(trade.price), size(trade.size), bid, ask, bid_size, ask_size])
     } else if let Some(quote) = slot.first::<Quote>() {
@@ -134,6 +140,9 @@ fn tick(slot: &Slot<'_>, symbols: &Symbols) -> Option<Vec<Cell>> {
         ("quote", [Cell::Empty, Cell::Empty, bid, ask, bid_size, ask_size])
     } else if let Some(level) = slot.first::<BookLevel>() {
         let [bid, ask, bid_size, ask_size] = [const { Cell::Empty }; 4];
+        let action = level.action().map_or("unknown", BookAction::name);
+        let end = if level.ends_update() { "+end" } else { "" };
+        flags = text(&format!("{action}{end}"));
         ("book", [price(level.price), size(level.size), bid, ask, bid_size, ask_size])
     } else {
         return None;
