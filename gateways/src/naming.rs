@@ -10,6 +10,8 @@ use std::collections::BTreeMap;
 pub(crate) struct Naming {
     wanted: Vec<String>,
     rename: BTreeMap<String, String>,
+    /// Length of the bars that the source delivers; 0 if it delivers none.
+    bars_s: u32,
     known: Vec<Known>,
     /// Ours, and where it was met first.
     undefined: Vec<(String, String)>,
@@ -28,9 +30,16 @@ impl Naming {
         Self {
             wanted: config.symbols.clone(),
             rename: config.rename.clone(),
+            bars_s: 0,
             known: Vec::new(),
             undefined: Vec::new(),
         }
+    }
+
+    /// The same, of a source that delivers bars of so many seconds.
+    #[cfg_attr(not(test), expect(dead_code, reason = "the formats with bars use it"))]
+    pub(crate) fn of_bars(config: &SourceConfig, bars_s: u32) -> Self {
+        Self { bars_s, ..Self::of(config) }
     }
 
     /// Our name of a vendor's symbol; `None` if it is not wanted.
@@ -93,6 +102,7 @@ impl Naming {
         let uses = |known: &Known| SymbolUse {
             symbol: known.definition.symbol.clone(),
             trades: known.trades,
+            bars_s: self.bars_s,
         };
         Ok(self.known.iter().map(uses).collect())
     }
@@ -141,6 +151,14 @@ mod tests {
             uses.iter().map(|u| u.symbol.as_str()).collect::<Vec<_>>(),
             ["GC.201312", "SPY"]
         );
+    }
+
+    #[test]
+    fn a_source_of_bars_says_how_long_they_are() {
+        let config = SourceConfig::of("lean-bar:x");
+        let mut names = Naming::of_bars(&config, 60);
+        names.meet("SPY", false, "f", &Catalog::default());
+        assert_eq!(names.finish("f").unwrap()[0].bars_s, 60);
     }
 
     #[test]

@@ -9,6 +9,7 @@ mod exit;
 mod faults_of_decisions;
 mod order;
 mod panics;
+mod pinned;
 mod real_data;
 mod replay;
 mod retaining;

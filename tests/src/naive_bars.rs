@@ -18,7 +18,7 @@ use crate::recording::{Recording, View};
 use crate::scene::calendar;
 use bytemuck::Zeroable;
 use engine::manifest::Listed;
-use ringbuf_layout::names::{BarFlags, SessionPhase};
+use ringbuf_layout::names::{BarFlags, BarSource, SessionPhase};
 use ringbuf_layout::{Bar, Frame, Kind, Price, Quote, Size, Tail, Trade, Verdict};
 use std::collections::BTreeMap;
 
@@ -140,7 +140,7 @@ fn market_records(recording: &Recording, instruments: &[Listed]) -> Vec<Seen> {
         if let Some(newest) = newest.get_mut(instrument as usize) {
             *newest = (*newest).max(head.ts_event);
             bucket_time = *newest;
-            print = print_of(&frame, instruments[instrument as usize].bars_from_mid);
+            print = print_of(&frame, instruments[instrument as usize].bars_from == BarSource::Mid);
         }
         let (seq, ts) = (head.seq, head.ts_event);
         let session = (0, 0);
@@ -218,7 +218,7 @@ fn expected_bars(seen: &[Seen], instruments: &[Listed], timeframes_s: &[u32]) ->
             (!follows, BarFlags::GAP),
             (releases.is_none(), BarFlags::END_OF_SOURCE),
             (bar.ts_close > bucket.session_close, BarFlags::SESSION_END),
-            (instruments[*instrument as usize].bars_from_mid, BarFlags::MID),
+            (instruments[*instrument as usize].bars_from == BarSource::Mid, BarFlags::MID),
         ] {
             flags = if condition { flags.with(flag) } else { flags };
         }

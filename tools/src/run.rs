@@ -412,7 +412,7 @@ pub fn counts(summary: &Summary) -> String {
     lines.put("ticks", format!("{}, accepted {}", grouped(tally.ticks), grouped(accepted)));
     lines.put("rejected", reasons(&tally.rejected));
     lines.put("flagged", reasons(&tally.flagged));
-    lines.put("bars", grouped(tally.of(Kind::Bar)));
+    lines.put("bars", grouped(tally.bars()));
     lines.put("decisions", decisions(summary));
     if let Some(why) = &summary.no_decisions {
         lines.put("", why);

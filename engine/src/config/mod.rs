@@ -6,6 +6,7 @@ mod read;
 mod show;
 pub mod walk;
 
+use crate::bars::{ExtraBar, Gap};
 use crate::instrument::{Catalog, InstrumentDef};
 use crate::problem::Problem;
 use crate::source::SourceConfig;
@@ -47,8 +48,12 @@ pub struct Semantic {
 /// Bars.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Bars {
-    /// Lengths in seconds, ascending, at most four.
+    /// Lengths in seconds, ascending.
     pub timeframes_s: Vec<u32>,
+    /// What becomes of a bucket in which nothing traded.
+    pub gap: Gap,
+    /// Bars that no length in time ends; with the timeframes at most four.
+    pub extra: Vec<ExtraBar>,
     /// What bars are made from.
     pub price: BarPrice,
 }
@@ -56,12 +61,14 @@ pub struct Bars {
 /// What bars are made from.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum BarPrice {
-    /// Prints where a source delivers any, else the middle of the quote.
+    /// Prints where a source delivers any, else a vendor's bars, else the middle of the quote.
     Auto,
     /// Prints.
     Trade,
     /// The middle of the quote.
     Mid,
+    /// Bars that a vendor made.
+    External,
 }
 
 /// Validation.

@@ -31,9 +31,16 @@ impl Config {
             BarPrice::Auto => "auto",
             BarPrice::Trade => "trade",
             BarPrice::Mid => "mid",
+            BarPrice::External => "external",
         };
         put!(out, "[semantic.bars]\ntimeframes_s = {:?}", s.bars.timeframes_s);
-        put!(out, "gap = \"none\"\nprice = \"{price}\"\n");
+        put!(out, "gap = {}\nprice = \"{price}\"", quoted(s.bars.gap.word()));
+        // Left out where there are none: configs of before keep their hash.
+        if !s.bars.extra.is_empty() {
+            let extra: Vec<_> = s.bars.extra.iter().map(|bar| quoted(&bar.to_string())).collect();
+            put!(out, "extra = [{}]", extra.join(", "));
+        }
+        put!(out, "");
         let v = &s.validate;
         let reject: Vec<_> = v.reject.words().map(quoted).collect();
         put!(

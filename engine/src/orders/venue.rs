@@ -3,6 +3,10 @@
 //! * A print is an accepted trade; its size is there once, for all own orders together. Of an instrument
 //!   without trades (bars from the middle of quotes) each quote is one: buys find the ask and its size, sells
 //!   the bid and its size; a side without a size fills whatever is ordered.
+//! * Of an instrument whose bars a vendor makes, the open of a bar is a print, with the bar's volume; no other price
+//!   in it fills anything, for nobody knows when it was. An order that was made by the bar's open sees it, so one
+//!   that a bar decides fills at the next bar's open, never inside its own; latency only keeps it from an open
+//!   that lies before it. The bar's high and low trigger the stops that saw its open.
 //! * An order can be filled by a print of a later input at or after its event time plus latency.
 //! * A market order takes the print's price, `slippage_ticks` against it, never below one tick.
 //! * A limit order that the first print which it sees has passed already takes that price, with slippage, at its
@@ -16,8 +20,8 @@ use crate::accounting::Terms;
 use crate::accounting::round::mul_div_half_even;
 use crate::orders::order::Working;
 use crate::state::state;
-use ringbuf_layout::names::{Liquidity, OrderReason, OrderType};
-use ringbuf_layout::{Instrument, Price, Quote, Side};
+use ringbuf_layout::names::{BarSource, Liquidity, OrderReason, OrderType};
+use ringbuf_layout::{ExternalBar, Instrument, Price, Quote, Side};
 
 /// The largest value of a position, 1e24 of the account currency: 1,024 of them and their sums fit an `i128`.
 pub const VALUE_MAX: i128 = 10_i128.pow(33);
@@ -35,6 +39,8 @@ pub struct Contract {
     pub terms: Terms,
     /// It has quotes and no trades.
     pub quoted: bool,
+    /// It has bars of a vendor and no trades.
+    pub barred: bool,
 }
 
 impl Contract {
@@ -45,7 +51,8 @@ impl Contract {
             lot: instrument.lot.0.max(1),
             fee: instrument.fee,
             terms: Terms::of(instrument),
-            quoted: instrument.bar_price == 1,
+            quoted: instrument.bar_price == BarSource::Mid as u8,
+            barred: instrument.bar_price == BarSource::External as u8,
         }
     }
 
@@ -79,6 +86,14 @@ pub struct Rules {
 struct Offer {
     price: Option<i64>,
     left: i64,
+    /// How far the market came against this side, where that is further than the price: triggers stops.
+    reach: Option<i64>,
+}
+
+impl Offer {
+    fn furthest(&self) -> Option<i64> {
+        self.reach.or(self.price)
+    }
 }
 
 /// A print, and what own orders have left of it.
@@ -95,7 +110,7 @@ pub struct Print {
 impl Print {
     /// A trade.
     pub fn trade(seq: u64, ts: i64, price: i64, size: i64) -> Self {
-        let offer = Offer { price: (size > 0).then_some(price), left: size };
+        let offer = Offer { price: (size > 0).then_some(price), left: size, reach: None };
         Self { ts, seq, to_buy: offer, to_sell: offer, shared: true }
     }
 
@@ -104,6 +119,7 @@ impl Print {
         let offer = |price: Price, size: i64| Offer {
             price: (price.is_defined() && price.0 > 0).then_some(price.0),
             left: if size > 0 { size } else { i64::MAX },
+            reach: None,
         };
         Self {
             ts: quote.head.ts_event,
@@ -111,6 +127,23 @@ impl Print {
             to_buy: offer(quote.ask, quote.ask_size.0),
             to_sell: offer(quote.bid, quote.bid_size.0),
             shared: false,
+        }
+    }
+
+    /// The open of a vendor's bar, for orders on a venue that is `latency` away. Timers of such an instrument come
+    /// 1 ns after their boundary: what they decide is in time for the bar that opens there.
+    pub fn bar(bar: &ExternalBar, latency: i64) -> Self {
+        let offer = |reach: Price| Offer {
+            price: (bar.volume.0 > 0).then_some(bar.open.0),
+            left: bar.volume.0,
+            reach: (bar.volume.0 > 0).then_some(reach.0),
+        };
+        Self {
+            ts: bar.ts_open.saturating_add(latency).saturating_add(1),
+            seq: bar.head.seq,
+            to_buy: offer(bar.high),
+            to_sell: offer(bar.low),
+            shared: true,
         }
     }
 
@@ -139,7 +172,7 @@ impl Print {
         order.kind == OrderType::Stop
             && !order.triggered
             && self.can_see(order)
-            && self.offer(order.side).price.is_some_and(|price| match order.side {
+            && self.offer(order.side).furthest().is_some_and(|price| match order.side {
                 Side::Sell => price <= stop,
                 _ => price >= stop,
             })
@@ -236,7 +269,7 @@ fn price(order: &Working, print: &Print, tick: i64, rules: &Rules) -> Option<(i6
     (price < i64::MAX).then_some((price, Liquidity::Took))
 }
 
-state!(Contract { tick, lot, fee, terms, quoted } check |contract| contract.tick > 0 && contract.lot > 0);
+state!(Contract { tick, lot, fee, terms, quoted, barred } check |contract| contract.tick > 0 && contract.lot > 0);
 
 impl Contract {
     /// No contract: what a saved one is loaded into.
@@ -246,5 +279,6 @@ impl Contract {
         fee: 0,
         terms: Terms { multiplier: 0, size_one: 1 },
         quoted: false,
+        barred: false,
     };
 }
