@@ -143,11 +143,15 @@ impl Track {
     /// A vendor's bar: opens the buckets that it does not end.
     fn open_external(&mut self, bar: &ExternalBar, row: &Row) {
         let end = bar.head.ts_event;
-        if !holds_together(bar) || end < self.vendor.newest {
+        if holds_together(bar) && self.vendor.length_s == 0 {
+            self.vendor.length_s = bar.timeframe_s;
+        }
+        let other = !holds_together(bar) || bar.timeframe_s != self.vendor.length_s;
+        if other || end < self.vendor.newest {
             return;
         }
         let Some(session) = self.vendor.sessions.of(bar.ts_open, end) else { return };
-        (self.vendor.length_s, self.vendor.newest) = (bar.timeframe_s, end);
+        self.vendor.newest = end;
         for (i, timeframe_s) in row.timeframes_s.iter().copied().enumerate() {
             if !can_be_made(timeframe_s, bar.timeframe_s) {
                 continue;

@@ -41,7 +41,7 @@ struct Book {
 /// What is known of the bars of a vendor that make an instrument's.
 #[derive(Clone, Copy, Debug, Default)]
 struct Vendor {
-    /// Length of the first: what all the others have.
+    /// Length of the first whose times hold together: what all the others have.
     length_s: u32,
     /// End of the newest accepted: what begins before it is late.
     until: i64,
@@ -238,10 +238,15 @@ impl Validate {
 impl Book {
     /// What is wrong with the times of a vendor's bar. It tells of the time before its end: of a session that may be
     /// over when it comes, and of a boundary that it ends at.
-    fn vendors_time(&self, bar: &ExternalBar) -> u32 {
+    fn vendors_time(&mut self, bar: &ExternalBar) -> u32 {
+        // The first whose times hold together says how long they are, whatever else is wrong with it: the sequencer,
+        // which knows no verdicts, goes by the same rule.
+        if self.vendor.length_s == 0 && holds_together(bar) {
+            self.vendor.length_s = bar.timeframe_s;
+        }
         let (vendor, end) = (&self.vendor, bar.head.ts_event);
         let phase = if end > vendor.changed { self.phase } else { vendor.phase_before };
-        let other = vendor.length_s != 0 && bar.timeframe_s != vendor.length_s;
+        let other = bar.timeframe_s != vendor.length_s;
         let closed = vendor.sessions.of(bar.ts_open, end).is_none();
         bit(end < self.boundary || bar.ts_open < vendor.until, Reasons::LATE)
             | bit(other || !holds_together(bar), Reasons::TIMEFRAME)
@@ -259,7 +264,7 @@ impl Book {
         let Some(sum) = self.session_size.checked_add(bar.volume.0) else {
             return Reasons::OVERFLOW.0;
         };
-        (vendor.length_s, vendor.until) = (bar.timeframe_s, bar.head.ts_event);
+        vendor.until = bar.head.ts_event;
         (self.session_size, self.last) = (sum, bar.close.0);
         0
     }
