@@ -52,7 +52,10 @@ impl Symbols {
     }
 
     pub(crate) fn uses(&self, trades: bool) -> Vec<SymbolUse> {
-        self.names.iter().map(|name| SymbolUse { symbol: name.clone(), trades, bars_s: 0 }).collect()
+        self.names
+            .iter()
+            .map(|name| SymbolUse { symbol: name.clone(), trades, bars_s: 0 })
+            .collect()
     }
 
     /// The symbol of every row, if one is declared.

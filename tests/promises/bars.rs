@@ -294,7 +294,8 @@ fn bars_of_a_vendor_run_the_same_indicators_and_decisions_as_the_prints_behind_t
     check_all(&of_bars_recording, &external, &of_bars.semantic.bars).unwrap();
     let values = |recording: &Recording| {
         let features = recording.all::<Indicator>().into_iter();
-        let features = features.map(|i| (i.ts_close, i.timeframe_s, i.valid, i.values.map(f64::to_bits)));
+        let features =
+            features.map(|i| (i.ts_close, i.timeframe_s, i.valid, i.values.map(f64::to_bits)));
         let decisions = recording.all::<Decision>().into_iter();
         let decisions = decisions.map(|d| (d.head.ts_event, d.action, d.confidence.to_bits()));
         (features.collect::<Vec<_>>(), decisions.collect::<Vec<_>>())
@@ -325,7 +326,8 @@ fn an_order_that_a_vendor_s_bar_decides_fills_at_the_next_bar_s_open_and_never_i
     for fill in fills {
         let bar = bars.iter().find(|bar| bar.head.seq == fill.head.seq).expect("a bar fills it");
         assert_eq!(fill.price, bar.open);
-        let decided = bars.iter().rfind(|bar| bar.head.seq <= fill.order_seq).expect("a bar decided");
+        let decided =
+            bars.iter().rfind(|bar| bar.head.seq <= fill.order_seq).expect("a bar decided");
         assert!(decided.head.ts_event <= bar.ts_open && fill.order_seq < fill.head.seq);
     }
 }

@@ -15,4 +15,5 @@ mod replay;
 mod retaining;
 mod same_bytes;
 mod snapshots;
+mod vendors;
 mod verdicts;

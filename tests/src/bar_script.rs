@@ -77,8 +77,11 @@ pub struct BarScript {
 pub fn bar_scripts(records: usize) -> impl Strategy<Value = BarScript> {
     let gap = select(&[Gap::None, Gap::None, Gap::Flat, Gap::Carry][..]);
     gap.prop_flat_map(move |gap| {
-        let (timeframes, lengths) =
-            if gap.fills() { (&FILLED_S[..], &EVEN_S[..]) } else { (&TIMEFRAMES_S[..], &LENGTHS_S[..]) };
+        let (timeframes, lengths) = if gap.fills() {
+            (&FILLED_S[..], &EVEN_S[..])
+        } else {
+            (&TIMEFRAMES_S[..], &LENGTHS_S[..])
+        };
         let from = select(&[BarSource::Trades, BarSource::Mid, BarSource::External][..]);
         let shape = (
             subsequence(timeframes, 1..=3),
@@ -92,8 +95,17 @@ pub fn bar_scripts(records: usize) -> impl Strategy<Value = BarScript> {
             prop_oneof![Just(0_u64), 1..u64::MAX],
         );
         (shape, vec(step(), 1..=records)).prop_map(move |(shape, steps)| {
-            let (timeframes_s, extra, symbols, from, length_s, sources, begins, begins_s, hesitation) =
-                shape;
+            let (
+                timeframes_s,
+                extra,
+                symbols,
+                from,
+                length_s,
+                sources,
+                begins,
+                begins_s,
+                hesitation,
+            ) = shape;
             let instruments = symbols.into_iter().zip(from).collect();
             BarScript {
                 timeframes_s,
@@ -174,7 +186,14 @@ impl BarScript {
             let from = self.instruments[number].1;
             if from == BarSource::External {
                 let end = &mut ends[number];
-                records.push(self.vendors(number as u32, step, end, &mut clock, &mut last[number], tick));
+                records.push(self.vendors(
+                    number as u32,
+                    step,
+                    end,
+                    &mut clock,
+                    &mut last[number],
+                    tick,
+                ));
                 continue;
             }
             let ts = advance(&scene, number as u32, &mut clock, step.advance);
@@ -208,15 +227,18 @@ impl BarScript {
             What::Again(back) if *end > i64::MIN => ends = *end - back * length / 2,
             _ => (*end, *clock) = (ends, ends.max(*clock)),
         }
-        let mut bar = ExternalBar { head: ExternalBar::header(ends, ends), ..ExternalBar::zeroed() };
+        let mut bar =
+            ExternalBar { head: ExternalBar::header(ends, ends), ..ExternalBar::zeroed() };
         (bar.ts_open, bar.timeframe_s) = (ends - length, self.length_s);
-        let (ticks, size) = if let What::Sound(ticks, size) = step.what { (ticks, size) } else { (1, 7) };
+        let (ticks, size) =
+            if let What::Sound(ticks, size) = step.what { (ticks, size) } else { (1, 7) };
         let open = *last;
         *last = (*last + ticks).max(1);
         let high = open.max(*last) + step.reach.0;
         let low = (open.min(*last) - step.reach.1).max(1);
         bar.open = Price(open * tick);
-        (bar.high, bar.low, bar.close) = (Price(high * tick), Price(low * tick), Price(*last * tick));
+        (bar.high, bar.low, bar.close) =
+            (Price(high * tick), Price(low * tick), Price(*last * tick));
         (bar.volume, bar.ticks) = (Size(size), step.reach.0 as u32);
         match step.what {
             What::BadPrice => bar.low = Price(bar.high.0 + 1),
@@ -240,7 +262,8 @@ fn record(
     last: &mut i64,
     tick: i64,
 ) -> InputCell {
-    let (ticks, size) = if let What::Sound(ticks, size) = step.what { (ticks, size) } else { (0, 7) };
+    let (ticks, size) =
+        if let What::Sound(ticks, size) = step.what { (ticks, size) } else { (0, 7) };
     *last = (*last + ticks).max(2);
     if matches!(step.what, What::BadPrice) {
         return cell(&trade(instrument, ts, 0, size));

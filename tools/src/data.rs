@@ -4,7 +4,7 @@ use crate::cli::{self, DataCommand};
 use crate::config;
 use crate::say::{Exit, Lines, Say};
 use engine::Problem;
-use engine::bars::audit::{Counts, Difference, Values, What, audit};
+use engine::audit::{Counts, Difference, Values, What, audit};
 use engine::calendar::utc;
 use engine::config::Config;
 use engine::source::SourceConfig;
@@ -53,7 +53,9 @@ fn line(difference: &Difference) -> String {
     let seq = seq.map_or_else(String::new, |seq| format!(" (sequence {seq})"));
     match what {
         What::Missing(values) => format!("missing  {place}: the vendor has {}", text(values)),
-        What::Extra(values) => format!("extra    {place}{seq}: only the journal has {}", text(values)),
+        What::Extra(values) => {
+            format!("extra    {place}{seq}: only the journal has {}", text(values))
+        }
         What::Field(name, ours, theirs) => {
             format!("differs  {place}{seq}: {name} {ours}, the vendor {theirs}")
         }
@@ -85,8 +87,14 @@ fn summary(dir: &Path, counts: &Counts) -> String {
     lines.put("differ", format!("{} fields", counts.fields));
     lines.put("missing", format!("{} bars that only the vendor has", counts.missing));
     lines.put("extra", format!("{} bars that only the journal has", counts.extra));
-    lines.put("filled", format!("{} bars in which nothing traded, and the vendor has none", counts.filled));
-    lines.put("outside", format!("{} bars of other times or symbols than the other side's", counts.outside));
+    lines.put(
+        "filled",
+        format!("{} bars in which nothing traded, and the vendor has none", counts.filled),
+    );
+    lines.put(
+        "outside",
+        format!("{} bars of other times or symbols than the other side's", counts.outside),
+    );
     lines.0.trim_end().to_string()
 }
 

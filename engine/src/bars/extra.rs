@@ -56,7 +56,11 @@ impl ExtraBar {
             BarKind::Notional => {
                 let units = i128::from(PRICE_ONE) * i128::from(terms.size_one);
                 let multiplier = i128::from(terms.multiplier);
-                if multiplier > 0 { up(length.saturating_mul(units), multiplier) } else { i128::MAX }
+                if multiplier > 0 {
+                    up(length.saturating_mul(units), multiplier)
+                } else {
+                    i128::MAX
+                }
             }
         }
     }

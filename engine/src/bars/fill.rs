@@ -1,7 +1,7 @@
 //! Buckets in which nothing traded.
 
-use ringbuf_layout::{Bar, BarFlags, Price, Size};
 use bytemuck::Zeroable;
+use ringbuf_layout::{Bar, BarFlags, Price, Size};
 
 /// What becomes of a bucket within a session in which nothing traded. Closed hours and breaks have no buckets,
 /// whatever the policy.

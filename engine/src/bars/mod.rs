@@ -9,9 +9,7 @@
 //! * `piece`: open, high, low, close and sums of prints; `micro_batch`: the finest averages of all.
 //! * `extra`: bars that no length in time ends; `fill`: buckets in which nothing traded.
 //! * `span`: which bucket a vendor's bar is of, for the sequencer's timers and the stage alike; `vendor`: the bars.
-//! * `audit`: bars against those of a vendor, difference by difference.
 
-pub mod audit;
 pub mod extra;
 pub mod fill;
 pub mod micro_batch;

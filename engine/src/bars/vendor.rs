@@ -6,9 +6,9 @@
 //!   after the boundary: everything that ends at the boundary has come before.
 //! * Timeframes that are no multiple of the vendor's length are not made; a run does not start with one.
 
+use crate::bars::Gap;
 use crate::bars::fill::flat;
 use crate::bars::span::{Buckets, Session, Sessions, can_be_made, holds_together};
-use crate::bars::Gap;
 use crate::stage::Digest;
 use crate::state::state;
 use bytemuck::Zeroable;
@@ -253,9 +253,5 @@ impl VendorBars {
     }
 }
 
-state!(Bucket {
-    parts, ticks, start, session, open, high, low, close, volume, ts_first, ts_last
-});
-state!(VendorBars {
-    length_s, newest, sessions, session_open, last_end, last_close, buckets
-});
+state!(Bucket { parts, ticks, start, session, open, high, low, close, volume, ts_first, ts_last });
+state!(VendorBars { length_s, newest, sessions, session_open, last_end, last_close, buckets });

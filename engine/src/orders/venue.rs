@@ -282,3 +282,74 @@ impl Contract {
         barred: false,
     };
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::orders::id::OrderId;
+    use bytemuck::Zeroable;
+    use ringbuf_layout::{Frame, Size};
+
+    const MINUTE: i64 = 60_000_000_000;
+    const LATENCY: i64 = 1_000_000;
+
+    /// The bar of minute `at`, a later input than the order's.
+    fn bar(at: i64, prices: [i64; 4], volume: i64) -> ExternalBar {
+        let end = (at + 1) * MINUTE;
+        let mut bar = ExternalBar { head: ExternalBar::header(end, end), ..ExternalBar::zeroed() };
+        bar.head.seq = 10 + at as u64;
+        (bar.ts_open, bar.volume) = (at * MINUTE, Size(volume));
+        [bar.open, bar.high, bar.low, bar.close] = prices.map(Price);
+        bar
+    }
+
+    fn matched(order: &Working, bar: &ExternalBar) -> Option<(i64, i64)> {
+        let contract = Contract { barred: true, ..Contract::BLANK };
+        let rules = Rules { paper: true, latency: LATENCY, slippage_ticks: 0, flat_before: None };
+        match next_match(&[*order], &Print::bar(bar, LATENCY), &contract, &rules, 0)? {
+            Match::Fill { qty, price, .. } => Some((qty, price)),
+            Match::Reject { .. } => None,
+        }
+    }
+
+    /// An order for 5 that was made at an instant, as input 5.
+    fn order(kind: OrderType, made: i64) -> Working {
+        let id = OrderId { epoch: 1, seq: 5, index: 1 };
+        Working { id, kind, qty: 5, works_from: made + LATENCY, ..Working::BLANK }
+    }
+
+    #[test]
+    fn an_order_fills_at_the_open_of_a_bar_that_begins_after_it_was_made_and_at_no_other_price() {
+        let next = bar(3, [100, 120, 80, 110], 9);
+        assert_eq!(matched(&order(OrderType::Market, 3 * MINUTE), &next), Some((5, 100)));
+        // By the timer of that boundary, which comes 1 ns later.
+        assert_eq!(matched(&order(OrderType::Market, 3 * MINUTE + 1), &next), Some((5, 100)));
+        assert_eq!(matched(&order(OrderType::Market, 3 * MINUTE + 2), &next), None);
+        // No more than the bar has, and nothing of one in which nothing traded.
+        let made = order(OrderType::Market, 3 * MINUTE);
+        assert_eq!(matched(&made, &bar(3, [100, 120, 80, 110], 2)), Some((2, 100)));
+        assert_eq!(matched(&made, &bar(3, [100, 100, 100, 100], 0)), None);
+        // A limit that only the low passes may or may not have been filled: it is not.
+        let mut limit = order(OrderType::Limit, 3 * MINUTE);
+        limit.limit = Price(90);
+        assert_eq!(matched(&limit, &next), None);
+    }
+
+    #[test]
+    fn a_stop_that_a_bar_reaches_fills_at_the_next_open() {
+        let mut stop = order(OrderType::Stop, 3 * MINUTE);
+        (stop.side, stop.stop) = (Side::Sell, Price(85));
+        let triggers = |stop: &Working, bar: &ExternalBar| Print::bar(bar, LATENCY).triggers(stop);
+        assert!(!triggers(&stop, &bar(3, [100, 120, 86, 110], 9)));
+        // It was made within this bar, whose low may have been before it.
+        assert!(!triggers(&stop, &bar(2, [100, 120, 80, 110], 9)));
+        let reached = bar(3, [100, 120, 85, 110], 9);
+        assert!(triggers(&stop, &reached));
+        assert_eq!(matched(&stop, &reached), None);
+        stop.triggered = true;
+        assert_eq!(matched(&stop, &bar(4, [70, 75, 60, 65], 9)), Some((5, 70)));
+        let mut buy = order(OrderType::Stop, 3 * MINUTE);
+        buy.stop = Price(120);
+        assert!(triggers(&buy, &reached));
+    }
+}

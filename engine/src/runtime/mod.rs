@@ -19,3 +19,4 @@ pub mod signal;
 pub mod sink;
 pub mod taken;
 pub mod threads;
+mod track;

@@ -12,8 +12,8 @@ use ringbuf_layout::frame::LINE;
 use ringbuf_layout::lane::DigestReader;
 use ringbuf_layout::names::{Action, EndReason, OrderReason, OrderState, RiskReasons};
 use ringbuf_layout::{
-    BarFlags, Decision, Frame, InputCell, Instrument, Kind, LaneReader, Money, Order, Part, Portfolio,
-    Reasons, Risk, Side, Slot, StateHash, Tail, Trade, Unprocessed,
+    BarFlags, Decision, Frame, InputCell, Instrument, Kind, LaneReader, Money, Order, Part,
+    Portfolio, Reasons, Risk, Side, Slot, StateHash, Tail, Trade, Unprocessed,
 };
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering::Relaxed};

@@ -23,8 +23,8 @@ use ringbuf_layout::names::{Command, OrderReason};
 use ringbuf_layout::output::ORDERS_MAX;
 use ringbuf_layout::units::{MILLISECOND, SECOND};
 use ringbuf_layout::{
-    Execution, ExecutionReport, ExternalBar, Instrument, Operator, Part, Quote, Risk, RunStart, Session, Side,
-    Slot, Trade,
+    Execution, ExecutionReport, ExternalBar, Instrument, Operator, Part, Quote, Risk, RunStart,
+    Session, Side, Slot, Trade,
 };
 
 /// The stage.

@@ -175,9 +175,8 @@ impl Validate {
         let outside = prices.iter().any(|p| *p > bar.high || *p < bar.low || is_no_price(p.0));
         reasons |= bit(outside, Reasons::PRICE) | bit(bar.volume.0 < 0, Reasons::SIZE);
         if let Some(book) = book.filter(|book| book.external) {
-            let of_an_instant = Reasons::LATE
-                .with(Reasons::CLOSED_SESSION)
-                .with(Reasons::EXTENDED_HOURS);
+            let of_an_instant =
+                Reasons::LATE.with(Reasons::CLOSED_SESSION).with(Reasons::EXTENDED_HOURS);
             reasons = reasons & !of_an_instant.0 | book.vendors_time(bar);
             if reasons & Reasons::LATE.0 != 0 {
                 reasons &= !Reasons::DISORDER.0;
@@ -324,7 +323,16 @@ fn is_jump(price: i64, last: i64, millionths: i64) -> bool {
 }
 
 state!(Book {
-    grid, boundary, newest, last, last_off_grid, session_size, phase, known, external, vendor,
+    grid,
+    boundary,
+    newest,
+    last,
+    last_off_grid,
+    session_size,
+    phase,
+    known,
+    external,
+    vendor,
 });
 state!(Vendor { length_s, until, sessions, summed, phase_before, changed });
 state!(Clock { newest } fixed { stale_after });

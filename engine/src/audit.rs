@@ -160,7 +160,8 @@ pub fn audit(
     auditor.settle(i64::MAX);
     if auditor.counts == (Counts { outside: auditor.counts.outside, ..Counts::default() }) {
         let what = "the journal and the source have no bar in common to compare";
-        let fix = "run the journal with the source's symbols and timeframe (semantic.bars.timeframes_s)";
+        let fix =
+            "run the journal with the source's symbols and timeframe (semantic.bars.timeframes_s)";
         return Err(Problem::new(what, format!("{} and {place}", dir.display()), fix));
     }
     Ok(auditor.counts)
