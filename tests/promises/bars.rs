@@ -108,7 +108,7 @@ fn a_print_older_than_a_level_of_its_book_belongs_to_the_level_s_bucket() {
     let second = 1_000_000_000;
     for newer in [
         cell(&tests::market::level(0, noon, 7_000_000, 1)),
-        cell(&tests::market::external_bar(0, noon, 7_000_000, 1)),
+        cell(&external_bar(0, noon, 7_000_000, 1)),
         cell(&trade(0, noon, -1, 1)),
     ] {
         let print = |ts| cell(&trade(0, ts, 7_000_000, 1));
@@ -278,7 +278,7 @@ fn as_vendors(bars: &[Bar], length_s: u32) -> Vec<InputCell> {
 fn bars_of_a_vendor_run_the_same_indicators_and_decisions_as_the_prints_behind_them() {
     let instruments = vec![listed("SYN1", false)];
     let from = ns("2024-02-05T22:00:00Z");
-    let prints = steady_prints(&instruments, 30_000, from, 2_000_000_000);
+    let prints = steady_prints(&instruments, 40_000, from, 2_000_000_000);
     let prints: Vec<_> = prints.iter().map(cell).collect();
     let scene = |instruments: Vec<Listed>, source, timeframes: &[u32]| {
         let mut scene = Scene::new(instruments, vec![source]).roles(60, 300);
@@ -311,7 +311,7 @@ fn bars_of_a_vendor_run_the_same_indicators_and_decisions_as_the_prints_behind_t
 fn an_order_that_a_vendor_s_bar_decides_fills_at_the_next_bar_s_open_and_never_in_its_own() {
     let instruments = vec![listed("SYN1", false)];
     let from = ns("2024-02-05T22:00:00Z");
-    let prints = steady_prints(&instruments, 60_000, from, 1_000_000_000);
+    let prints = steady_prints(&instruments, 40_000, from, 2_000_000_000);
     let prints: Vec<_> = prints.iter().map(cell).collect();
     let of_prints = Scene::new(instruments.clone(), vec![prints]).timeframes(&[60, 300]).record();
     let mut external = instruments;
@@ -336,7 +336,7 @@ fn an_order_that_a_vendor_s_bar_decides_fills_at_the_next_bar_s_open_and_never_i
 fn a_vendor_s_bar_that_comes_twice_or_late_makes_no_second_bar() {
     let noon = ns("2024-02-05T12:00:00Z");
     let minute = 60_000_000_000;
-    let bar = |end: i64, close| {
+    let bar = |end: i64, close: i64| {
         let mut bar = external_bar(0, noon + end * minute, close * 7_000_000, 5);
         (bar.ts_open, bar.timeframe_s) = (bar.head.ts_event - minute, 60);
         cell(&bar)

@@ -217,6 +217,7 @@ impl BarScript {
         tick: i64,
     ) -> InputCell {
         let length = i64::from(self.length_s) * SECOND;
+        let is_first = *end == i64::MIN;
         let mut ends = ((*clock - 1).div_euclid(length) + 1) * length;
         if *end >= ends {
             ends = *end + length;
@@ -224,7 +225,7 @@ impl BarScript {
         // Left out: as many as the clock may leap over without leaving the other markets far behind.
         ends += (step.skipped * length).min(8 * HOUR) / length * length;
         match step.what {
-            What::Again(back) if *end > i64::MIN => ends = *end - back * length / 2,
+            What::Again(back) if !is_first => ends = *end - back * length,
             _ => (*end, *clock) = (ends, ends.max(*clock)),
         }
         let mut bar =
@@ -242,7 +243,8 @@ impl BarScript {
         (bar.volume, bar.ticks) = (Size(size), step.reach.0 as u32);
         match step.what {
             What::BadPrice => bar.low = Price(bar.high.0 + 1),
-            What::OtherLength if step.reach.0 > 1 => bar.ts_open += 1,
+            // The first says how long all are.
+            What::OtherLength if step.reach.0 > 1 || is_first => bar.ts_open += 1,
             What::OtherLength => {
                 bar.timeframe_s *= 2;
                 bar.ts_open -= length;

@@ -78,12 +78,12 @@ fn parts(seen: &[Seen], instrument: u32, listed: &Listed) -> Result<Vec<Part>, S
         let Some(bar) = seen.vendors else { continue };
         let (from, to) = (bar.ts_open, bar.head.ts_event);
         let session = sessions(listed, from, to - 1).into_iter().rfind(|s| s.0 < to && from < s.1);
-        let session =
-            session.ok_or(format!("bar {} was accepted outside any session", seen.seq))?;
-        if let Some(before) = parts.last() {
-            if before.bar.head.ts_event > from || before.bar.timeframe_s != bar.timeframe_s {
-                return Err(format!("bar {} was accepted beside the one before it", seen.seq));
-            }
+        let outside = || format!("bar {} was accepted outside any session", seen.seq);
+        let session = session.ok_or_else(outside)?;
+        if let Some(before) = parts.last()
+            && (before.bar.head.ts_event > from || before.bar.timeframe_s != bar.timeframe_s)
+        {
+            return Err(format!("bar {} was accepted beside the one before it", seen.seq));
         }
         parts.push(Part { seq: seen.seq, bar, session });
     }

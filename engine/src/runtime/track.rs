@@ -5,10 +5,10 @@ use crate::bars::{ExtraBar, Gap, bucket_start};
 use crate::calendar::{Calendar, PhaseChange};
 use crate::config::Bars;
 use crate::state::{Codec, State, StateError, state};
+use ringbuf_layout::ExternalBar;
 use ringbuf_layout::names::SessionPhase;
 use ringbuf_layout::output::TIMEFRAMES_MAX;
 use ringbuf_layout::units::SECOND;
-use ringbuf_layout::{ExternalBar, Frame};
 use std::sync::Arc;
 
 /// Never due.
@@ -145,8 +145,8 @@ impl Track {
             if self.ends[i] == NEVER && (end < over || row.gap.fills()) {
                 self.ends[i] = over + 1;
             }
-            let open = u8::from(end < over && self.ends[i] != NEVER);
-            self.touched = self.touched & !(1 << i) | open << i;
+            // One that ends its bucket may be rejected: what came before it is closed by the timer then.
+            self.touched |= u8::from(end < over) << i;
         }
     }
 
