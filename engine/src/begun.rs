@@ -201,10 +201,9 @@ impl Begun {
 impl Begun {
     /// What is due: from the beginning, or from where the journal stands, with the instruments that are new.
     fn schedule(&self, semantic: &Semantic) -> Schedule {
-        let (timeframes_s, heartbeat_ms) =
-            (&semantic.bars.timeframes_s, semantic.clock.heartbeat_ms);
+        let (bars, heartbeat_ms) = (&semantic.bars, semantic.clock.heartbeat_ms);
         let Some(ledger) = &self.ledger else {
-            return Schedule::new(timeframes_s, heartbeat_ms, self.calendars.clone());
+            return Schedule::new(bars, heartbeat_ms, self.calendars.clone());
         };
         let mut schedule = ledger.schedule.clone();
         let known = ledger.instruments.len();

@@ -61,13 +61,12 @@ pub struct Ledger {
 impl Ledger {
     /// The ledger of an empty journal of this config.
     pub fn new(semantic: &Semantic) -> Self {
-        let timeframes_s = &semantic.bars.timeframes_s;
         Self {
             next_seq: 0,
             stands_after: None,
             epoch: 0,
             engine_time: 0,
-            schedule: Schedule::new(timeframes_s, semantic.clock.heartbeat_ms, Vec::new()),
+            schedule: Schedule::new(&semantic.bars, semantic.clock.heartbeat_ms, Vec::new()),
             instruments: Vec::new(),
             sources: Vec::new(),
             trading: Trading::Active,
@@ -86,7 +85,7 @@ impl Ledger {
                 self.schedule.keep(number, calendar);
             }
         }
-        self.schedule.retime(&semantic.bars.timeframes_s, semantic.clock.heartbeat_ms);
+        self.schedule.retime(&semantic.bars, semantic.clock.heartbeat_ms);
     }
 
     /// A journaled input that the stages took.

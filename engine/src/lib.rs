@@ -6,6 +6,8 @@
 //! [`replay`] (how a run is proved).
 
 pub mod accounting;
+pub mod audit;
+pub mod bars;
 mod begun;
 pub mod calendar;
 pub mod config;

@@ -7,6 +7,7 @@ use crate::instrument::InstrumentDef;
 use crate::problem::Problem;
 use crate::source::Source;
 use journal::objects;
+use ringbuf_layout::names::BarSource;
 use serde_json::{Value, json};
 use std::path::Path;
 
@@ -15,8 +16,8 @@ use std::path::Path;
 pub struct Listed {
     /// The definition.
     pub def: InstrumentDef,
-    /// True if bars are made from the middle of quotes.
-    pub bars_from_mid: bool,
+    /// What its bars are made from.
+    pub bars_from: BarSource,
 }
 
 impl Listed {
@@ -75,11 +76,15 @@ fn pretty(value: &Value) -> String {
 
 fn instrument_json(listed: &Listed) -> Value {
     let def = &listed.def;
-    json!({
+    let mut json = json!({
         "symbol": def.symbol, "tick": def.tick.0, "multiplier": def.multiplier, "lot": def.lot.0,
         "size_precision": def.size_precision, "fee": def.fee, "currency": def.currency,
-        "calendar": def.calendar, "bars_from_mid": listed.bars_from_mid,
-    })
+        "calendar": def.calendar, "bars_from_mid": listed.bars_from == BarSource::Mid,
+    });
+    if listed.bars_from == BarSource::External {
+        json["bars_from_external"] = json!(true);
+    }
+    json
 }
 
 /// What a manifest says, read back.

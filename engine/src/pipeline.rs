@@ -79,7 +79,7 @@ pub fn build<'r, R: Recorder + 'r>(
     // 3. bar: closes at most one bar a timeframe and input.
     let before_bar = AfterValidate { verdict };
     let (bars_out, bars) = lane(slots, TIMEFRAMES_MAX as u8);
-    let stage = BarStage::new(&semantic.bars.timeframes_s, instruments);
+    let stage = BarStage::new(&semantic.bars, instruments);
     let bar = Seat::new(stage, before_bar.clone(), bars_out, d1);
 
     // 4. indicator: features of each closed bar.

@@ -17,7 +17,7 @@ use crate::snapshot::{Snapshot, Stand, shelf, sound};
 use bytemuck::Zeroable;
 use journal::{Journal, Recovery};
 use ringbuf_layout::input::text_of;
-use ringbuf_layout::names::EndReason;
+use ringbuf_layout::names::{BarSource, EndReason};
 use ringbuf_layout::{
     ExecutionReport, Heartbeat, InputCell, Instrument, Kind, Operator, RunEnd, RunStart, Session,
     Timer,
@@ -368,5 +368,6 @@ fn listed(instrument: &Instrument) -> Listed {
         currency: text_of(&instrument.currency).to_string(),
         calendar: text_of(&instrument.calendar).to_string(),
     };
-    Listed { def, bars_from_mid: instrument.bar_price == 1 }
+    let bars_from = BarSource::from_byte(instrument.bar_price).unwrap_or(BarSource::Trades);
+    Listed { def, bars_from }
 }

@@ -42,6 +42,9 @@ pub struct SymbolUse {
     /// True if the source has prints of it: bars come from prints where there are any, else from
     /// the middle of the quotes.
     pub trades: bool,
+    /// Length in seconds of the bars that the source has of it; 0 where it has none. Bars come from them where no
+    /// source has prints.
+    pub bars_s: u32,
 }
 
 /// An opened source, ready to run.

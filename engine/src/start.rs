@@ -1,9 +1,10 @@
 //! What a run needs before its first input: its sources checked, its instruments numbered, its journal made,
 //! its first records written.
 
+use crate::bars::span::can_be_made;
 use crate::calendar::Calendar;
 use crate::calendar::user::{open, unknown_calendar};
-use crate::config::{BarPrice, Config, Semantic};
+use crate::config::{BarPrice, Bars, Config, Semantic};
 use crate::instrument::Catalog;
 use crate::ledger::Ledger;
 use crate::manifest::{self, Listed};
@@ -12,12 +13,12 @@ use crate::runtime::feed::{self, Filter};
 use crate::runtime::feed_gauge::FeedGauge;
 use crate::runtime::merge::Inlet;
 use crate::runtime::taken::Taken;
-use crate::source::Source;
+use crate::source::{Source, SymbolUse};
 use bytemuck::Zeroable;
 use journal::{JournalError, Options, Recovery, SyncBackend, Writer};
 use ringbuf_layout::frame::NO_INSTRUMENT;
 use ringbuf_layout::input::fixed_text;
-use ringbuf_layout::names::SourceState;
+use ringbuf_layout::names::{BarSource, SourceState};
 use ringbuf_layout::{Frame, InputCell, RunStart, SourceStatus};
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -118,7 +119,7 @@ pub fn prologue(
     let mut prologue = vec![InputCell::from(&run_start(opening, config, &manifest, build))];
     let known = opening.ledger.map_or(0, |ledger| ledger.instruments.len());
     for (number, listed) in table.iter().enumerate().skip(known) {
-        let price = u8::from(listed.bars_from_mid);
+        let price = listed.bars_from as u8;
         prologue.push(InputCell::from(&listed.def.record(number as u32, price, now)));
     }
     // Before the sources are numbered anew: these carry the numbers that theirs had.
@@ -165,14 +166,10 @@ pub fn instrument_table(
     let mut table: Vec<Listed> = Vec::new();
     let wanted = |symbol: &String| filter.wants(symbol);
     for used in sources.iter().flat_map(|s| &s.symbols).filter(|used| wanted(&used.symbol)) {
-        let from_mid = match config.semantic.bars.price {
-            BarPrice::Auto => !used.trades,
-            BarPrice::Trade => false,
-            BarPrice::Mid => true,
-        };
+        let bars_from = bars_from(config.semantic.bars.price, used);
         if let Some(listed) = table.iter_mut().find(|l| l.def.symbol == used.symbol) {
             // Prints of one source make the bars though another has only quotes.
-            listed.bars_from_mid &= from_mid;
+            listed.bars_from = better(listed.bars_from, bars_from);
             continue;
         }
         let def = catalog.get(&used.symbol).ok_or_else(|| {
@@ -190,8 +187,9 @@ pub fn instrument_table(
                 "there is no conversion yet: trade instruments of one currency, with an account in it",
             ));
         }
-        table.push(Listed { def, bars_from_mid: from_mid });
+        table.push(Listed { def, bars_from });
     }
+    lengths_fit(&config.semantic.bars, &table, sources)?;
     let all = sources.iter().flat_map(|s| &s.symbols).map(|used| used.symbol.as_str());
     let mut all: Vec<&str> = all.collect();
     let missing: Vec<&str> = filter.symbols.iter().map(String::as_str).collect();
@@ -212,6 +210,57 @@ pub fn instrument_table(
         ));
     }
     Ok(table)
+}
+
+/// What the bars of a symbol are made from, as far as one source goes.
+fn bars_from(price: BarPrice, used: &SymbolUse) -> BarSource {
+    match price {
+        BarPrice::Auto if used.trades => BarSource::Trades,
+        BarPrice::Auto if used.bars_s > 0 => BarSource::External,
+        BarPrice::Auto | BarPrice::Mid => BarSource::Mid,
+        BarPrice::Trade => BarSource::Trades,
+        BarPrice::External => BarSource::External,
+    }
+}
+
+/// Prints before a vendor's bars before quotes.
+fn better(one: BarSource, other: BarSource) -> BarSource {
+    let order = [BarSource::Trades, BarSource::External, BarSource::Mid];
+    order.into_iter().find(|source| [one, other].contains(source)).unwrap_or(one)
+}
+
+/// A vendor's bars make every timeframe, or the run does not start: one that is never built would be missed late.
+fn lengths_fit(bars: &Bars, table: &[Listed], sources: &[Source]) -> Result<(), Problem> {
+    let external = table.iter().filter(|listed| listed.bars_from == BarSource::External);
+    for listed in external {
+        let symbol = &listed.def.symbol;
+        let used = sources.iter().flat_map(|s| &s.symbols).filter(|used| used.symbol == *symbol);
+        let mut lengths: Vec<u32> = used.map(|used| used.bars_s).filter(|s| *s > 0).collect();
+        lengths.sort_unstable();
+        lengths.dedup();
+        let place = "semantic.bars.timeframes_s";
+        let [length] = lengths[..] else {
+            let what = format!("{symbol} has bars of {lengths:?} seconds in its sources");
+            let fix = "its bars are made of one vendor's, of one length: name one such source";
+            return Err(Problem::new(what, "the sources", fix));
+        };
+        let not_made = |s: &&u32| !can_be_made(**s, length);
+        if let Some(timeframe) = bars.timeframes_s.iter().find(not_made) {
+            return Err(Problem::new(
+                format!("{symbol} has bars of {length} s, which make none of {timeframe} s"),
+                place,
+                format!("list {length} and multiples of it, or give a source with finer bars"),
+            ));
+        }
+        if !bars.extra.is_empty() && table.len() == 1 {
+            return Err(Problem::new(
+                format!("{symbol} has bars and no prints, which `extra` counts"),
+                "semantic.bars.extra",
+                "remove it, or give a source with prints",
+            ));
+        }
+    }
+    Ok(())
 }
 
 /// The calendar of each instrument, shared where it is the same.

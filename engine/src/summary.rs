@@ -91,7 +91,8 @@ impl Summary {
         put("accepted", json!(tally.ticks.saturating_sub(tally.rejected_records)));
         put("rejected", counts(&tally.rejected));
         put("flagged", counts(&tally.flagged));
-        put("bars", json!(tally.of(Kind::Bar)));
+        put("bars", json!(tally.bars()));
+        put("filled_bars", json!(tally.filled));
         put("decisions", json!(tally.of(Kind::Decision)));
         let by_action = tally.decisions_by_action().map(|(word, n)| (word.to_string(), json!(n)));
         put("decisions_by_action", Value::Object(by_action.collect()));

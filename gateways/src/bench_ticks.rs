@@ -34,7 +34,7 @@ pub(crate) fn open(
         spec: config.spec.clone(),
         identity: files::text_identity(&format!("synthetic bench v1 ticks={ticks},seed={seed}")),
         live: false,
-        symbols: vec![SymbolUse { symbol: definition.symbol, trades: true }],
+        symbols: vec![SymbolUse { symbol: definition.symbol, trades: true, bars_s: 0 }],
         records_hint: Some(ticks),
         feed: Feed::Memory(trades),
     })

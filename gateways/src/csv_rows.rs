@@ -14,7 +14,7 @@ use crate::lines::{LINE_MAX, LineError, Lines};
 use crate::naming::Naming;
 use crate::packed;
 use crate::row_fields::Fields;
-use crate::row_plan::{Declared, EXAMPLE, Field, Gives, Plan};
+use crate::row_plan::{Declared, EXAMPLE, Plan};
 use crate::row_reader::{Memory, RowReader};
 use crate::row_symbols::Symbols;
 use crate::spec;
@@ -56,7 +56,7 @@ pub(crate) fn source(
 ) -> Result<Source, Problem> {
     let symbols = Symbols::new(config, &declared, catalog, &spec::place(&config.spec))?;
     let live = paths.is_none();
-    let uses = symbols.uses(declared.gives == Gives::Ticks && declared.has(Field::Price));
+    let uses = symbols.uses(declared.gives_trades(), declared.bars_s());
     let fields = Fields::new(declared.delimiter);
     // A corrected scale or column makes other records of the same bytes.
     let identity = identity(config, &declared, paths.as_deref().unwrap_or_default())?;

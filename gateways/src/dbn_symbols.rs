@@ -115,6 +115,8 @@ struct Seen {
     from: u64,
     until: u64,
     prints: bool,
+    /// Length of its bars in seconds, 0 for a record that is none.
+    bars_s: u32,
 }
 
 /// Where a number's name comes from.
@@ -159,18 +161,20 @@ impl<'a> Survey<'a> {
         let id = dbn_layout::instrument_id(bytes);
         let time = dbn_layout::index_time(kind, bytes);
         let prints = is_print(kind, bytes);
+        let bars_s = if let Kind::Bar(seconds) = kind { seconds } else { 0 };
         if let Some(last) = self.last
             && last.id == id
             && (last.from..last.until).contains(&time)
             && last.prints >= prints
+            && last.bars_s >= bars_s
         {
             return Ok(true);
         }
-        self.meet(id, time, prints, place);
+        self.meet(id, time, (prints, bars_s), place);
         Ok(self.undefined.len() < UNDEFINED_MAX)
     }
 
-    fn meet(&mut self, id: u32, time: u64, prints: bool, place: &str) {
+    fn meet(&mut self, id: u32, time: u64, (prints, bars_s): (bool, u32), place: &str) {
         let (named, from, until) = self.name(id, time);
         if self.unwanted.contains(&(id, from)) {
             return;
@@ -193,7 +197,10 @@ impl<'a> Survey<'a> {
             }
             return;
         };
-        self.last = Some(Seen { id, from, until, prints });
+        if bars_s > 0 {
+            self.naming.has_bars(index, bars_s);
+        }
+        self.last = Some(Seen { id, from, until, prints, bars_s });
         match named {
             Named::Metadata(at) => drop(self.found.insert(at, index)),
             Named::Stream => {

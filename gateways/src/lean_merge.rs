@@ -93,7 +93,11 @@ fn queue<R: RowReader>(
         else {
             continue;
         };
-        let Some(rows) = R::new(&name, definition.size_precision) else { continue };
+        let rows = R::new(&name, definition.size_precision);
+        if let Some(seconds) = name.trade_bars_s() {
+            naming.has_bars(instrument, seconds);
+        }
+        let Some(rows) = rows else { continue };
         let rows = rows.map_err(|what| {
             Problem::new(what, entry.place.clone(), "correct the date in its name")
         })?;

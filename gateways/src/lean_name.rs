@@ -34,7 +34,9 @@ impl Market {
     /// A date in the market's zone.
     pub(crate) fn day(self, date: Date) -> Result<Day, String> {
         let zone = match self {
-            Self::Equity => engine::calendar::zone("America/New_York").ok_or("no zone America/New_York")?,
+            Self::Equity => {
+                engine::calendar::zone("America/New_York").ok_or("no zone America/New_York")?
+            }
             Self::Future | Self::Spot => TimeZone::UTC,
         };
         Day::new(date, zone)
@@ -91,6 +93,16 @@ pub(crate) struct LeanName {
 }
 
 impl LeanName {
+    /// Length in seconds of the bars of trades that the file holds, if it holds such.
+    pub(crate) fn trade_bars_s(&self) -> Option<u32> {
+        let seconds = match self.resolution {
+            Resolution::Tick => return None,
+            Resolution::Second => 1,
+            Resolution::Minute => 60,
+        };
+        (self.kind == Kind::Trade).then_some(seconds)
+    }
+
     /// Whether the file holds prints.
     pub(crate) fn is_trade_ticks(&self) -> bool {
         self.resolution == Resolution::Tick && self.kind == Kind::Trade

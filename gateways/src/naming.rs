@@ -20,6 +20,8 @@ pub(crate) struct Naming {
 struct Known {
     definition: InstrumentDef,
     trades: bool,
+    /// 0 where it has no bars.
+    bars_s: u32,
 }
 
 impl Naming {
@@ -41,6 +43,11 @@ impl Naming {
         let mut wanted = config.symbols.clone();
         wanted.sort();
         format!("symbols {wanted:?} rename {:?}", config.rename)
+    }
+
+    /// A symbol that was met has bars of so many seconds in the source.
+    pub(crate) fn has_bars(&mut self, number: u32, bars_s: u32) {
+        self.known[number as usize].bars_s = bars_s;
     }
 
     /// Our name of a vendor's symbol; `None` if it is not wanted.
@@ -71,7 +78,7 @@ impl Naming {
                 }
                 return None;
             };
-            self.known.push(Known { definition, trades: false });
+            self.known.push(Known { definition, trades: false, bars_s: 0 });
             self.known.len() - 1
         };
         let known = &mut self.known[at];
@@ -103,6 +110,7 @@ impl Naming {
         let uses = |known: &Known| SymbolUse {
             symbol: known.definition.symbol.clone(),
             trades: known.trades,
+            bars_s: known.bars_s,
         };
         Ok(self.known.iter().map(uses).collect())
     }
@@ -151,6 +159,15 @@ mod tests {
             uses.iter().map(|u| u.symbol.as_str()).collect::<Vec<_>>(),
             ["GC.201312", "SPY"]
         );
+    }
+
+    #[test]
+    fn a_source_of_bars_says_how_long_they_are() {
+        let config = SourceConfig::of("lean-bar:x");
+        let mut names = Naming::of(&config);
+        names.meet("SPY", false, "f", &Catalog::default());
+        names.has_bars(0, 60);
+        assert_eq!(names.finish("f").unwrap()[0].bars_s, 60);
     }
 
     #[test]

@@ -181,6 +181,19 @@ impl Declared {
     }
 
     /// What the rows give, if that is declared as a whole.
+    /// Whether prints come.
+    pub(crate) fn gives_trades(&self) -> bool {
+        self.gives == Gives::Ticks && self.has(Field::Price)
+    }
+
+    /// Length in seconds of the bars that come, 0 if none do.
+    pub(crate) fn bars_s(&self) -> u32 {
+        match self.gives {
+            Gives::Bars { length, .. } => (length / SECOND) as u32,
+            _ => 0,
+        }
+    }
+
     fn complete(&self, rows: &Columns) -> Result<Gives, (&'static str, &'static str)> {
         use Field::{
             Action, Ask, AskSize, Bid, BidSize, BuyerMaker, Exchange, Price, Side, Size, Snapshot,

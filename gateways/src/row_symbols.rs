@@ -92,8 +92,10 @@ impl Symbols {
         Ok(symbols)
     }
 
-    pub(crate) fn uses(&self, trades: bool) -> Vec<SymbolUse> {
-        self.names.iter().map(|name| SymbolUse { symbol: name.clone(), trades }).collect()
+    /// What the rows deliver: prints or not, bars of so many seconds or, with 0, none.
+    pub(crate) fn uses(&self, trades: bool, bars_s: u32) -> Vec<SymbolUse> {
+        let used = |name: &String| SymbolUse { symbol: name.clone(), trades, bars_s };
+        self.names.iter().map(used).collect()
     }
 
     /// The symbol of every row, if one is declared.

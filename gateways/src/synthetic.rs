@@ -122,7 +122,7 @@ pub(crate) fn open(
     }
     share_out(ticks, &mut traded);
     let symbols = (1..=instruments)
-        .map(|number| SymbolUse { symbol: format!("SYN{number}"), trades: true })
+        .map(|number| SymbolUse { symbol: format!("SYN{number}"), trades: true, bars_s: 0 })
         .collect();
     let text =
         format!("synthetic v1 seed={seed},days={days},ticks={ticks},instruments={instruments}");

@@ -71,7 +71,7 @@ pub(crate) fn open<T: Table>(
         Problem::new(what, place.clone(), "give an IANA name such as \"America/New_York\"")
     })?;
     let symbols = Symbols::new(config, &declared, catalog, &place)?;
-    let uses = symbols.uses(declared.gives == Gives::Ticks && declared.has(Field::Price));
+    let uses = symbols.uses(declared.gives_trades(), declared.bars_s());
     let paths = files::expand(&config.spec, pattern)?;
     let identity = csv_rows::identity(config, &declared, &paths)?;
     let typed = columns.ts_unit == TimeUnit::Typed;

@@ -65,7 +65,7 @@ record! {
         currency: [u8; 4],
         /// Decimal digits of a size.
         size_precision: u8,
-        /// Where bars take their price from: 0 trades, 1 the middle of the quote.
+        /// What bars are made from: [`BarSource`](crate::names::BarSource).
         bar_price: u8,
         /// Zero.
         reserved: [u8; 2],
@@ -231,7 +231,8 @@ record! {
 }
 
 record! {
-    /// A bar boundary of one instrument has passed. `ts_event` is the boundary.
+    /// A bar boundary of one instrument has passed. `ts_event` is the boundary, where a vendor makes the bars 1 ns
+    /// after it: a vendor's bar that ends at a boundary belongs before it.
     ///
     /// ```text
     /// 32 │ closes │ reserved                                             │
@@ -239,7 +240,8 @@ record! {
     /// 56 │ tail: flags = END_OF_SOURCE                                   │
     /// ```
     Timer = 64 {
-        /// Bit i: the bucket of timeframe i ends here and had an input.
+        /// Bit i: the bucket of bar i of the config (timeframes, then extra bars) ends here, and had an input or
+        /// may be filled.
         closes: u8,
         /// Zero.
         reserved: [u8; 7],

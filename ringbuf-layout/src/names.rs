@@ -81,6 +81,9 @@ bits! {
         OVERFLOW = 4 => "overflow",
         /// Outside every session of the venue.
         CLOSED_SESSION = 5 => "closed_session",
+        /// A vendor's bar that makes bars, of another length than the first of its instrument, or whose close is
+        /// not its open plus its length.
+        TIMEFRAME = 6 => "timeframe",
         /// Not a multiple of the instrument's tick.
         OFF_GRID = 16 => "off_grid",
         /// Further from the last accepted price than `jump_pct`.
@@ -131,6 +134,10 @@ bits! {
         SESSION_END = 2 => "session_end",
         /// Made from the middle of quotes.
         MID = 3 => "mid",
+        /// Nothing traded in its bucket: the gap policy made it, of the last close.
+        FILLED = 4 => "filled",
+        /// A vendor's bar, or made of such bars.
+        EXTERNAL = 5 => "external",
     }
 }
 
@@ -199,6 +206,32 @@ codes! {
         Clear = 2 => "clear",
         /// The whole book follows; what was known of it is void. A book begins with it, and again after a gap.
         Snapshot = 3 => "snapshot",
+    }
+}
+
+codes! {
+    /// What ends a bar.
+    BarKind {
+        /// Its length in time.
+        Time = 0 => "time",
+        /// So many prints.
+        Tick = 1 => "tick",
+        /// So much traded size.
+        Volume = 2 => "volume",
+        /// So much traded money.
+        Notional = 3 => "notional",
+    }
+}
+
+codes! {
+    /// What the bars of an instrument are made from: `bar_price` of its record.
+    BarSource {
+        /// Its prints.
+        Trades = 0 => "trades",
+        /// The middle of its quotes.
+        Mid = 1 => "mid",
+        /// Bars that a vendor made.
+        External = 2 => "external",
     }
 }
 

@@ -5,7 +5,7 @@ use crate::units::{Money, Price, Size};
 
 /// Features an indicator record can hold.
 pub const FEATURES_MAX: usize = 64;
-/// Timeframes an instrument can have.
+/// Timeframes and extra bars an instrument can have.
 pub const TIMEFRAMES_MAX: usize = 4;
 /// Order events, and fills, that one slot can hold.
 pub const ORDERS_MAX: usize = 16;
@@ -32,7 +32,8 @@ record! {
 }
 
 record! {
-    /// A closed bar. `ts_event` is the instant of its close timer.
+    /// A closed bar. `ts_event` is that of the input that closed it: a timer; the print that completes a tick,
+    /// volume or notional bar; a vendor's bar.
     ///
     /// ```text
     /// 32 │ ts_open                                                       │
@@ -51,16 +52,19 @@ record! {
     /// 136│ micro_vwap                                                    │
     /// 144│ micro_change                                                  │
     /// 152│ micro_volatility (f64)                                        │
-    /// 160│ reserved                                             32 bytes │
+    /// 160│ kind  │ reserved1                                             │
+    /// 168│ length                                                        │
+    /// 176│ reserved                                             16 bytes │
     /// ```
     Bar = 192 {
-        /// Start of the bucket, ns UTC.
+        /// Start of the bucket, ns UTC; of a bar that no length in time ends, its first print.
         ts_open: i64,
-        /// Nominal end of the bucket, ns UTC: a session may end before it.
+        /// Nominal end of the bucket, ns UTC: a session may end before it. Of a bar that no length in time ends,
+        /// when it was closed.
         ts_close: i64,
-        /// Length in seconds.
+        /// Length in seconds; 0 where no length in time ends it.
         timeframe_s: u32,
-        /// Accepted prints in it.
+        /// Accepted prints in it; of a vendor's bars what they say, 0 if they do not.
         ticks: u32,
     } tail {
         /// First price.
@@ -73,15 +77,16 @@ record! {
         close: Price,
         /// Sum of sizes.
         volume: Size,
-        /// Volume-weighted average price, rounded half to even; undefined without volume.
+        /// Volume-weighted average price, rounded half to even; undefined without volume and for a vendor's bars,
+        /// which do not tell.
         vwap: Price,
-        /// Time of its first print.
+        /// Time of its first print; start of the first vendor's bar in it; 0 if it is filled.
         ts_first: i64,
-        /// Time of its last print.
+        /// Time of its last print; end of the last vendor's bar in it; 0 if it is filled.
         ts_last: i64,
         /// Prints of the last complete micro-batch (0: none yet).
         micro_count: u32,
-        /// Which of the configured timeframes.
+        /// Which of the configured bars: the timeframes, then the extra ones.
         timeframe_index: u32,
         /// VWAP of that micro-batch; undefined without volume.
         micro_vwap: Price,
@@ -89,8 +94,15 @@ record! {
         micro_change: i64,
         /// Population standard deviation of its print-to-print simple returns.
         micro_volatility: f64,
+        /// [`BarKind`](crate::names::BarKind): what ends it.
+        kind: u8,
         /// Zero.
-        reserved: [u64; 4],
+        reserved1: [u8; 7],
+        /// What ends a tick bar, in prints; a volume bar, in 1e-9 units; a notional bar, in 1e-9 of the account's
+        /// money. 0 for a time bar.
+        length: i64,
+        /// Zero.
+        reserved: [u64; 2],
     }
 }
 

@@ -72,6 +72,7 @@ fn stages_name_no_thread_clock_file_lock_hash_map_or_print() {
     let pure = |path: &str| {
         let folders = [
             "engine/src/stages/",
+            "engine/src/bars/",
             "engine/src/indicators/",
             "engine/src/orders/",
             "engine/src/accounting/",

@@ -4,6 +4,7 @@ use engine::config::Config;
 use engine::instrument::{Catalog, built_in};
 use engine::manifest::Listed;
 use engine::source::{Source, SourceConfig};
+use ringbuf_layout::names::BarSource;
 use ringbuf_layout::{Bar, Kind, Size, Trade};
 use tests::naive_bars::check_bars;
 use tests::real_run::{replay_of, run_into};
@@ -47,7 +48,8 @@ fn check(test: &str, day: &Day) {
 
     let (recording, _) = Recording::read(dirs[0].path()).unwrap();
     assert_eq!(recording.all::<Trade>().len(), day.rows);
-    let listed = |symbol: &String| Listed { def: built_in(symbol).unwrap(), bars_from_mid: false };
+    let listed =
+        |symbol: &String| Listed { def: built_in(symbol).unwrap(), bars_from: BarSource::Trades };
     let instruments: Vec<Listed> = symbols.iter().map(listed).collect();
     assert_eq!(Config::default().semantic.bars.timeframes_s, [300, 1_800]);
     let checked = check_bars(&recording, &instruments, &[300, 1_800]).unwrap();

@@ -11,6 +11,7 @@ use ringbuf_layout::{
     Bar, Decision, Fill, Frame, Indicator, InputCell, Kind, Matrix, Order, Portfolio, Risk, Synergy,
 };
 use std::path::Path;
+use tests::bar_script::bar_scripts;
 use tests::halves::{go_on, inputs_of, outputs, play, story};
 use tests::market::{SYMBOLS, cell, listed, ns, quote, steady_prints};
 use tests::real_run::{by_rule, memory_source, order, replay_of, run_into};
@@ -202,6 +203,21 @@ fn a_run_that_was_killed_anywhere_goes_on_to_the_same_inputs_bars_and_accounts()
             Ok(())
         });
     }
+}
+
+#[test]
+fn bars_of_every_kind_and_what_fills_their_gaps_go_on_wherever_a_run_is_cut_or_killed() {
+    let strategy = (bar_scripts(60), proptest::collection::vec(any::<usize>(), 3));
+    check_cases("cuts and kills of bars of every kind", 400, &strategy, |(script, cuts)| {
+        let mut scene = script.scene();
+        scene.hesitation = 0;
+        let whole = check_cuts(&scene, &cuts)?;
+        let inputs = inputs_of(&whole);
+        for cut in cuts {
+            check_kill(&scene, &inputs, &whole, 1 + cut % (inputs.len() - 1))?;
+        }
+        Ok(())
+    });
 }
 
 #[test]

@@ -3,6 +3,7 @@
 use bytemuck::Zeroable;
 use engine::instrument::{InstrumentDef, built_in};
 use engine::manifest::Listed;
+use ringbuf_layout::names::BarSource;
 use ringbuf_layout::units::PRICE_ONE;
 use ringbuf_layout::{BookLevel, ExternalBar, Frame, InputCell, Price, Quote, Size, Tail, Trade};
 
@@ -40,7 +41,8 @@ pub fn listed(symbol: &str, bars_from_mid: bool) -> Listed {
     } else {
         built_in(symbol).expect("Condition failed: a built-in symbol")
     };
-    Listed { def, bars_from_mid }
+    let bars_from = if bars_from_mid { BarSource::Mid } else { BarSource::Trades };
+    Listed { def, bars_from }
 }
 
 /// A print.

@@ -2,7 +2,8 @@
 //! first, then its accepted prints are put into buckets by time, then each bucket is folded.
 //!
 //! No timers, no pieces, no session records: sessions come from the calendar, boundaries from
-//! arithmetic. Only the verdicts are taken from the run, for they have a table of their own.
+//! arithmetic. [`crate::naive_kinds`] has the bars that no length in time ends, [`crate::naive_vendor`] those of a
+//! vendor. Only the verdicts are taken from the run, for they have a table of their own.
 //!
 //! | rule | source |
 //! |---|---|
@@ -12,31 +13,39 @@
 //! | a bucket closes at its end or at its session's, whichever comes first | design §1 |
 //! | the last bars close with the source, and say so | design §1 |
 //! | vwap is Σ price × size / Σ size, half to even, undefined without volume | `Bar::vwap` |
+//! | flat: from a session's first bar on, a boundary that passes over an empty bucket makes a bar of the last close | `Gap` |
+//! | carry: the same, and from the open of every session after the first print | `Gap` |
 //! | a micro-batch ends before the print that is its 101st, 1 ms after its first or of another session | `bar.rs` |
 
 use crate::recording::{Recording, View};
 use crate::scene::calendar;
+use crate::{naive_kinds, naive_vendor};
 use bytemuck::Zeroable;
+use engine::bars::Gap;
+use engine::config::{Bars, Config};
 use engine::manifest::Listed;
-use ringbuf_layout::names::{BarFlags, SessionPhase};
-use ringbuf_layout::{Bar, Frame, Kind, Price, Quote, Size, Tail, Trade, Verdict};
+use ringbuf_layout::names::{BarFlags, BarSource, SessionPhase};
+use ringbuf_layout::{Bar, ExternalBar, Frame, Kind, Price, Quote, Size, Tail, Trade, Verdict};
 use std::collections::BTreeMap;
 
 const SECOND: i64 = 1_000_000_000;
 
 /// A market record of a run.
-struct Seen {
-    seq: u64,
-    ts: i64,
-    instrument: u32,
+pub(crate) struct Seen {
+    pub seq: u64,
+    pub ts: i64,
+    pub ts_recv: i64,
+    pub instrument: u32,
     /// Newest time of its instrument up to here: decides the bucket.
-    bucket_time: i64,
+    pub bucket_time: i64,
     /// Engine time after it.
-    engine_time: i64,
+    pub engine_time: i64,
     /// The session of its bucket, once that is known: open and close.
-    session: (i64, i64),
+    pub session: (i64, i64),
     /// Price and size, if it is accepted and makes bars.
-    print: Option<(i64, i64)>,
+    pub print: Option<(i64, i64)>,
+    /// A vendor's bar, if it is accepted and makes bars.
+    pub vendors: Option<ExternalBar>,
 }
 
 /// Where a bar belongs: instrument, timeframe, session open, bucket in the session.
@@ -51,12 +60,12 @@ struct Bucket {
 }
 
 /// A bar as it should be, without its sequence and micro-batch.
-struct Expected {
-    bar: Bar,
+pub(crate) struct Expected {
+    pub bar: Bar,
     /// It comes after this input,
-    after: u64,
-    /// and before this one, if there is one.
-    before: u64,
+    pub after: u64,
+    /// and before this one, if there is one, or with it.
+    pub before: u64,
 }
 
 /// What a check of all bars of a run counted.
@@ -74,9 +83,15 @@ pub struct Checked {
     pub cut_short: u64,
     /// Prints of another time than their bucket's.
     pub disordered: u64,
+    /// Bars in which nothing traded.
+    pub filled: u64,
+    /// Bars that no length in time ends.
+    pub extra: u64,
+    /// Bars of a vendor, and made of them.
+    pub external: u64,
 }
 
-/// Compares every bar of a recording, field by field, with the naive ones.
+/// [`check_all`] of a run without gap policy and extra bars.
 ///
 /// # Errors
 /// The first difference, in words.
@@ -85,15 +100,32 @@ pub fn check_bars(
     instruments: &[Listed],
     timeframes_s: &[u32],
 ) -> Result<Checked, String> {
+    let bars = Bars { timeframes_s: timeframes_s.to_vec(), ..Config::default().semantic.bars };
+    check_all(recording, instruments, &bars)
+}
+
+/// Compares every bar of a recording, field by field, with the naive ones.
+///
+/// # Errors
+/// The first difference, in words.
+pub fn check_all(
+    recording: &Recording,
+    instruments: &[Listed],
+    config: &Bars,
+) -> Result<Checked, String> {
     let mut seen = market_records(recording, instruments);
     find_sessions(&mut seen, instruments)?;
     let seen = seen;
-    let expected = expected_bars(&seen, instruments, timeframes_s);
+    let mut expected = expected_bars(&seen, instruments, config);
+    expected.extend(naive_kinds::expected(&seen, instruments, config));
+    expected.extend(naive_vendor::expected(&seen, instruments, config)?);
+    let place = |bar: &Bar| (bar.tail.instrument, bar.timeframe_index);
+    expected.sort_by_key(|expected| place(&expected.bar));
     let micros: Vec<Vec<Micro>> =
         (0..instruments.len()).map(|number| micro_batches(&seen, number as u32)).collect();
     let mut bars = recording.all::<Bar>();
     check_emission(&bars)?;
-    bars.sort_by_key(|bar| (bar.tail.instrument, bar.timeframe_index, bar.ts_open));
+    bars.sort_by_key(place);
     let mut checked = Checked { prints: accepted(&seen).count() as u64, ..Checked::default() };
     for (bar, expected) in bars.iter().zip(&expected) {
         check_bar(bar, expected, &micros[bar.tail.instrument as usize])?;
@@ -101,18 +133,22 @@ pub fn check_bars(
         checked.ticks += u64::from(bar.ticks);
         checked.gaps += u64::from(flags.has(BarFlags::GAP));
         checked.cut_short += u64::from(flags.has(BarFlags::SESSION_END));
+        checked.filled += u64::from(flags.has(BarFlags::FILLED));
+        checked.external += u64::from(flags.has(BarFlags::EXTERNAL));
+        checked.extra += u64::from(bar.kind != 0);
     }
     checked.bars = bars.len() as u64;
     checked.disordered = accepted(&seen).filter(|seen| seen.ts < seen.bucket_time).count() as u64;
     if bars.len() != expected.len() {
         let (ours, theirs) = (expected.len(), bars.len());
-        return Err(format!("{theirs} bars, expected {ours}: {:?}", bars.get(ours)));
+        let what = (bars.get(ours), expected.get(theirs).map(|expected| expected.bar));
+        return Err(format!("{theirs} bars, expected {ours}: {what:?}"));
     }
-    check_volumes(&seen, &bars, instruments, timeframes_s)?;
+    check_volumes(&seen, &bars, instruments, &config.timeframes_s)?;
     Ok(checked)
 }
 
-fn accepted(seen: &[Seen]) -> impl Iterator<Item = &Seen> {
+pub(crate) fn accepted(seen: &[Seen]) -> impl Iterator<Item = &Seen> {
     seen.iter().filter(|seen| seen.print.is_some())
 }
 
@@ -126,7 +162,7 @@ fn market_records(recording: &Recording, instruments: &[Listed]) -> Vec<Seen> {
             if verdict.tail.side == 1 {
                 let last = seen.last_mut().expect("Invariant: a verdict follows its input");
                 assert_eq!(last.seq, verdict.head.seq, "Invariant: a verdict follows its input");
-                last.print = None;
+                (last.print, last.vendors) = (None, None);
             }
             continue;
         }
@@ -136,15 +172,28 @@ fn market_records(recording: &Recording, instruments: &[Listed]) -> Vec<Seen> {
         let (head, instrument) = (frame.head(), frame.tail().instrument);
         engine_time = head.ts_event.max(engine_time);
         let mut bucket_time = head.ts_event;
-        let mut print = None;
+        let (mut print, mut vendors) = (None, None);
         if let Some(newest) = newest.get_mut(instrument as usize) {
             *newest = (*newest).max(head.ts_event);
             bucket_time = *newest;
-            print = print_of(&frame, instruments[instrument as usize].bars_from_mid);
+            match instruments[instrument as usize].bars_from {
+                BarSource::External => vendors = frame.get::<ExternalBar>(),
+                from => print = print_of(&frame, from == BarSource::Mid),
+            }
         }
         let (seq, ts) = (head.seq, head.ts_event);
         let session = (0, 0);
-        seen.push(Seen { seq, ts, instrument, bucket_time, engine_time, session, print });
+        seen.push(Seen {
+            seq,
+            ts,
+            ts_recv: head.ts_recv,
+            instrument,
+            bucket_time,
+            engine_time,
+            session,
+            print,
+            vendors,
+        });
     }
     seen
 }
@@ -184,53 +233,128 @@ fn print_of(frame: &View<'_>, from_mid: bool) -> Option<(i64, i64)> {
     frame.get::<Trade>().map(|trade| (trade.price.0, trade.size.0))
 }
 
-/// The bars in order of instrument, timeframe and time.
-fn expected_bars(seen: &[Seen], instruments: &[Listed], timeframes_s: &[u32]) -> Vec<Expected> {
+/// The bars of prints in order of instrument, timeframe and time.
+fn expected_bars(seen: &[Seen], instruments: &[Listed], config: &Bars) -> Vec<Expected> {
     let mut buckets: BTreeMap<Key, Bucket> = BTreeMap::new();
     for seen in accepted(seen) {
         let (price, size) = seen.print.unwrap_or_default();
         let session = seen.session;
-        for (i, timeframe_s) in timeframes_s.iter().enumerate() {
+        for (i, timeframe_s) in config.timeframes_s.iter().enumerate() {
             let number = (seen.bucket_time - session.0) / (i64::from(*timeframe_s) * SECOND);
             let bucket = buckets.entry((seen.instrument, i, session.0, number)).or_default();
             bucket.session_close = session.1;
             bucket.prints.push((seen.seq, seen.ts, price, size));
         }
     }
+    add_empty(&mut buckets, seen, instruments, config);
     let mut expected = Vec::with_capacity(buckets.len());
     let mut previous: Option<(u32, usize, i64, i64)> = None;
     for ((instrument, i, open, number), bucket) in &buckets {
         let before = previous.filter(|p| (p.0, p.1, p.2) == (*instrument, *i, *open));
         let follows = before.map_or(*number == 0, |p| p.3 + 1 == *number);
         previous = Some((*instrument, *i, *open, *number));
-        let length = i64::from(timeframes_s[*i]) * SECOND;
-        let mut bar = fold(&bucket.prints);
-        bar.ts_open = open + number * length;
-        bar.ts_close = bar.ts_open + length;
-        bar.timeframe_s = timeframes_s[*i];
-        bar.timeframe_index = *i as u32;
-        let closes_at = bar.ts_close.min(bucket.session_close);
-        let (first, last) = (bucket.prints[0].0, bucket.prints[bucket.prints.len() - 1].0);
+        let length = i64::from(config.timeframes_s[*i]) * SECOND;
+        let (start, end) = (open + number * length, open + (number + 1) * length);
+        let closes_at = end.min(bucket.session_close);
         // The first record after the bucket opened that carries engine time to its end.
+        let first = bucket.prints.first().map_or(0, |print| print.0);
         let releases = seen.iter().find(|s| s.seq > first && s.engine_time >= closes_at);
+        let before = releases.map_or(u64::MAX, |s| s.seq);
+        let (mut bar, after) = match bucket.prints.last() {
+            Some(last) => (fold(&bucket.prints), last.0),
+            None => nothing_traded(seen, *instrument, before),
+        };
+        (bar.ts_open, bar.ts_close) = (start, end);
+        bar.timeframe_s = config.timeframes_s[*i];
+        bar.timeframe_index = *i as u32;
         let mut flags = BarFlags::NONE;
         for (condition, flag) in [
             (!follows, BarFlags::GAP),
             (releases.is_none(), BarFlags::END_OF_SOURCE),
-            (bar.ts_close > bucket.session_close, BarFlags::SESSION_END),
-            (instruments[*instrument as usize].bars_from_mid, BarFlags::MID),
+            (end > bucket.session_close, BarFlags::SESSION_END),
+            (bucket.prints.is_empty(), BarFlags::FILLED),
+            (instruments[*instrument as usize].bars_from == BarSource::Mid, BarFlags::MID),
         ] {
             flags = if condition { flags.with(flag) } else { flags };
         }
         bar.head = Bar::header(closes_at, closes_at);
         bar.tail = Tail { instrument: *instrument, flags: flags.0, ..Tail::default() };
-        expected.push(Expected { bar, after: last, before: releases.map_or(u64::MAX, |s| s.seq) });
+        expected.push(Expected { bar, after, before });
     }
     expected
 }
 
+/// The sessions of an instrument that have a part of a span of time, in order.
+pub(crate) fn sessions(listed: &Listed, from: i64, to: i64) -> Vec<(i64, i64)> {
+    let venue = calendar(&listed.def.calendar);
+    let mut found = Vec::new();
+    let mut change = venue.phase_at(from);
+    while let Some(phase) = change.filter(|change| change.at <= to) {
+        let session = (phase.open, phase.close);
+        if phase.phase != SessionPhase::Closed && found.last() != Some(&session) {
+            found.push(session);
+        }
+        change = venue.next_after(phase.at);
+    }
+    found
+}
+
+/// The buckets without a print that the gap policy makes bars of: those whose end event time has passed.
+fn add_empty(
+    buckets: &mut BTreeMap<Key, Bucket>,
+    seen: &[Seen],
+    instruments: &[Listed],
+    config: &Bars,
+) {
+    let end_of_time = seen.last().map_or(i64::MIN, |seen| seen.engine_time);
+    if config.gap == Gap::None {
+        return;
+    }
+    for (instrument, listed) in (0..).zip(instruments) {
+        let Some(first) = accepted(seen).find(|seen| seen.instrument == instrument) else {
+            continue;
+        };
+        for (open, close) in sessions(listed, first.bucket_time, end_of_time) {
+            for (i, timeframe_s) in config.timeframes_s.iter().enumerate() {
+                let of_session = (instrument, i, open, i64::MIN)..(instrument, i, open, i64::MAX);
+                let with_prints = buckets.range(of_session).next().map(|(key, _)| key.3);
+                let begin = match config.gap {
+                    Gap::Carry if open != first.session.0 => Some(0),
+                    _ => with_prints,
+                };
+                let length = i64::from(*timeframe_s) * SECOND;
+                let passed = |number: &i64| {
+                    let start = open + number * length;
+                    start < close && (start + length).min(close) <= end_of_time
+                };
+                let all = begin.into_iter().flat_map(|begin| begin..);
+                for number in all.take_while(passed) {
+                    let bucket = buckets.entry((instrument, i, open, number)).or_default();
+                    bucket.session_close = close;
+                }
+            }
+        }
+    }
+}
+
+/// A bar of the last close before an input, and the record before that input.
+fn nothing_traded(seen: &[Seen], instrument: u32, before: u64) -> (Bar, u64) {
+    let earlier = || seen.iter().rev().filter(move |seen| seen.seq < before);
+    let print = earlier().filter(|seen| seen.instrument == instrument).find_map(|seen| seen.print);
+    let price = Price(print.expect("Invariant: a filled bucket follows a print").0);
+    let bar = Bar {
+        open: price,
+        high: price,
+        low: price,
+        close: price,
+        vwap: Price::UNDEFINED,
+        ..Bar::zeroed()
+    };
+    (bar, earlier().next().map_or(0, |seen| seen.seq))
+}
+
 /// Open, high, low, close, sums and times of prints in journaled order.
-fn fold(prints: &[(u64, i64, i64, i64)]) -> Bar {
+pub(crate) fn fold(prints: &[(u64, i64, i64, i64)]) -> Bar {
     let prices = || prints.iter().map(|print| print.2);
     let volume: i128 = prints.iter().map(|print| i128::from(print.3)).sum();
     let notional: i128 = prints.iter().map(|p| i128::from(p.2) * i128::from(p.3)).sum();
@@ -308,7 +432,8 @@ fn check_emission(bars: &[Bar]) -> Result<(), String> {
     let rising = bars.windows(2).all(|pair| {
         let (a, b) = (key(&pair[0]), key(&pair[1]));
         let same_slot = a.0 == b.0 && a.1 + 1 == b.1 && a.2 < b.2;
-        let next_slot = a.0 < b.0 && b.1 == 1;
+        // Before the bars of a slot there may be a verdict.
+        let next_slot = a.0 < b.0 && b.1 <= 2;
         let one_instrument = pair[0].tail.instrument == pair[1].tail.instrument;
         (same_slot && one_instrument) || next_slot
     });
@@ -320,7 +445,8 @@ fn check_bar(bar: &Bar, expected: &Expected, micros: &[Micro]) -> Result<(), Str
     ours.head.seq = bar.head.seq;
     ours.head.index = bar.head.index;
     ours.micro_vwap = Price::UNDEFINED;
-    let micro = micros.iter().rfind(|micro| micro.by < bar.head.seq);
+    // A print completes the batch before it, then its bars.
+    let micro = micros.iter().rfind(|micro| micro.by <= bar.head.seq);
     if let Some(micro) = micro {
         micro.put_into(&mut ours);
     }
@@ -353,6 +479,7 @@ fn check_volumes(
         for timeframe in timeframes_s {
             let theirs = bars
                 .iter()
+                .filter(|bar| !BarFlags(bar.tail.flags).has(BarFlags::EXTERNAL))
                 .filter(|bar| bar.tail.instrument == number && bar.timeframe_s == *timeframe)
                 .fold((0_u64, 0_i128), |(count, volume), bar| {
                     (count + u64::from(bar.ticks), volume + i128::from(bar.volume.0))

@@ -12,7 +12,7 @@ use std::path::Path;
 
 /// A source of records made beforehand.
 pub fn source(name: &str, symbols: &[&str], feed: Feed) -> Source {
-    let used = |symbol: &&str| SymbolUse { symbol: (*symbol).to_string(), trades: true };
+    let used = |symbol: &&str| SymbolUse { symbol: (*symbol).to_string(), trades: true, bars_s: 0 };
     Source {
         name: name.to_string(),
         spec: format!("test:{name}"),

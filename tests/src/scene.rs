@@ -176,7 +176,7 @@ impl Scene {
         start.tail.instrument = NO_INSTRUMENT;
         let mut prologue = vec![InputCell::from(&start)];
         for (number, listed) in (0..).zip(&self.instruments) {
-            let bar_price = u8::from(listed.bars_from_mid);
+            let bar_price = listed.bars_from as u8;
             prologue.push(InputCell::from(&listed.def.record(number, bar_price, 0)));
         }
         for (number, _) in (1..).zip(&self.sources) {
@@ -198,7 +198,7 @@ impl Scene {
             prologue,
             merge: Merge::new(self.sources.iter().map(inlet).collect()),
             schedule: Schedule::new(
-                &self.semantic.bars.timeframes_s,
+                &self.semantic.bars,
                 self.semantic.clock.heartbeat_ms,
                 calendars.collect(),
             ),

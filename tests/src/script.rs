@@ -17,7 +17,7 @@ const MILLISECOND: i64 = 1_000_000;
 pub const TIMEFRAMES_S: [u32; 8] = [1, 5, 30, 60, 180, 300, 1_800, 3_600];
 
 /// Beginnings that matter: session edges, weekends, changes of clocks and of hours.
-const BEGINNINGS: [&str; 10] = [
+pub const BEGINNINGS: [&str; 10] = [
     "2013-10-07T13:25:00Z",
     "2013-10-07T07:58:00Z",
     "2013-10-07T23:30:00Z",
@@ -220,7 +220,7 @@ impl Script {
 }
 
 /// Moves the clock and says when the record happened.
-fn advance(scene: &Scene, number: u32, clock: &mut i64, by: Advance) -> i64 {
+pub(crate) fn advance(scene: &Scene, number: u32, clock: &mut i64, by: Advance) -> i64 {
     let to = match by {
         Advance::Tie => *clock,
         Advance::Nanos(ns) => *clock + ns,

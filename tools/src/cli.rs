@@ -46,6 +46,8 @@ pub enum Command {
     Config(Config),
     /// Look into latency logs
     Latency(Latency),
+    /// Look into market data
+    Data(Data),
 }
 
 /// `run`
@@ -317,6 +319,35 @@ impl CtlCommand {
             Self::CancelAll => "cancel-all",
         }
     }
+}
+
+/// `data`
+#[derive(Args, Debug)]
+pub struct Data {
+    /// What to do with it.
+    #[command(subcommand)]
+    pub command: DataCommand,
+}
+
+/// The commands about market data.
+#[derive(Debug, Subcommand)]
+pub enum DataCommand {
+    /// Compare the bars of journals with a vendor's and list every difference; exit 1 if there is one
+    BarsAudit(BarsAudit),
+}
+
+/// `data bars-audit`
+#[derive(Args, Debug)]
+pub struct BarsAudit {
+    /// Journal directories
+    #[arg(value_name = "DIR", required = true)]
+    pub dirs: Vec<PathBuf>,
+    /// FORMAT:PATH of the vendor's bars; with -c the name of a source in the config
+    #[arg(long, value_name = "SPEC")]
+    pub against: String,
+    /// Config file with instruments, and with sources that need more than a SPEC
+    #[arg(short, long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
 }
 
 /// `config`

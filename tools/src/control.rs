@@ -214,7 +214,7 @@ fn status(controls: &Controls) -> Map<String, Value> {
     put("inputs", json!(tally.inputs));
     put("ticks", json!(tally.ticks));
     put("rejected", json!(tally.rejected_records));
-    put("bars", json!(tally.of(Kind::Bar)));
+    put("bars", json!(tally.bars()));
     put("orders", json!(tally.parents));
     put("fills", json!(tally.of(Kind::Fill)));
     put("inputs_per_s", json!(per_second(tally.inputs, before.1.inputs)));

@@ -1,7 +1,7 @@
 //! The `grandmodel` command.
 //!
 //! * `cli`: what can be typed; `say`: how answers and errors are printed, and the exit code.
-//! * `run`, `replay`, `journal`, `config`: a file a command; `export`: a journal as tables.
+//! * `run`, `replay`, `journal`, `config`, `data`: a file a command; `export`: a journal as tables.
 //! * `policy`: who decides.
 //! * `control`, `ctl`: the two ends of the control socket; `signals`: what ends or halts a run.
 //! * `latency`: histograms in logs, reported and compared.
@@ -12,6 +12,7 @@ mod cli;
 mod config;
 mod control;
 mod ctl;
+mod data;
 mod diff;
 mod export;
 mod follow;
@@ -79,6 +80,7 @@ fn command(cli: &Cli, say: Say, controls: &Arc<Controls>) -> Result<Exit, Proble
         Command::Ctl(arguments) => ctl::ctl(arguments, say),
         Command::Config(arguments) => config::config(arguments, say),
         Command::Latency(arguments) => latency::latency(arguments, say, controls),
+        Command::Data(arguments) => data::data(arguments, say),
     }
 }
 

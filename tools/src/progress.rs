@@ -40,7 +40,7 @@ impl Progress {
         self.last = Instant::now();
         self.bar.set_position(tally.ticks);
         if self.lines {
-            let bars = tally.of(ringbuf_layout::Kind::Bar);
+            let bars = tally.bars();
             let rejected = tally.rejected_records;
             aside(&format!("{} ticks, {bars} bars, {rejected} rejected", tally.ticks));
         }

@@ -423,7 +423,7 @@ pub fn counts(summary: &Summary) -> String {
             );
         }
     }
-    lines.put("bars", grouped(tally.of(Kind::Bar)));
+    lines.put("bars", grouped(tally.bars()));
     lines.put("decisions", decisions(summary));
     if let Some(why) = &summary.no_decisions {
         lines.put("", why);

@@ -7,6 +7,7 @@ mod read_source;
 mod show;
 pub mod walk;
 
+use crate::bars::{ExtraBar, Gap};
 use crate::calendar::user::UserCalendar;
 use crate::instrument::{Catalog, InstrumentDef};
 use crate::problem::Problem;
@@ -72,8 +73,12 @@ pub struct InstrumentsFrom {
 /// Bars.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Bars {
-    /// Lengths in seconds, ascending, at most four.
+    /// Lengths in seconds, ascending.
     pub timeframes_s: Vec<u32>,
+    /// What becomes of a bucket in which nothing traded.
+    pub gap: Gap,
+    /// Bars that no length in time ends; with the timeframes at most four.
+    pub extra: Vec<ExtraBar>,
     /// What bars are made from.
     pub price: BarPrice,
 }
@@ -81,12 +86,14 @@ pub struct Bars {
 /// What bars are made from.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum BarPrice {
-    /// Prints where a source delivers any, else the middle of the quote.
+    /// Prints where a source delivers any, else a vendor's bars, else the middle of the quote.
     Auto,
     /// Prints.
     Trade,
     /// The middle of the quote.
     Mid,
+    /// Bars that a vendor made.
+    External,
 }
 
 /// Validation.

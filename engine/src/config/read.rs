@@ -6,6 +6,7 @@ use super::{
     Account, BarPrice, Bars, Bracket, Clock, Config, Drill, Host, Indicators, InstrumentsFrom,
     Orders, Policy, RING_SLOTS_MAX, Risk, Semantic, Synergy, Validate, Venue,
 };
+use crate::bars::{ExtraBar, Gap};
 use crate::calendar;
 use crate::calendar::user::{NAME_MAX, OBJECT, UserCalendar};
 use crate::instrument::{FEE_PER_CONTRACT, FEE_PER_SHARE, InstrumentDef, SYMBOL_MAX};
@@ -82,14 +83,42 @@ fn bars<'t>(walk: &Walk<'t>, mut s: Section<'t>) -> Bars {
             format!("must be 1 to {TIMEFRAMES_MAX} ascending lengths of 1 to {DAY_S} seconds");
         s.violate(walk, "timeframes_s", what);
     }
-    s.word(walk, "gap", &["none"]);
-    let price = match s.word(walk, "price", &["auto", "trade", "mid"]).as_deref() {
+    let words = Gap::WORDS.map(|(word, _)| word);
+    let gap = s.word(walk, "gap", &words).unwrap_or_default();
+    let gap = Gap::WORDS.into_iter().find(|(word, _)| *word == gap).map(|(_, gap)| gap);
+    let extra = extra_bars(walk, &mut s, TIMEFRAMES_MAX.saturating_sub(list.len()));
+    let price = match s.word(walk, "price", &["auto", "trade", "mid", "external"]).as_deref() {
         Some("trade") => BarPrice::Trade,
         Some("mid") => BarPrice::Mid,
+        Some("external") => BarPrice::External,
         _ => BarPrice::Auto,
     };
     s.finish(walk);
-    Bars { timeframes_s: list.into_iter().map(|t| t as u32).collect(), price }
+    Bars {
+        timeframes_s: list.into_iter().map(|t| t as u32).collect(),
+        gap: gap.unwrap_or_default(),
+        extra,
+        price,
+    }
+}
+
+/// Bars that no length in time ends, for which so many places are left.
+fn extra_bars<'t>(walk: &Walk<'t>, s: &mut Section<'t>, places: usize) -> Vec<ExtraBar> {
+    let mut extra: Vec<ExtraBar> = Vec::new();
+    for text in s.text_list(walk, "extra").unwrap_or_default() {
+        match ExtraBar::parse(&text) {
+            Ok(bar) if extra.contains(&bar) => {
+                s.violate(walk, "extra", format!("{bar} stands there twice"));
+            }
+            Ok(bar) => extra.push(bar),
+            Err(what) => s.violate(walk, "extra", what),
+        }
+    }
+    if extra.len() > places {
+        let what = format!("with timeframes_s there may be at most {TIMEFRAMES_MAX} bars in all");
+        s.violate(walk, "extra", what);
+    }
+    extra
 }
 
 fn validate<'t>(walk: &Walk<'t>, mut s: Section<'t>) -> Validate {

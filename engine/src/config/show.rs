@@ -32,9 +32,16 @@ impl Config {
             BarPrice::Auto => "auto",
             BarPrice::Trade => "trade",
             BarPrice::Mid => "mid",
+            BarPrice::External => "external",
         };
         put!(out, "[semantic.bars]\ntimeframes_s = {:?}", s.bars.timeframes_s);
-        put!(out, "gap = \"none\"\nprice = \"{price}\"\n");
+        put!(out, "gap = {}\nprice = \"{price}\"", quoted(s.bars.gap.word()));
+        // Left out where there are none: configs of before keep their hash.
+        if !s.bars.extra.is_empty() {
+            let extra: Vec<_> = s.bars.extra.iter().map(|bar| quoted(&bar.to_string())).collect();
+            put!(out, "extra = [{}]", extra.join(", "));
+        }
+        put!(out, "");
         let v = &s.validate;
         let reject: Vec<_> = v.reject.words().map(quoted).collect();
         put!(
@@ -244,6 +251,9 @@ mod tests {
         let full = r#"
             [semantic.bars]
             timeframes_s = [30, 180]
+            gap = "carry"
+            extra = ["tick:1000", "notional:2500.5"]
+            price = "external"
             [semantic.validate]
             reject = ["jump", "off_grid"]
             [[semantic.calendar]]
@@ -310,6 +320,20 @@ mod tests {
             journal = "a \"b\""
         "#;
         reads_back(&Config::parse(full, "test").expect("valid"));
+    }
+
+    #[test]
+    fn extra_bars_are_refused_where_they_say_nothing_or_are_too_many() {
+        let extra = |list: &str| only(&format!("[semantic.bars]\nextra = [{list}]\n"));
+        for wrong in ["tick", "tick:0", "tick:1.5", "volume:-1", "range:5", "tick:x", "notional:"] {
+            let (key, what) = extra(&format!("\"{wrong}\""));
+            assert_eq!(key, "semantic.bars.extra");
+            assert!(what.contains(wrong) && what.contains("tick:N"), "{what}");
+        }
+        assert!(extra("\"tick:5\", \"tick:5\"").1.contains("twice"));
+        let (_, what) = extra("\"tick:5\", \"tick:6\", \"tick:7\"");
+        assert!(what.contains("at most 4 bars in all"), "{what}");
+        assert_eq!(only("[semantic.bars]\ngap = \"flatt\"\n").0, "semantic.bars.gap");
     }
 
     #[test]

@@ -377,7 +377,9 @@ impl Desk {
             digest.int(field);
         }
         digest.int(contract.terms.size_one);
-        let flags = u64::from(contract.quoted) | u64::from(self.closing) << 1;
+        let flags = u64::from(contract.quoted)
+            | u64::from(self.closing) << 1
+            | u64::from(contract.barred) << 2;
         digest.word(flags | (self.ordered as u64) << 8);
         digest.int(self.flat_from);
         digest.int(self.position);

@@ -4,6 +4,10 @@
 //!   without trades (bars from the middle of quotes) each quote is one, and each new top of a book that has no
 //!   quotes beside it: buys find the ask and its size, sells the bid and its size; a side without a size fills
 //!   whatever is ordered.
+//! * Of an instrument whose bars a vendor makes, the open of a bar is a print, with the bar's volume; no other price
+//!   in it fills anything, for nobody knows when it was. An order that was made by the bar's open sees it, so one
+//!   that a bar decides fills at the next bar's open, never inside its own; latency only keeps it from an open
+//!   that lies before it. The bar's high and low trigger the stops that saw its open.
 //! * An order can be filled by a print of a later input at or after its event time plus latency.
 //! * A market order takes the print's price, `slippage_ticks` against it, never below one tick.
 //! * A limit order that the first print which it sees has passed already takes that price, with slippage, at its
@@ -17,9 +21,9 @@ use crate::accounting::Terms;
 use crate::accounting::round::mul_div_half_even;
 use crate::orders::order::Working;
 use crate::state::state;
-use ringbuf_layout::names::{Liquidity, OrderReason, OrderType};
+use ringbuf_layout::names::{BarSource, Liquidity, OrderReason, OrderType};
 use ringbuf_layout::slot::Top;
-use ringbuf_layout::{Instrument, Price, Quote, Side};
+use ringbuf_layout::{ExternalBar, Instrument, Price, Quote, Side};
 
 /// The largest value of a position, 1e24 of the account currency: 1,024 of them and their sums fit an `i128`.
 pub const VALUE_MAX: i128 = 10_i128.pow(33);
@@ -37,6 +41,8 @@ pub struct Contract {
     pub terms: Terms,
     /// It has quotes and no trades.
     pub quoted: bool,
+    /// It has bars of a vendor and no trades.
+    pub barred: bool,
 }
 
 impl Contract {
@@ -47,7 +53,8 @@ impl Contract {
             lot: instrument.lot.0.max(1),
             fee: instrument.fee,
             terms: Terms::of(instrument),
-            quoted: instrument.bar_price == 1,
+            quoted: instrument.bar_price == BarSource::Mid as u8,
+            barred: instrument.bar_price == BarSource::External as u8,
         }
     }
 
@@ -81,6 +88,14 @@ pub struct Rules {
 struct Offer {
     price: Option<i64>,
     left: i64,
+    /// How far the market came against this side, where that is further than the price: triggers stops.
+    reach: Option<i64>,
+}
+
+impl Offer {
+    fn furthest(&self) -> Option<i64> {
+        self.reach.or(self.price)
+    }
 }
 
 /// A print, and what own orders have left of it.
@@ -97,7 +112,7 @@ pub struct Print {
 impl Print {
     /// A trade.
     pub fn trade(seq: u64, ts: i64, price: i64, size: i64) -> Self {
-        let offer = Offer { price: (size > 0).then_some(price), left: size };
+        let offer = Offer { price: (size > 0).then_some(price), left: size, reach: None };
         Self { ts, seq, to_buy: offer, to_sell: offer, shared: true }
     }
 
@@ -112,6 +127,7 @@ impl Print {
         let offer = |price: Price, size: i64| Offer {
             price: (price.is_defined() && price.0 > 0).then_some(price.0),
             left: if size > 0 { size } else { i64::MAX },
+            reach: None,
         };
         Self {
             ts,
@@ -119,6 +135,23 @@ impl Print {
             to_buy: offer(top.ask, top.ask_size.0),
             to_sell: offer(top.bid, top.bid_size.0),
             shared: false,
+        }
+    }
+
+    /// The open of a vendor's bar, for orders on a venue that is `latency` away. Timers of such an instrument come
+    /// 1 ns after their boundary: what they decide is in time for the bar that opens there.
+    pub fn bar(bar: &ExternalBar, latency: i64) -> Self {
+        let offer = |reach: Price| Offer {
+            price: (bar.volume.0 > 0).then_some(bar.open.0),
+            left: bar.volume.0,
+            reach: (bar.volume.0 > 0).then_some(reach.0),
+        };
+        Self {
+            ts: bar.ts_open.saturating_add(latency).saturating_add(1),
+            seq: bar.head.seq,
+            to_buy: offer(bar.high),
+            to_sell: offer(bar.low),
+            shared: true,
         }
     }
 
@@ -147,7 +180,7 @@ impl Print {
         order.kind == OrderType::Stop
             && !order.triggered
             && self.can_see(order)
-            && self.offer(order.side).price.is_some_and(|price| match order.side {
+            && self.offer(order.side).furthest().is_some_and(|price| match order.side {
                 Side::Sell => price <= stop,
                 _ => price >= stop,
             })
@@ -244,7 +277,7 @@ fn price(order: &Working, print: &Print, tick: i64, rules: &Rules) -> Option<(i6
     (price < i64::MAX).then_some((price, Liquidity::Took))
 }
 
-state!(Contract { tick, lot, fee, terms, quoted } check |contract| contract.tick > 0 && contract.lot > 0);
+state!(Contract { tick, lot, fee, terms, quoted, barred } check |contract| contract.tick > 0 && contract.lot > 0);
 
 impl Contract {
     /// No contract: what a saved one is loaded into.
@@ -254,5 +287,77 @@ impl Contract {
         fee: 0,
         terms: Terms { multiplier: 0, size_one: 1 },
         quoted: false,
+        barred: false,
     };
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::orders::id::OrderId;
+    use bytemuck::Zeroable;
+    use ringbuf_layout::{Frame, Size};
+
+    const MINUTE: i64 = 60_000_000_000;
+    const LATENCY: i64 = 1_000_000;
+
+    /// The bar of minute `at`, a later input than the order's.
+    fn bar(at: i64, prices: [i64; 4], volume: i64) -> ExternalBar {
+        let end = (at + 1) * MINUTE;
+        let mut bar = ExternalBar { head: ExternalBar::header(end, end), ..ExternalBar::zeroed() };
+        bar.head.seq = 10 + at as u64;
+        (bar.ts_open, bar.volume) = (at * MINUTE, Size(volume));
+        [bar.open, bar.high, bar.low, bar.close] = prices.map(Price);
+        bar
+    }
+
+    fn matched(order: &Working, bar: &ExternalBar) -> Option<(i64, i64)> {
+        let contract = Contract { barred: true, ..Contract::BLANK };
+        let rules = Rules { paper: true, latency: LATENCY, slippage_ticks: 0, flat_before: None };
+        match next_match(&[*order], &Print::bar(bar, LATENCY), &contract, &rules, 0)? {
+            Match::Fill { qty, price, .. } => Some((qty, price)),
+            Match::Reject { .. } => None,
+        }
+    }
+
+    /// An order for 5 that was made at an instant, as input 5.
+    fn order(kind: OrderType, made: i64) -> Working {
+        let id = OrderId { epoch: 1, seq: 5, index: 1 };
+        Working { id, kind, qty: 5, works_from: made + LATENCY, ..Working::BLANK }
+    }
+
+    #[test]
+    fn an_order_fills_at_the_open_of_a_bar_that_begins_after_it_was_made_and_at_no_other_price() {
+        let next = bar(3, [100, 120, 80, 110], 9);
+        assert_eq!(matched(&order(OrderType::Market, 3 * MINUTE), &next), Some((5, 100)));
+        // By the timer of that boundary, which comes 1 ns later.
+        assert_eq!(matched(&order(OrderType::Market, 3 * MINUTE + 1), &next), Some((5, 100)));
+        assert_eq!(matched(&order(OrderType::Market, 3 * MINUTE + 2), &next), None);
+        // No more than the bar has, and nothing of one in which nothing traded.
+        let made = order(OrderType::Market, 3 * MINUTE);
+        assert_eq!(matched(&made, &bar(3, [100, 120, 80, 110], 2)), Some((2, 100)));
+        assert_eq!(matched(&made, &bar(3, [100, 100, 100, 100], 0)), None);
+        // A limit that only the low passes may or may not have been filled: it is not.
+        let mut limit = order(OrderType::Limit, 3 * MINUTE);
+        limit.limit = Price(90);
+        assert_eq!(matched(&limit, &next), None);
+    }
+
+    #[test]
+    fn a_stop_that_a_bar_reaches_fills_at_the_next_open() {
+        let mut stop = order(OrderType::Stop, 3 * MINUTE);
+        (stop.side, stop.stop) = (Side::Sell, Price(85));
+        let triggers = |stop: &Working, bar: &ExternalBar| Print::bar(bar, LATENCY).triggers(stop);
+        assert!(!triggers(&stop, &bar(3, [100, 120, 86, 110], 9)));
+        // It was made within this bar, whose low may have been before it.
+        assert!(!triggers(&stop, &bar(2, [100, 120, 80, 110], 9)));
+        let reached = bar(3, [100, 120, 85, 110], 9);
+        assert!(triggers(&stop, &reached));
+        assert_eq!(matched(&stop, &reached), None);
+        stop.triggered = true;
+        assert_eq!(matched(&stop, &bar(4, [70, 75, 60, 65], 9)), Some((5, 70)));
+        let mut buy = order(OrderType::Stop, 3 * MINUTE);
+        buy.stop = Price(120);
+        assert!(triggers(&buy, &reached));
+    }
 }

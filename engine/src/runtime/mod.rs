@@ -20,3 +20,4 @@ pub mod signal;
 pub mod sink;
 pub mod taken;
 pub mod threads;
+mod track;

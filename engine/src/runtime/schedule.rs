@@ -2,74 +2,34 @@
 //!
 //! At equal time: bar timers by instrument, session closes, session opens, then a heartbeat; then
 //! operator, execution reports and data, which the sequencer adds.
+//!
+//! A timer is due at the end of a bucket that had an input. Tick, volume and notional bars end with their session, as
+//! a timeframe as long as the session would. With a gap policy there is a timer for every bucket from the first
+//! one with an input on (`carry`: also from the open of each later session on). Where a vendor makes the bars, a
+//! timer is due 1 ns after its bucket: what ends at a boundary comes with the boundary's time.
 
+use crate::bars::extra::same_bars;
+use crate::bars::span::LENGTH_MAX_S;
 use crate::calendar::{Calendar, PhaseChange};
-use crate::stages::bar::bucket_start;
-use crate::state::{Codec, State, StateError, checked, state};
+use crate::config::Bars;
+use crate::runtime::track::{NEVER, Row, Track};
+use crate::state::{Codec, State, StateError, checked};
 use bytemuck::Zeroable;
 use ringbuf_layout::frame::NO_INSTRUMENT;
-use ringbuf_layout::names::{SessionPhase, TIMER_END_OF_SOURCE};
+use ringbuf_layout::names::{BarSource, SessionPhase, TIMER_END_OF_SOURCE};
 use ringbuf_layout::output::TIMEFRAMES_MAX;
 use ringbuf_layout::units::{MILLISECOND, SECOND};
-use ringbuf_layout::{Frame, Heartbeat, InputCell, Session, Tail, Timer};
+use ringbuf_layout::{ExternalBar, Frame, Heartbeat, InputCell, Instrument, Session, Tail, Timer};
 use std::collections::VecDeque;
 use std::sync::Arc;
 
 /// Heartbeats in a row after which a silent market is left alone.
 const HEARTBEATS_MAX: u64 = 60;
-/// Never due.
-const NEVER: i64 = i64::MAX;
-
-/// What is due for one instrument.
-#[derive(Clone, Debug)]
-struct Track {
-    calendar: Arc<Calendar>,
-    /// Its phase is known from some instant on; what it was before concerns nobody.
-    started: bool,
-    change: Option<PhaseChange>,
-    /// The session that is open, if one is.
-    session: Option<(i64, i64)>,
-    newest: i64,
-    /// End of the open bucket of each timeframe; [`NEVER`] where none is open.
-    ends: [i64; TIMEFRAMES_MAX],
-    /// Until this time a record opens no bucket: the per-tick test.
-    covered: i64,
-}
-
-impl Track {
-    fn new(calendar: Arc<Calendar>) -> Self {
-        Self {
-            calendar,
-            started: false,
-            change: None,
-            session: None,
-            newest: i64::MIN,
-            ends: [NEVER; TIMEFRAMES_MAX],
-            covered: i64::MIN,
-        }
-    }
-
-    /// A session record of this phase is out, from `at` on. A close that is also the next session's open (round
-    /// the clock) leaves the open as the next change, due at the same instant.
-    fn learn(&mut self, at: i64, phase: SessionPhase, session: (i64, i64)) {
-        let closes = phase == SessionPhase::Closed;
-        self.started = true;
-        self.session = (!closes).then_some(session);
-        self.covered = i64::MIN;
-        let now =
-            self.calendar.phase_at(at).filter(|now| closes && now.phase != SessionPhase::Closed);
-        self.change = now.or_else(|| self.calendar.next_after(at));
-    }
-
-    fn next_timer(&self) -> i64 {
-        self.ends.iter().copied().min().unwrap_or(NEVER)
-    }
-}
 
 /// The schedule of all instruments.
 #[derive(Clone, Debug)]
 pub struct Schedule {
-    timeframes_s: Vec<u32>,
+    row: Row,
     tracks: Vec<Track>,
     heartbeat: i64,
     beats: u64,
@@ -86,10 +46,10 @@ pub struct Schedule {
 
 impl Schedule {
     /// A schedule for instruments with these calendars.
-    pub fn new(timeframes_s: &[u32], heartbeat_ms: i64, calendars: Vec<Arc<Calendar>>) -> Self {
+    pub fn new(bars: &Bars, heartbeat_ms: i64, calendars: Vec<Arc<Calendar>>) -> Self {
         let tracks: Vec<Track> = calendars.into_iter().map(Track::new).collect();
         Self {
-            timeframes_s: timeframes_s.to_vec(),
+            row: Row::of(bars),
             // A timer, a close and an open for each instrument can be due at once.
             due: VecDeque::with_capacity(3 * tracks.len() + 1),
             tracks,
@@ -133,13 +93,14 @@ impl Schedule {
         self.due.reserve(3 * self.tracks.len() + 1);
     }
 
-    /// Goes on with other timeframes, whose buckets begin with the next record, and another heartbeat.
-    pub fn retime(&mut self, timeframes_s: &[u32], heartbeat_ms: i64) {
+    /// Goes on with other bars, whose buckets begin with the next record, and another heartbeat.
+    pub fn retime(&mut self, bars: &Bars, heartbeat_ms: i64) {
         self.heartbeat = heartbeat_ms * MILLISECOND;
-        if self.timeframes_s != timeframes_s {
-            self.timeframes_s = timeframes_s.to_vec();
+        let others = std::mem::replace(&mut self.row, Row::of(bars));
+        if (&self.row.timeframes_s, &self.row.extra) != (&others.timeframes_s, &others.extra) {
             for track in &mut self.tracks {
-                (track.ends, track.covered) = ([NEVER; TIMEFRAMES_MAX], i64::MIN);
+                (track.ends, track.touched) = ([NEVER; TIMEFRAMES_MAX], 0);
+                track.covered = i64::MIN;
             }
         }
         self.plan();
@@ -174,16 +135,21 @@ impl Schedule {
         self.unstarted = false;
         for (number, track) in self.tracks.iter_mut().enumerate().filter(|(_, t)| !t.started) {
             track.started = true;
+            // A vendor's bar tells of a time before it comes: of a session that may be over.
+            let from = if track.external { now - i64::from(LENGTH_MAX_S) * SECOND } else { now };
             // Only one whose calendar changed is in a session that has to be closed.
             let was_open = track.session.take().is_some();
-            if let Some(change) = track.calendar.phase_at(now) {
+            if let Some(change) = track.calendar.phase_at(from) {
                 let is_open = change.phase != SessionPhase::Closed;
                 track.session = is_open.then_some((change.open, change.close));
+                if is_open {
+                    track.vendor.sessions.learn((change.open, change.close));
+                }
                 if is_open || was_open {
                     self.due.push_back(InputCell::from(&session(number, &change)));
                 }
             }
-            track.change = track.calendar.next_after(now);
+            track.change = track.calendar.next_after(from);
         }
         self.plan();
         self.quiet_until = i64::MIN;
@@ -202,7 +168,11 @@ impl Schedule {
                 self.due.clear();
             }
             self.note(now);
-            self.open_buckets(tail.instrument, head.ts_event);
+            self.open_buckets(tail.instrument, head.ts_event, input);
+        } else if let Some(instrument) = input.get::<Instrument>() {
+            if let Some(track) = self.tracks.get_mut(tail.instrument as usize) {
+                track.external = instrument.bar_price == BarSource::External as u8;
+            }
         } else if let Some(timer) = input.get::<Timer>() {
             self.observe_timer(timer);
         } else if let Some(session) = input.get::<Session>() {
@@ -215,12 +185,9 @@ impl Schedule {
 
     fn observe_timer(&mut self, timer: &Timer) {
         let Some(track) = self.tracks.get_mut(timer.tail.instrument as usize) else { return };
-        for (i, end) in track.ends.iter_mut().enumerate() {
-            if timer.closes >> i & 1 == 1 {
-                *end = NEVER;
-            }
+        for i in (0..TIMEFRAMES_MAX).filter(|i| timer.closes >> i & 1 == 1) {
+            track.close(&self.row, i);
         }
-        track.covered = i64::MIN;
         self.plan();
         if timer.tail.flags & TIMER_END_OF_SOURCE == 0 {
             self.note(timer.head.ts_event);
@@ -233,7 +200,7 @@ impl Schedule {
         let phase = SessionPhase::from_byte(session.tail.side).unwrap_or(SessionPhase::Closed);
         // One that starts an instrument tells of what has begun before: no time has passed.
         let starts = !track.started;
-        track.learn(session.head.ts_event, phase, (session.open, session.close));
+        track.learn(session.head.ts_event, phase, (session.open, session.close), &self.row);
         self.plan();
         if !starts {
             self.note(session.head.ts_event);
@@ -248,10 +215,11 @@ impl Schedule {
             if at > now {
                 if self.unstarted {
                     self.start(now);
-                } else {
-                    self.settle();
+                    // One that starts in the past has changes that are due before what happens now.
+                    return self.due.pop_front().or_else(|| self.pop(now));
                 }
-                return self.due.pop_front();
+                self.settle();
+                return None;
             }
             if at == self.next {
                 self.fire(at);
@@ -268,7 +236,7 @@ impl Schedule {
     /// The next timer of an open bucket, whenever it ends: a finite source has ended.
     pub fn pop_at_end(&mut self) -> Option<InputCell> {
         if self.due.is_empty() {
-            let at = self.tracks.iter().map(Track::next_timer).min().filter(|at| *at != NEVER)?;
+            let at = self.tracks.iter().map(Track::next_touched).min().filter(|at| *at != NEVER)?;
             for number in 0..self.tracks.len() {
                 self.fire_timer(number, at, TIMER_END_OF_SOURCE);
             }
@@ -287,24 +255,18 @@ impl Schedule {
 
     /// A market record of an instrument was delivered: its buckets are open now.
     #[inline]
-    pub fn open_buckets(&mut self, instrument: u32, ts: i64) {
+    pub fn open_buckets(&mut self, instrument: u32, ts: i64, record: &InputCell) {
         let Some(track) = self.tracks.get_mut(instrument as usize) else { return };
         track.newest = track.newest.max(ts);
         if track.newest < track.covered {
             return;
         }
-        let Some((open, close)) = track.session else { return };
-        if track.newest < open {
-            return;
+        if !track.external {
+            track.open(&self.row);
+        } else if let Some(bar) = record.get::<ExternalBar>() {
+            track.open_external(bar, &self.row);
         }
-        for (end, timeframe_s) in track.ends.iter_mut().zip(&self.timeframes_s) {
-            if *end == NEVER {
-                let start = bucket_start(open, *timeframe_s, track.newest);
-                *end = close.min(start + i64::from(*timeframe_s) * SECOND);
-            }
-        }
-        track.covered = track.next_timer();
-        self.next = self.next.min(track.covered);
+        self.next = self.next.min(track.next_timer());
         self.quiet_until = self.quiet_until.min(self.next);
     }
 
@@ -324,14 +286,14 @@ impl Schedule {
     fn fire_timer(&mut self, number: usize, at: i64, flags: u8) {
         let track = &mut self.tracks[number];
         let mut closes = 0;
-        for (i, end) in track.ends.iter_mut().enumerate() {
-            if *end == at {
-                *end = NEVER;
+        for i in 0..TIMEFRAMES_MAX {
+            let had_an_input = track.touched >> i & 1 == 1 || flags & TIMER_END_OF_SOURCE == 0;
+            if track.ends[i] == at && had_an_input {
+                track.close(&self.row, i);
                 closes |= 1 << i;
             }
         }
         if closes != 0 {
-            track.covered = i64::MIN;
             let mut timer = Timer { head: Timer::header(at, at), closes, ..Timer::zeroed() };
             timer.tail = Tail { instrument: number as u32, flags, ..Tail::default() };
             self.due.push_back(InputCell::from(&timer));
@@ -345,7 +307,7 @@ impl Schedule {
         if (change.phase == SessionPhase::Closed) != closes {
             return;
         }
-        track.learn(at, change.phase, (change.open, change.close));
+        track.learn(at, change.phase, (change.open, change.close), &self.row);
         self.due.push_back(InputCell::from(&session(number, &change)));
     }
 
@@ -380,32 +342,10 @@ pub fn is_of_the_market(input: &InputCell) -> bool {
     input.is_of_the_market()
 }
 
-state!(PhaseChange { at, phase, open, close, trading_date, utc_offset_s });
-
-impl State for Track {
-    fn state(&mut self, codec: &mut Codec<'_>) -> Result<(), StateError> {
-        let Self { calendar: _, started, change, session, newest, ends, covered } = self;
-        started.state(codec)?;
-        // The whole change: round the clock, a close and an open are at one instant.
-        codec.option(change, || PhaseChange {
-            at: 0,
-            phase: SessionPhase::Closed,
-            open: 0,
-            close: 0,
-            trading_date: 0,
-            utc_offset_s: 0,
-        })?;
-        codec.option(session, || (0, 0))?;
-        newest.state(codec)?;
-        ends.state(codec)?;
-        covered.state(codec)
-    }
-}
-
 impl State for Schedule {
     fn state(&mut self, codec: &mut Codec<'_>) -> Result<(), StateError> {
         let Self {
-            timeframes_s,
+            row: Row { timeframes_s, extra, gap: _ },
             tracks,
             heartbeat: _,
             beats,
@@ -419,6 +359,7 @@ impl State for Schedule {
         let mut four = [0; TIMEFRAMES_MAX];
         four[..timeframes_s.len()].copy_from_slice(timeframes_s);
         codec.same(&four, "timeframes_s")?;
+        same_bars(extra, codec)?;
         tracks.state(codec)?;
         beats.state(codec)?;
         last_input.state(codec)?;

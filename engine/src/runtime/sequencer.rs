@@ -449,7 +449,7 @@ impl Inputs for Sequencer {
                 let ts = cell.head().ts_event;
                 self.engine_time = self.engine_time.max(ts);
                 self.plan.schedule.note(self.engine_time);
-                self.plan.schedule.open_buckets(cell.tail().instrument, ts);
+                self.plan.schedule.open_buckets(cell.tail().instrument, ts, cell);
                 self.ticks += u64::from(cell.is_tick());
                 if self.any_live {
                     self.anchor = Some((self.engine_time, Instant::now()));

@@ -12,8 +12,8 @@ use ringbuf_layout::frame::LINE;
 use ringbuf_layout::lane::DigestReader;
 use ringbuf_layout::names::{Action, EndReason, OrderReason, OrderState, RiskReasons};
 use ringbuf_layout::{
-    Decision, Frame, InputCell, Instrument, Kind, LaneReader, Money, Order, Part, Portfolio,
-    Reasons, Risk, Side, Slot, StateHash, Tail, Trade, Unprocessed,
+    BarFlags, Decision, Frame, InputCell, Instrument, Kind, LaneReader, Money, Order, Part,
+    Portfolio, Reasons, Risk, Side, Slot, StateHash, Tail, Trade, Unprocessed,
 };
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering::Relaxed};
@@ -104,6 +104,8 @@ pub struct Tally {
     pub rejected_records: u64,
     /// Outputs by kind.
     pub outputs: [u64; 64],
+    /// Bars in which nothing traded, among the bars.
+    pub filled: u64,
     /// Decisions by [`Action`].
     pub decisions: [u64; 3],
     /// Parent orders.
@@ -129,6 +131,7 @@ impl Default for Tally {
             flagged: [0; 32],
             rejected_records: 0,
             outputs: [0; 64],
+            filled: 0,
             decisions: [0; 3],
             parents: 0,
             denied: [0; 32],
@@ -146,6 +149,11 @@ impl Tally {
         self.outputs[kind as usize]
     }
 
+    /// Closed bars in which something traded.
+    pub fn bars(&self) -> u64 {
+        self.of(Kind::Bar) - self.filled
+    }
+
     /// Counts what came later as well: of another leg of the same journal.
     pub fn absorb(&mut self, later: &Self) {
         let sum = |ours: &mut [u64], theirs: &[u64]| {
@@ -155,6 +163,7 @@ impl Tally {
         self.ticks += later.ticks;
         self.rejected_records += later.rejected_records;
         self.parents += later.parents;
+        self.filled += later.filled;
         sum(&mut self.rejected, &later.rejected);
         sum(&mut self.flagged, &later.flagged);
         sum(&mut self.outputs, &later.outputs);
@@ -293,7 +302,7 @@ impl Progress {
     fn store(&self, tally: &Tally) {
         self.inputs.store(tally.inputs, Relaxed);
         self.ticks.store(tally.ticks, Relaxed);
-        self.bars.store(tally.of(Kind::Bar), Relaxed);
+        self.bars.store(tally.bars(), Relaxed);
         self.rejected.store(tally.rejected_records, Relaxed);
         self.orders.store(tally.parents, Relaxed);
         self.fills.store(tally.of(Kind::Fill), Relaxed);
@@ -408,6 +417,7 @@ impl<R: Recorder> Sink<R> {
         }
         for bar in self.lanes.bars.read(seq) {
             self.held.mark(bar.tail.instrument, bar.close.0);
+            walk.tally.filled += u64::from(BarFlags(bar.tail.flags).has(BarFlags::FILLED));
             walk.frame(&bar)?;
         }
         walk.lane(&self.lanes.indicators, seq)?;

@@ -1,4 +1,5 @@
-//! bar: OHLCV per instrument and timeframe, and one micro-batch accumulator an instrument.
+//! bar: OHLCV per instrument and timeframe, and one micro-batch accumulator an instrument. The arithmetic of
+//! extra bars (tick, volume, notional) and of a vendor's bars is in [`crate::bars`].
 //!
 //! The only stage that touches every tick, so a tick updates one [`Piece`] whatever the number of
 //! timeframes: boundaries come as timers, and a timer folds the piece into every timeframe. Between two
@@ -6,165 +7,27 @@
 //!
 //! A print belongs to the bucket of its time; one that comes after a newer record of its instrument, to
 //! the bucket of that newer record (journaled order). The sequencer uses the same rule for its timers.
+//!
+//! With a gap policy, timers come for empty buckets as well, one a bucket, and each makes the bar that fills it:
+//! nothing is ever made up for more than one bucket of a timeframe at once.
 
+use crate::bars::extra::Extras;
+use crate::bars::fill::flat;
+use crate::bars::micro_batch::MicroBatch;
+use crate::bars::piece::Piece;
+use crate::bars::vendor::VendorBars;
+use crate::bars::{ExtraBar, Gap, bucket_start};
+use crate::config::Bars;
 use crate::earlier::AfterValidate;
 use crate::stage::{Digest, Emit, Stage};
 use crate::state::{Codec, State, StateError, state};
-use bytemuck::Zeroable;
-use ringbuf_layout::names::TIMER_END_OF_SOURCE;
+use ringbuf_layout::names::{BarSource, TIMER_END_OF_SOURCE};
 use ringbuf_layout::output::TIMEFRAMES_MAX;
-use ringbuf_layout::units::{MILLISECOND, SECOND, div_half_even};
+use ringbuf_layout::units::SECOND;
 use ringbuf_layout::{
-    Bar, BarFlags, Frame, Instrument, Part, Price, Quote, Session, Size, Slot, Tail, Timer, Trade,
+    Bar, BarFlags, ExternalBar, Frame, Header, Instrument, Part, Quote, Session, Slot, Tail, Timer,
+    Trade,
 };
-
-/// Prints of a complete micro-batch.
-pub const MICRO_BATCH_PRINTS: u32 = 100;
-/// Event time after which a micro-batch is complete.
-pub const MICRO_BATCH_NS: i64 = MILLISECOND;
-
-/// Prints of one instrument since its last timer, or of one bucket.
-#[derive(Clone, Copy, Debug, Default)]
-struct Piece {
-    ticks: u32,
-    open: i64,
-    high: i64,
-    low: i64,
-    close: i64,
-    volume: i64,
-    /// Σ price × size; fits, because `validate` keeps a session's sizes within an i64.
-    notional: i128,
-    ts_first: i64,
-    ts_last: i64,
-    /// Time that decides its bucket: of its first print, or of a newer record before that.
-    ts_bucket: i64,
-}
-
-impl Piece {
-    #[inline]
-    fn add(&mut self, ts: i64, ts_bucket: i64, price: i64, size: i64) {
-        if self.ticks == 0 {
-            *self = Self {
-                open: price,
-                high: price,
-                low: price,
-                ts_first: ts,
-                ts_bucket,
-                ..Self::default()
-            };
-        }
-        self.high = self.high.max(price);
-        self.low = self.low.min(price);
-        self.close = price;
-        self.ts_last = ts;
-        self.ticks += 1;
-        self.volume += size;
-        self.notional += i128::from(price) * i128::from(size);
-    }
-
-    fn fold(&mut self, later: &Self) {
-        if self.ticks == 0 {
-            *self = *later;
-            return;
-        }
-        self.high = self.high.max(later.high);
-        self.low = self.low.min(later.low);
-        self.close = later.close;
-        self.ts_last = later.ts_last;
-        self.ticks += later.ticks;
-        self.volume += later.volume;
-        self.notional += later.notional;
-    }
-
-    fn digest(&self, digest: &mut Digest) {
-        digest.word(u64::from(self.ticks));
-        if self.ticks > 0 {
-            for field in [self.open, self.high, self.low, self.close, self.volume] {
-                digest.int(field);
-            }
-            digest.wide(self.notional);
-            for ts in [self.ts_first, self.ts_last, self.ts_bucket] {
-                digest.int(ts);
-            }
-        }
-    }
-}
-
-/// Σ price × size / Σ size; undefined without volume.
-fn vwap(notional: i128, volume: i64) -> Price {
-    match div_half_even(notional, i128::from(volume)) {
-        Some(price) if volume > 0 => Price(price as i64),
-        _ => Price::UNDEFINED,
-    }
-}
-
-/// A micro-batch: up to 100 prints or 1 ms, whichever comes first. Only sums while it runs; the averages
-/// are taken when a bar asks for them (a division a print cost 7 of 70 ns a tick).
-#[derive(Clone, Copy, Debug, Default)]
-struct MicroBatch {
-    prints: u32,
-    start: i64,
-    first: i64,
-    last: i64,
-    volume: i64,
-    notional: i128,
-    /// Σ and Σ² of print-to-print simple returns.
-    returns: f64,
-    squares: f64,
-}
-
-impl MicroBatch {
-    /// True if the print at `ts` begins the next batch.
-    #[inline]
-    fn is_complete(&self, ts: i64) -> bool {
-        self.prints == MICRO_BATCH_PRINTS || ts.saturating_sub(self.start) >= MICRO_BATCH_NS
-    }
-
-    #[inline]
-    fn begin(&mut self, ts: i64, price: i64, size: i64) {
-        *self = Self {
-            prints: 1,
-            start: ts,
-            first: price,
-            last: price,
-            volume: size,
-            notional: i128::from(price) * i128::from(size),
-            returns: 0.0,
-            squares: 0.0,
-        };
-    }
-
-    #[inline]
-    fn add(&mut self, price: i64, size: i64) {
-        if price != self.last {
-            let change = (price - self.last) as f64 / self.last as f64;
-            self.returns += change;
-            self.squares += change * change;
-        }
-        self.prints += 1;
-        self.last = price;
-        self.volume += size;
-        self.notional += i128::from(price) * i128::from(size);
-    }
-
-    /// Population standard deviation of the print-to-print returns.
-    fn volatility(&self) -> f64 {
-        let n = f64::from(self.prints.saturating_sub(1).max(1));
-        let mean = self.returns / n;
-        // Rounding may leave a variance a hair below zero.
-        libm::sqrt((self.squares / n - mean * mean).max(0.0))
-    }
-
-    fn digest(&self, digest: &mut Digest) {
-        digest.word(u64::from(self.prints));
-        for field in [self.start, self.first, self.last, self.volume] {
-            digest.int(field);
-        }
-        digest.wide(self.notional);
-        digest.float(self.returns);
-        digest.float(self.squares);
-    }
-}
 
 /// The bars of one instrument.
 #[derive(Clone, Debug, Default)]
@@ -181,133 +44,226 @@ struct Builder {
     session_open: i64,
     session_close: i64,
     from_mid: bool,
+    /// A vendor makes its bars; prints make none.
+    external: bool,
+    /// Last price that may fill a bucket in which nothing traded; 0 where there is none.
+    last_close: i64,
 }
 
 /// The stage.
 #[derive(Debug)]
 pub struct BarStage {
     timeframes: Vec<u32>,
+    gap: Gap,
     builders: Vec<Builder>,
+    extras: Extras,
+    vendors: Vec<VendorBars>,
 }
 
 impl BarStage {
-    /// A stage for these timeframes, in seconds, ascending, and at most `instruments` instruments.
-    pub fn new(timeframes_s: &[u32], instruments: usize) -> Self {
-        Self { timeframes: timeframes_s.to_vec(), builders: vec![Builder::default(); instruments] }
+    /// A stage for the bars of a config, and at most `instruments` instruments.
+    pub fn new(bars: &Bars, instruments: usize) -> Self {
+        Self {
+            timeframes: bars.timeframes_s.clone(),
+            gap: bars.gap,
+            builders: vec![Builder::default(); instruments],
+            extras: Extras::new(&bars.extra, instruments),
+            vendors: vec![VendorBars::default(); instruments],
+        }
     }
 
     /// A market record: rejected ones only move the clock of the instrument.
     #[inline]
-    fn on_tick(&mut self, slot: &Slot, earlier: &AfterValidate, is_trade: bool) {
-        let tail = slot.input.tail();
-        let Some(builder) = self.builders.get_mut(tail.instrument as usize) else { return };
-        let ts = slot.input.head().ts_event;
-        builder.newest = builder.newest.max(ts);
+    fn on_tick(
+        &mut self,
+        slot: &Slot,
+        earlier: &AfterValidate,
+        is_trade: bool,
+        out: &mut Emit<'_, Bar>,
+    ) {
+        let instrument = slot.input.tail().instrument as usize;
+        let Some(builder) = self.builders.get_mut(instrument) else { return };
+        builder.newest = builder.newest.max(slot.input.head().ts_event);
         let found = earlier.verdict.read(slot);
-        if found.rejected || is_trade == builder.from_mid || !found.price.is_defined() {
+        let of_another_kind = is_trade == builder.from_mid || builder.external;
+        if found.rejected || of_another_kind || !found.price.is_defined() {
             return;
         }
-        builder.add(ts, found.price.0, found.size.0);
+        self.take(slot, found.price.0, found.size.0, out);
     }
 
     /// A record of the market that is no print. The sequencer opens buckets at its time; where bars come from the
     /// middle, the top of a book is as good as a quote.
-    fn on_other(&mut self, slot: &Slot, earlier: &AfterValidate) {
-        let Some(builder) = self.builders.get_mut(slot.input.tail().instrument as usize) else {
-            return;
-        };
-        let ts = slot.input.head().ts_event;
-        builder.newest = builder.newest.max(ts);
+    fn on_other(&mut self, slot: &Slot, earlier: &AfterValidate, out: &mut Emit<'_, Bar>) {
+        let instrument = slot.input.tail().instrument as usize;
+        let Some(builder) = self.builders.get_mut(instrument) else { return };
+        builder.newest = builder.newest.max(slot.input.head().ts_event);
         if builder.from_mid
+            && !builder.external
             && let Some(top) = earlier.verdict.top(slot)
             && top.middle().is_defined()
         {
-            builder.add(ts, top.middle().0, 0);
+            self.take(slot, top.middle().0, 0, out);
+        }
+    }
+
+    /// A price that counts: for the bars of time, the micro-batch and the extra bars of its instrument.
+    #[inline]
+    fn take(&mut self, slot: &Slot, price: i64, size: i64, out: &mut Emit<'_, Bar>) {
+        let instrument = slot.input.tail().instrument;
+        let builder = &mut self.builders[instrument as usize];
+        let ts = slot.input.head().ts_event;
+        builder.piece.add(ts, builder.newest, price, size);
+        if builder.micro.is_complete(ts) {
+            builder.last_micro = builder.micro;
+            builder.micro.begin(ts, price, size);
+        } else {
+            builder.micro.add(price, size);
+        }
+        if !self.extras.is_empty() {
+            let (builder, first) = (&*builder, self.timeframes.len());
+            let print = (ts, builder.newest, price, size);
+            self.extras.add(instrument, print, |i, extra, piece| {
+                let closed = builder.newest;
+                let mut bar = builder.extra(extra, piece, slot.input.head(), closed);
+                (bar.timeframe_index, bar.tail.instrument) = ((first + i) as u32, instrument);
+                out.push(bar);
+            });
         }
     }
 
     fn on_timer(&mut self, timer: &Timer, out: &mut Emit<'_, Bar>) {
-        let Some(builder) = self.builders.get_mut(timer.tail.instrument as usize) else { return };
+        let instrument = timer.tail.instrument;
+        let Some(builder) = self.builders.get_mut(instrument as usize) else { return };
+        if builder.external {
+            let vendor = &mut self.vendors[instrument as usize];
+            vendor.on_timer(timer, &self.timeframes, self.gap, |bar| out.push(bar));
+            return;
+        }
         if builder.piece.ticks > 0 {
             for bucket in &mut builder.buckets[..self.timeframes.len()] {
                 bucket.fold(&builder.piece);
             }
+            builder.last_close = builder.piece.close;
             builder.piece = Piece::default();
         }
+        // What the end of a source closes early is not filled: its time has not passed.
+        let ended = timer.tail.flags & TIMER_END_OF_SOURCE != 0;
         for (i, timeframe_s) in self.timeframes.iter().enumerate() {
-            if timer.closes & 1 << i != 0 && builder.buckets[i].ticks > 0 {
-                out.push(builder.close(i, *timeframe_s, timer));
+            if timer.closes & 1 << i == 0 {
+                continue;
             }
+            if builder.buckets[i].ticks > 0 {
+                out.push(builder.close(i, *timeframe_s, timer));
+            } else if self.gap.fills() && builder.last_close > 0 && !ended {
+                out.push(builder.fill(i, *timeframe_s, timer));
+            }
+        }
+        if !self.extras.is_empty() {
+            self.close_extras(timer, out);
+        }
+    }
+
+    /// A session or the source has ended.
+    fn close_extras(&mut self, timer: &Timer, out: &mut Emit<'_, Bar>) {
+        let instrument = timer.tail.instrument;
+        let (builder, first) = (&self.builders[instrument as usize], self.timeframes.len());
+        for i in (first..TIMEFRAMES_MAX).filter(|i| timer.closes >> i & 1 == 1) {
+            let Some((extra, piece)) = self.extras.close(instrument, i - first) else { continue };
+            let mut bar = builder.extra(&extra, &piece, &timer.head, timer.head.ts_event);
+            (bar.timeframe_index, bar.tail.instrument) = (i as u32, instrument);
+            let ended = timer.tail.flags & TIMER_END_OF_SOURCE != 0;
+            let flag = if ended { BarFlags::END_OF_SOURCE } else { BarFlags::SESSION_END };
+            bar.tail.flags |= flag.0;
+            out.push(bar);
+        }
+    }
+
+    fn on_external(&mut self, slot: &Slot, earlier: &AfterValidate, out: &mut Emit<'_, Bar>) {
+        let instrument = slot.input.tail().instrument;
+        let Some(builder) = self.builders.get_mut(instrument as usize) else { return };
+        // Of an instrument with prints it makes no bar, but the sequencer opens buckets at its time.
+        builder.newest = builder.newest.max(slot.input.head().ts_event);
+        if !builder.external || earlier.verdict.read(slot).rejected {
+            return;
+        }
+        if let Some(bar) = slot.input.get::<ExternalBar>() {
+            let vendor = &mut self.vendors[instrument as usize];
+            vendor.on_bar(bar, &self.timeframes, self.gap, |bar| out.push(bar));
         }
     }
 
     fn on_session(&mut self, session: &Session) {
-        let Some(builder) = self.builders.get_mut(session.tail.instrument as usize) else { return };
+        let instrument = session.tail.instrument as usize;
+        let Some(builder) = self.builders.get_mut(instrument) else { return };
+        self.vendors[instrument].on_session((session.open, session.close));
         if builder.session_open != session.open {
             builder.session_open = session.open;
             builder.last_end = [session.open; TIMEFRAMES_MAX];
-            // A micro-batch ends with its session, so its sums fit like the bars': the next print
-            // completes it.
-            builder.micro.start = i64::MIN;
+            builder.micro.end();
+            if self.gap == Gap::Flat {
+                builder.last_close = 0;
+            }
         }
         builder.session_close = session.close;
     }
-}
 
-/// Start of the bucket of `ts`, counted from the session's open.
-pub fn bucket_start(session_open: i64, timeframe_s: u32, ts: i64) -> i64 {
-    ts - (ts - session_open).rem_euclid(i64::from(timeframe_s) * SECOND)
+    fn on_instrument(&mut self, instrument: &Instrument) {
+        let number = instrument.tail.instrument as usize;
+        if let Some(builder) = self.builders.get_mut(number) {
+            builder.from_mid = instrument.bar_price == BarSource::Mid as u8;
+            builder.external = instrument.bar_price == BarSource::External as u8;
+            self.extras.define(instrument);
+        }
+    }
 }
 
 impl Builder {
-    #[inline]
-    fn add(&mut self, ts: i64, price: i64, size: i64) {
-        self.piece.add(ts, self.newest, price, size);
-        if self.micro.is_complete(ts) {
-            self.last_micro = self.micro;
-            self.micro.begin(ts, price, size);
-        } else {
-            self.micro.add(price, size);
-        }
-    }
-
     fn close(&mut self, i: usize, timeframe_s: u32, timer: &Timer) -> Bar {
         let bucket = std::mem::take(&mut self.buckets[i]);
-        let ts_open = bucket_start(self.session_open, timeframe_s, bucket.ts_bucket);
-        let ts_close = ts_open + i64::from(timeframe_s) * SECOND;
-        let mut flags = BarFlags::NONE;
-        let mut flag = |condition, flag| {
-            if condition {
-                flags = flags.with(flag);
-            }
-        };
-        flag(ts_open > self.last_end[i], BarFlags::GAP);
-        flag(timer.tail.flags & TIMER_END_OF_SOURCE != 0, BarFlags::END_OF_SOURCE);
-        flag(ts_close > self.session_close, BarFlags::SESSION_END);
-        flag(self.from_mid, BarFlags::MID);
-        self.last_end[i] = self.last_end[i].max(ts_close);
-        Bar {
-            head: Bar::header(timer.head.ts_event, timer.head.ts_recv),
-            ts_open,
-            ts_close,
-            timeframe_s,
-            ticks: bucket.ticks,
-            tail: Tail { instrument: timer.tail.instrument, flags: flags.0, ..Tail::default() },
-            open: Price(bucket.open),
-            high: Price(bucket.high),
-            low: Price(bucket.low),
-            close: Price(bucket.close),
-            volume: Size(bucket.volume),
-            vwap: vwap(bucket.notional, bucket.volume),
-            ts_first: bucket.ts_first,
-            ts_last: bucket.ts_last,
-            micro_count: self.last_micro.prints,
-            timeframe_index: i as u32,
-            micro_vwap: vwap(self.last_micro.notional, self.last_micro.volume),
-            micro_change: self.last_micro.last - self.last_micro.first,
-            micro_volatility: self.last_micro.volatility(),
-            ..Bar::zeroed()
+        let mut bar = bucket.bar();
+        self.bound(&mut bar, i, timeframe_s, bucket.ts_bucket, timer);
+        if timer.tail.flags & TIMER_END_OF_SOURCE != 0 {
+            bar.tail.flags |= BarFlags::END_OF_SOURCE.0;
         }
+        bar
+    }
+
+    /// The bar of a bucket in which nothing traded.
+    fn fill(&mut self, i: usize, timeframe_s: u32, timer: &Timer) -> Bar {
+        let mut bar = flat(self.last_close);
+        self.bound(&mut bar, i, timeframe_s, timer.head.ts_event - 1, timer);
+        bar
+    }
+
+    /// Gives a bar the bounds of the bucket of `ts`, their flags, and the last micro-batch.
+    fn bound(&mut self, bar: &mut Bar, i: usize, timeframe_s: u32, ts: i64, timer: &Timer) {
+        bar.ts_open = bucket_start(self.session_open, timeframe_s, ts);
+        bar.ts_close = bar.ts_open + i64::from(timeframe_s) * SECOND;
+        let mut flags = BarFlags(bar.tail.flags);
+        for (condition, flag) in [
+            (bar.ts_open > self.last_end[i], BarFlags::GAP),
+            (bar.ts_close > self.session_close, BarFlags::SESSION_END),
+            (self.from_mid, BarFlags::MID),
+        ] {
+            flags = if condition { flags.with(flag) } else { flags };
+        }
+        self.last_end[i] = self.last_end[i].max(bar.ts_close);
+        bar.head = Bar::header(timer.head.ts_event, timer.head.ts_recv);
+        (bar.timeframe_s, bar.timeframe_index) = (timeframe_s, i as u32);
+        bar.tail = Tail { instrument: timer.tail.instrument, flags: flags.0, ..Tail::default() };
+        self.last_micro.put_into(bar);
+    }
+
+    /// A bar that no length in time ends, closed at an instant by an input.
+    fn extra(&self, extra: &ExtraBar, piece: &Piece, head: &Header, closed: i64) -> Bar {
+        let mut bar = piece.bar();
+        bar.head = Bar::header(head.ts_event, head.ts_recv);
+        (bar.ts_open, bar.ts_close) = (piece.ts_bucket, closed);
+        (bar.kind, bar.length) = (extra.kind as u8, extra.length);
+        bar.tail.flags = if self.from_mid { BarFlags::MID.0 } else { BarFlags::NONE.0 };
+        self.last_micro.put_into(&mut bar);
+        bar
     }
 }
 
@@ -322,19 +278,19 @@ impl Stage for BarStage {
     fn on_input(&mut self, slot: &Slot, earlier: &AfterValidate, (): (), out: &mut Emit<'_, Bar>) {
         let input = &slot.input;
         if input.is::<Trade>() {
-            self.on_tick(slot, earlier, true);
+            self.on_tick(slot, earlier, true, out);
         } else if input.is::<Quote>() {
-            self.on_tick(slot, earlier, false);
+            self.on_tick(slot, earlier, false, out);
         } else if let Some(timer) = input.get::<Timer>() {
             self.on_timer(timer, out);
         } else if let Some(session) = input.get::<Session>() {
             self.on_session(session);
-        } else if let Some(instrument) = input.get::<Instrument>()
-            && let Some(builder) = self.builders.get_mut(instrument.tail.instrument as usize)
-        {
-            builder.from_mid = instrument.bar_price == 1;
+        } else if let Some(instrument) = input.get::<Instrument>() {
+            self.on_instrument(instrument);
+        } else if input.is::<ExternalBar>() {
+            self.on_external(slot, earlier, out);
         } else if input.is_of_the_market() {
-            self.on_other(slot, earlier);
+            self.on_other(slot, earlier, out);
         }
     }
 
@@ -349,12 +305,19 @@ impl Stage for BarStage {
             digest.int(builder.session_close);
             builder.micro.digest(digest);
             builder.last_micro.digest(digest);
+            if self.gap.fills() {
+                digest.int(builder.last_close);
+            }
+        }
+        self.extras.digest(digest);
+        for (builder, vendor) in self.builders.iter().zip(&self.vendors) {
+            if builder.external {
+                vendor.digest(digest);
+            }
         }
     }
 }
 
-state!(Piece { ticks, open, high, low, close, volume, notional, ts_first, ts_last, ts_bucket });
-state!(MicroBatch { prints, start, first, last, volume, notional, returns, squares });
 state!(Builder {
     piece,
     newest,
@@ -365,13 +328,18 @@ state!(Builder {
     session_open,
     session_close,
     from_mid,
+    external,
+    last_close,
 });
 
 impl State for BarStage {
     fn state(&mut self, codec: &mut Codec<'_>) -> Result<(), StateError> {
-        let Self { timeframes, builders } = self;
+        // Another gap policy goes on with the same buckets.
+        let Self { timeframes, gap: _, builders, extras, vendors } = self;
         same_timeframes(timeframes, codec)?;
-        codec.rows(builders)
+        codec.rows(builders)?;
+        extras.state(codec)?;
+        codec.rows(vendors)
     }
 }
 

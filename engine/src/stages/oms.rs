@@ -23,8 +23,8 @@ use ringbuf_layout::names::{Command, OrderReason};
 use ringbuf_layout::output::ORDERS_MAX;
 use ringbuf_layout::units::{MILLISECOND, SECOND};
 use ringbuf_layout::{
-    BookLevel, Execution, ExecutionReport, Instrument, Operator, Part, Quote, Risk, RunStart,
-    Session, Side, Slot, Trade,
+    BookLevel, Execution, ExecutionReport, ExternalBar, Instrument, Operator, Part, Quote, Risk,
+    RunStart, Session, Side, Slot, Trade,
 };
 
 /// The stage.
@@ -111,7 +111,7 @@ impl OmsStage {
         self.outbox.len()
     }
 
-    /// The paper venue, on an accepted print. It rests while events of earlier inputs wait.
+    /// The paper venue, on an accepted print or vendor's bar. It rests while events of earlier inputs wait.
     #[inline]
     fn on_tick(&mut self, slot: &Slot, earlier: &AfterRisk, at: impl FnOnce() -> Moment) {
         if !self.paper || !self.outbox.is_empty() {
@@ -124,12 +124,15 @@ impl OmsStage {
             return;
         }
         let print = match (slot.input.get::<Trade>(), slot.input.get::<Quote>()) {
-            (Some(trade), _) if !contract.quoted => {
+            (Some(trade), _) if !contract.quoted && !contract.barred => {
                 let (seq, ts) = (slot.seq(), trade.head.ts_event);
                 Print::trade(seq, ts, found.price.0, found.size.0)
             }
             (_, Some(quote)) if contract.quoted => Print::quote(quote),
-            _ => return,
+            _ => match slot.input.get::<ExternalBar>() {
+                Some(bar) if contract.barred => Print::bar(bar, desk.rules.latency),
+                _ => return,
+            },
         };
         desk.on_print(print, &at(), &mut self.outbox);
     }
@@ -260,7 +263,7 @@ impl Stage for OmsStage {
         self.now = self.now.max(head.ts_event);
         let (epoch, now) = (self.epoch, self.now);
         let at = || Moment::of(head, epoch, now, out.next_index());
-        if slot.input.is_tick() {
+        if slot.input.is_tick() || slot.input.is::<ExternalBar>() {
             self.on_tick(slot, earlier, at);
         } else if slot.input.is::<BookLevel>() {
             self.on_book(slot, earlier, at);

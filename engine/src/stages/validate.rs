@@ -6,6 +6,7 @@
 //! It also keeps each instrument's book of depth. A book is judged where an update ends, not between its records.
 //! A change of its best bid and ask goes on beside the verdict, unless quotes speak for the instrument.
 
+use crate::bars::span::{Sessions, holds_together};
 use crate::config::Validate as Limits;
 use crate::depth::Depth;
 use crate::stage::Digest;
@@ -13,7 +14,7 @@ use crate::stages::grid::Grid;
 use crate::state::{Codec, State, StateError, state};
 use ringbuf_layout::frame::Kind;
 use ringbuf_layout::names::{
-    BookAction, GAP_OF_TRADES, SessionPhase, SourceState, TRADE_SUSPICIOUS,
+    BarSource, BookAction, GAP_OF_TRADES, SessionPhase, SourceState, TRADE_SUSPICIOUS,
 };
 use ringbuf_layout::slot::{Found, Top};
 use ringbuf_layout::units::{MILLISECOND, div_half_even};
@@ -40,6 +41,24 @@ struct Book {
     known: bool,
     /// A quote has come: its book does not speak beside it.
     quoted: bool,
+    /// A vendor makes its bars.
+    external: bool,
+    vendor: Vendor,
+}
+
+/// What is known of the bars of a vendor that make an instrument's.
+#[derive(Clone, Copy, Debug, Default)]
+struct Vendor {
+    /// Length of the first whose times hold together: what all the others have.
+    length_s: u32,
+    /// End of the newest accepted: what begins before it is late.
+    until: i64,
+    sessions: Sessions,
+    /// Open of the session whose sizes are summed.
+    summed: i64,
+    /// The phase before the last change, and when that was.
+    phase_before: u8,
+    changed: i64,
 }
 
 /// What is known of the time.
@@ -194,11 +213,24 @@ impl Validate {
     }
 
     fn external_bar(&mut self, bar: &ExternalBar) -> Found {
-        let (mut reasons, _) =
+        let (mut reasons, book) =
             time(&mut self.clock, &mut self.books, &bar.head, bar.tail.instrument);
         let prices = [bar.open, bar.high, bar.low, bar.close];
         let outside = prices.iter().any(|p| *p > bar.high || *p < bar.low || is_no_price(p.0));
         reasons |= bit(outside, Reasons::PRICE) | bit(bar.volume.0 < 0, Reasons::SIZE);
+        if let Some(book) = book.filter(|book| book.external) {
+            let of_an_instant =
+                Reasons::LATE.with(Reasons::CLOSED_SESSION).with(Reasons::EXTENDED_HOURS);
+            reasons = reasons & !of_an_instant.0 | book.vendors_time(bar);
+            if reasons & Reasons::LATE.0 != 0 {
+                reasons &= !Reasons::DISORDER.0;
+            }
+            reasons |= bit(prices.iter().any(|p| !book.grid.holds(p.0)), Reasons::OFF_GRID);
+            reasons |= bit(is_jump(bar.open.0, book.last, self.jump_millionths), Reasons::JUMP);
+            if reasons & self.rejecting == 0 {
+                reasons |= book.take_vendors(bar);
+            }
+        }
         self.found(reasons, bar.close, bar.volume)
     }
 
@@ -215,13 +247,16 @@ impl Validate {
             let closed = session.tail.side == SessionPhase::Closed as u8;
             let released = if closed { session.head.ts_event } else { session.open };
             book.boundary = book.boundary.max(released);
-            if session.head.ts_event == session.open {
+            if session.head.ts_event == session.open && !book.external {
                 book.session_size = 0;
             }
+            book.vendor.sessions.learn((session.open, session.close));
+            (book.vendor.phase_before, book.vendor.changed) = (book.phase, session.head.ts_event);
             book.phase = session.tail.side;
         } else if let Some(instrument) = input.get::<Instrument>() {
             book.grid = Grid::new(instrument.tick.0.max(1));
             book.known = true;
+            book.external = instrument.bar_price == BarSource::External as u8;
         }
     }
 
@@ -256,10 +291,58 @@ impl Validate {
                 digest.int(field);
             }
             digest.word(u64::from(book.phase) | u64::from(book.last_off_grid) << 32);
+            if book.external {
+                book.vendor.digest(digest);
+            }
         }
         for (book, depth) in self.books.iter().zip(&self.depths) {
             depth.digest(book.quoted, digest);
         }
+    }
+}
+
+impl Book {
+    /// What is wrong with the times of a vendor's bar. It tells of the time before its end: of a session that may be
+    /// over when it comes, and of a boundary that it ends at.
+    fn vendors_time(&mut self, bar: &ExternalBar) -> u32 {
+        // The first whose times hold together says how long they are, whatever else is wrong with it: the sequencer,
+        // which knows no verdicts, goes by the same rule.
+        if self.vendor.length_s == 0 && holds_together(bar) {
+            self.vendor.length_s = bar.timeframe_s;
+        }
+        let (vendor, end) = (&self.vendor, bar.head.ts_event);
+        let phase = if end > vendor.changed { self.phase } else { vendor.phase_before };
+        let other = bar.timeframe_s != vendor.length_s;
+        let closed = vendor.sessions.of(bar.ts_open, end).is_none();
+        bit(end < self.boundary || bar.ts_open < vendor.until, Reasons::LATE)
+            | bit(other || !holds_together(bar), Reasons::TIMEFRAME)
+            | bit(closed, Reasons::CLOSED_SESSION)
+            | bit(phase == SessionPhase::Extended as u8, Reasons::EXTENDED_HOURS)
+    }
+
+    /// A vendor's bar is accepted, unless its session's sizes no longer fit.
+    fn take_vendors(&mut self, bar: &ExternalBar) -> u32 {
+        let vendor = &mut self.vendor;
+        let open = vendor.sessions.of(bar.ts_open, bar.head.ts_event).map_or(0, |(open, _)| open);
+        if vendor.summed != open {
+            (vendor.summed, self.session_size) = (open, 0);
+        }
+        let Some(sum) = self.session_size.checked_add(bar.volume.0) else {
+            return Reasons::OVERFLOW.0;
+        };
+        vendor.until = bar.head.ts_event;
+        (self.session_size, self.last) = (sum, bar.close.0);
+        0
+    }
+}
+
+impl Vendor {
+    fn digest(&self, digest: &mut Digest) {
+        digest.word(u64::from(self.length_s) | u64::from(self.phase_before) << 32);
+        for instant in [self.until, self.summed, self.changed] {
+            digest.int(instant);
+        }
+        self.sessions.instants().into_iter().for_each(|instant| digest.int(instant));
     }
 }
 
@@ -306,7 +389,20 @@ fn is_jump(price: i64, last: i64, millionths: i64) -> bool {
         && i128::from(price.abs_diff(last)) * 1_000_000 > i128::from(last) * i128::from(millionths)
 }
 
-state!(Book { grid, boundary, newest, last, last_off_grid, session_size, phase, known, quoted });
+state!(Book {
+    grid,
+    boundary,
+    newest,
+    last,
+    last_off_grid,
+    session_size,
+    phase,
+    known,
+    quoted,
+    external,
+    vendor,
+});
+state!(Vendor { length_s, until, sessions, summed, phase_before, changed });
 state!(Clock { newest } fixed { stale_after });
 
 impl State for Validate {

@@ -59,6 +59,7 @@ const BAR: &[Column] = &[
     ("micro_vwap", Decimal),
     ("micro_change", Decimal),
     ("micro_volatility", Float),
+    ("length", Decimal),
 ];
 
 const BEFORE_FEATURES: [Column; 4] =

@@ -5,7 +5,7 @@ use crate::cli::Record;
 use journal::FrameRef;
 use ringbuf_layout::frame::NO_INSTRUMENT;
 use ringbuf_layout::input::text_of;
-use ringbuf_layout::names::{BookAction, TRADE_CROSS, TRADE_SUSPICIOUS};
+use ringbuf_layout::names::{BarKind, BookAction, TRADE_CROSS, TRADE_SUSPICIOUS};
 use ringbuf_layout::units::PRICE_DIGITS;
 use ringbuf_layout::{
     Bar, BarFlags, BookLevel, Frame, Instrument, Money, Portfolio, Price, Quote, Reasons, Side,
@@ -169,8 +169,10 @@ fn tick(slot: &Slot<'_>, symbols: &Symbols) -> Option<Vec<Cell>> {
 fn bar_row(bar: &Bar, symbols: &Symbols) -> Vec<Cell> {
     let instrument = bar.tail.instrument;
     let flags = BarFlags(bar.tail.flags & 0x7F);
-    let micro = bar.micro_count > 0;
-    let some = |cell: Cell| if micro { cell } else { Cell::Empty };
+    let kind = BarKind::from_byte(bar.kind).unwrap_or(BarKind::Time);
+    let some_if = |condition: bool, cell: Cell| if condition { cell } else { Cell::Empty };
+    let (micro, filled) = (bar.micro_count > 0, flags.has(BarFlags::FILLED));
+    let some = |cell: Cell| some_if(micro, cell);
     vec![
         Cell::Int(bar.head.seq as i64),
         symbols.symbol(instrument),
@@ -184,14 +186,19 @@ fn bar_row(bar: &Bar, symbols: &Symbols) -> Vec<Cell> {
         symbols.size(bar.volume, instrument),
         Cell::Int(i64::from(bar.ticks)),
         text(&flags.to_string()),
-        text("time"),
-        Cell::Int(bar.ts_first),
-        Cell::Int(bar.ts_last),
+        text(kind.name()),
+        some_if(!filled, Cell::Int(bar.ts_first)),
+        some_if(!filled, Cell::Int(bar.ts_last)),
         price(bar.vwap),
         Cell::Int(i64::from(bar.micro_count)),
         some(price(bar.micro_vwap)),
         some(price(Price(bar.micro_change))),
         some(Cell::Float(bar.micro_volatility)),
+        match kind {
+            BarKind::Time => Cell::Empty,
+            BarKind::Tick => Cell::Decimal(i128::from(bar.length), 0),
+            BarKind::Volume | BarKind::Notional => price(Price(bar.length)),
+        },
     ]
 }
 

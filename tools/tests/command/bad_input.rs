@@ -52,6 +52,7 @@ fn what_cannot_start_says_why_and_exits_with_2() {
     check(&place, "run --source csv:- --source csv:-", 2, &["stdin"]);
     check(&place, "replay missing", 2, &["no journal", "missing"]);
     check(&place, "journal verify missing", 2, &["no journal"]);
+    check(&place, "data bars-audit missing --against synthetic", 2, &["no journal"]);
     check(&place, "journal dump missing --kind x", 2, &["\"x\"", "trade"]);
     assert!(!place.path("journal").exists(), "nothing was created");
 }

@@ -75,6 +75,40 @@ fn every_record_that_exists_exports_with_its_header() {
     }
 }
 
+#[test]
+fn bars_say_what_ended_them_and_which_are_filled() {
+    let place = Place::new();
+    let config = "[semantic.bars]\ntimeframes_s = [1, 60]\ngap = \"flat\"\n\
+                  extra = [\"tick:100\", \"notional:250000.5\"]\n\n[host]\nsegment_mib = 1\n";
+    place.write("kinds.toml", config);
+    let run = place.json(&format!("run -c kinds.toml --source {SMALL} --journal J"));
+    let (_, rows) = csv(&place.run("journal export J --record bar -o -").out);
+    let of = |kind: &'static str| rows.iter().filter(move |row| row["bar_type"] == kind);
+    let filled = of("time").filter(|row| row["flags"].contains("filled"));
+    assert!(filled.clone().all(|row| row["ticks"] == "0" && row["ts_first"].is_empty()));
+    assert!(filled.clone().all(|row| row["open"] == row["close"] && row["vwap"].is_empty()));
+    let (all, filled) = (rows.len() as u64, filled.count() as u64);
+    assert_eq!(run["bars"].as_u64(), Some(all - filled));
+    assert_eq!(run["filled_bars"].as_u64(), Some(filled));
+    assert!(filled > 100, "{filled} filled bars of {all}");
+    let ended = |row: &Row| row["flags"].contains("session_end") || row["flags"].contains("end_of");
+    assert!(of("tick").all(|row| row["ticks"] == "100" || ended(row)));
+    assert!(of("tick").count() > 10 && of("tick").all(|row| row["length"] == "100"));
+    assert!(of("notional").count() > 1 && of("notional").all(|row| row["length"] == "250000.5"));
+    assert!(of("time").all(|row| row["length"].is_empty()));
+    let proof = place.json("replay J");
+    assert_eq!(proof["verified"], true, "{proof}");
+}
+
+#[test]
+fn an_audit_against_a_source_without_bars_says_so() {
+    let place = Place::new().with_small_config();
+    place.small_run("J");
+    let said = place.run("data bars-audit J --against synthetic:days=1,ticks=100");
+    assert_eq!(said.code, Some(2), "{}", said.err);
+    assert!(said.err.contains("delivers no bars"), "{}", said.err);
+}
+
 /// Bars of seconds: matrices are ready after an hour.
 const DECIDING: &str = "[semantic.bars]\ntimeframes_s = [5, 60]\n\n\
                         [semantic.synergy]\nfast_s = 5\nslow_s = 60\n\n[host]\nsegment_mib = 1\n";
