@@ -119,6 +119,33 @@ fn every_violation_of_a_config_is_listed_at_once() {
     assert_eq!(shown["semantic_hash"], place.json("config show")["semantic_hash"]);
 }
 
+/// The config that is shown, hashed and journaled holds what the file says, not where it lies.
+#[test]
+fn definitions_from_a_file_are_part_of_the_config_and_a_missing_file_is_a_finding() {
+    let place = Place::new();
+    let rows = "market,symbol,type,quote_currency,contract_multiplier,minimum_price_variation,lot_size\n\
+                cme,NKD,future,USD,5.0,5.0,1.0\n";
+    let config = |file: &str| {
+        format!(
+            "[[semantic.instruments_from]]\nfile = \"{file}\"\nmarket = \"cme\"\n\
+             symbols = [\"NKDH1\"]\ncalendar = \"CMES\"\n"
+        )
+    };
+    for name in ["a", "b"] {
+        place.write(&format!("{name}.csv"), rows);
+        place.write(&format!("{name}.toml"), &config(&format!("{name}.csv")));
+        check(&place, &format!("config check -c {name}.toml"), 0, &["valid"]);
+    }
+    let shown = ["a", "b"].map(|name| place.json(&format!("config show -c {name}.toml")));
+    let text = shown[0]["config"].as_str().unwrap_or_default();
+    assert!(text.contains("symbol = \"NKDH1\"") && !text.contains("instruments_from"), "{text}");
+    assert_eq!(shown[0]["semantic_hash"], shown[1]["semantic_hash"]);
+    assert_ne!(shown[0]["semantic_hash"], place.json("config show")["semantic_hash"]);
+    place.write("c.toml", &config("missing.csv"));
+    check(&place, "config check -c c.toml", 1, &["semantic.instruments_from", "missing.csv"]);
+    check(&place, "run -c c.toml", 2, &["missing.csv", "check that the file exists"]);
+}
+
 #[test]
 fn a_directory_that_holds_a_journal_of_another_config_is_refused_and_left_alone() {
     let place = Place::new().with_small_config();
