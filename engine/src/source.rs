@@ -17,6 +17,12 @@ pub trait Decoder: Send {
     /// # Errors
     /// A [`Problem`] that names file and line: the run ends there, and keeps what came before.
     fn next(&mut self, cell: &mut InputCell) -> Result<bool, Problem>;
+
+    /// What it has read so far and not delivered as it stood, by reason: duplicates, other kinds of events. For the
+    /// log, once it has ended; nothing is left out that is not counted.
+    fn left_out(&self) -> Vec<(&'static str, u64)> {
+        Vec::new()
+    }
 }
 
 /// Where the records come from.

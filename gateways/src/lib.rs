@@ -12,6 +12,7 @@
 //! * `csv_fields`, `csv_plan`, `csv_symbols`, `csv_row`, `csv_rows`: rows of declared columns.
 //! * `dice`, `price_path`, `order_flow`, `synthetic`: the synthetic market; `bench_ticks`: its
 //!   bare-bones twin, made before the clock starts.
+//! * `journal`: a journal's market data as a source, read by the engine.
 //! * `recording`: a broker that takes every order and keeps a record.
 //!
 //! No float touches a price that came from a file, no bytes make a decoder panic, and no file is
@@ -26,6 +27,7 @@ mod csv_symbols;
 mod decimals;
 mod dice;
 mod files;
+mod journal;
 mod lean_name;
 mod lean_row;
 mod lean_trade;
@@ -40,7 +42,7 @@ mod spec;
 mod synthetic;
 
 use engine::Problem;
-use engine::instrument::Catalog;
+use engine::instrument::{Catalog, InstrumentDef};
 use engine::source::{Source, SourceConfig};
 
 pub use spec::{FORMATS, is_stdin};
@@ -54,7 +56,20 @@ pub fn open(config: &SourceConfig, catalog: &Catalog) -> Result<Source, Problem>
     match spec::parse(&config.spec)? {
         spec::Spec::LeanTrade(pattern) => lean_trade::open(config, pattern, catalog),
         spec::Spec::Csv(pattern) => csv_rows::open(config, pattern, catalog),
+        spec::Spec::Journal(dir) => journal::open(config, dir, catalog),
         spec::Spec::Synthetic(parameters) => synthetic::open(config, parameters, catalog),
         spec::Spec::Bench(parameters) => bench_ticks::open(config, parameters, catalog),
+    }
+}
+
+/// The definitions that a source brings with it, under our names: those of a journal. A config that
+/// has none of its own takes them.
+///
+/// # Errors
+/// A [`Problem`] if the source cannot be read.
+pub fn definitions(config: &SourceConfig) -> Result<Vec<InstrumentDef>, Problem> {
+    match spec::parse(&config.spec)? {
+        spec::Spec::Journal(dir) => journal::definitions(config, dir),
+        _ => Ok(Vec::new()),
     }
 }

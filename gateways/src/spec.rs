@@ -7,6 +7,7 @@ use engine::config::walk::nearest;
 pub const FORMATS: &[(&str, &str)] = &[
     ("lean-trade", "LEAN trade ticks, zipped CSV: equities and futures; a glob is one source"),
     ("csv", "rows of declared columns, plain or gzip; `-` is stdin, live"),
+    ("journal", "the market data of a journal directory, run again or imported: what-if"),
     ("synthetic", "seeded market: synthetic[:seed=1,days=5,ticks=200000,instruments=4]"),
     (
         "synthetic:bench",
@@ -23,7 +24,6 @@ const LATER: &[&str] = &[
     "hdf5",
     "binance-jsonl",
     "lobster",
-    "journal",
     "tardis",
     "kraken",
 ];
@@ -35,6 +35,8 @@ pub(crate) enum Spec<'a> {
     LeanTrade(&'a str),
     /// Rows, by path or glob, or `-`.
     Csv(&'a str),
+    /// A journal's directory.
+    Journal(&'a str),
     /// `key=value,…` of the synthetic market.
     Synthetic(&'a str),
     /// `key=value,…` of the bench's market.
@@ -54,7 +56,7 @@ pub(crate) fn parse(spec: &str) -> Result<Spec<'_>, Problem> {
         Err(Problem::new(format!("`{format}` has no path"), place(spec), fix))
     };
     match format {
-        "lean-trade" | "csv" if rest.is_empty() => path_needed(),
+        "lean-trade" | "csv" | "journal" if rest.is_empty() => path_needed(),
         "lean-trade" if rest == "-" => Err(Problem::new(
             "`lean-trade` cannot read stdin: a zip is read from its end",
             place(spec),
@@ -62,6 +64,7 @@ pub(crate) fn parse(spec: &str) -> Result<Spec<'_>, Problem> {
         )),
         "lean-trade" => Ok(Spec::LeanTrade(rest)),
         "csv" => Ok(Spec::Csv(rest)),
+        "journal" => Ok(Spec::Journal(rest)),
         "synthetic" => Ok(match rest.strip_prefix("bench") {
             Some("") => Spec::Bench(""),
             Some(after) if after.starts_with(',') => Spec::Bench(&after[1..]),
@@ -117,6 +120,7 @@ mod tests {
         check("lean-trade:a.zip", Spec::LeanTrade("a.zip"));
         check("csv:-", Spec::Csv("-"));
         check("csv:a:b.csv", Spec::Csv("a:b.csv"));
+        check("journal:journal/1", Spec::Journal("journal/1"));
         check("synthetic", Spec::Synthetic(""));
         check("synthetic:seed=2,days=1", Spec::Synthetic("seed=2,days=1"));
         check("synthetic:bench", Spec::Bench(""));
