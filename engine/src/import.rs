@@ -133,32 +133,12 @@ pub fn import(order: Import<'_>, mut watch: impl FnMut(u64)) -> Result<Imported,
     let reorder = config.semantic.validate.reorder_ms * MILLISECOND;
     let lanes = sources.into_iter().zip(names).enumerate();
     let lanes = lanes.map(|(i, (source, numbers))| Lane::new(source, i as u16 + 1, numbers));
-    let mut merge = Merge { lanes: lanes.collect(), filter: &filter, reorder, failure: None };
-    let mut symbols: Vec<_> = table.into_iter().map(|l| (l.def, Kinds::default())).collect();
-    let mut span: Option<(i64, i64)> = None;
-    let mut records = 0_u64;
-    let stopped = loop {
-        if records.is_multiple_of(EVERY) {
-            writer.publish();
-            watch(records);
-            if stop.load(Ordering::Relaxed) {
-                break true;
-            }
-        }
-        let Some(cell) = merge.next() else { break false };
-        let (ts, kind) = (cell.head().ts_event, cell.kind());
-        span = Some(span.map_or((ts, ts), |(from, to)| (from.min(ts), to.max(ts))));
-        let place = KINDS.iter().position(|of| Some(*of) == kind);
-        if let Some((place, (_, kinds))) =
-            place.zip(symbols.get_mut(cell.tail().instrument as usize))
-        {
-            kinds[place] += 1;
-        }
-        out.write(&mut writer, cell)?;
-        records += 1;
-    };
-    let failure = merge.failure.take();
-    let ended = match (&failure, stopped) {
+    let merge = Merge { lanes: lanes.collect(), filter: &filter, reorder, failure: None };
+    let symbols = table.into_iter().map(|l| (l.def, Kinds::default())).collect();
+    let mut pour = Pour { merge, symbols, span: None, records: 0 };
+    let stopped = pour.all(&mut writer, &mut out, stop, &mut watch)?;
+    let Pour { merge, symbols, span, records } = pour;
+    let ended = match (&merge.failure, stopped) {
         (Some(_), _) => EndReason::SourceFailed,
         (None, true) => EndReason::Interrupted,
         (None, false) => EndReason::SourceEnded,
@@ -174,8 +154,51 @@ pub fn import(order: Import<'_>, mut watch: impl FnMut(u64)) -> Result<Imported,
         seqs: (0, out.seq - 1),
         bytes: stats.bytes,
         ended: Some(ended),
-        failure,
+        failure: merge.failure,
     })
+}
+
+/// The records on their way, counted.
+struct Pour<'a> {
+    merge: Merge<'a>,
+    symbols: Vec<(InstrumentDef, Kinds)>,
+    span: Option<(i64, i64)>,
+    records: u64,
+}
+
+impl Pour<'_> {
+    /// Writes all records; true if it was stopped from outside.
+    fn all(
+        &mut self,
+        writer: &mut Writer,
+        out: &mut Out,
+        stop: &AtomicBool,
+        watch: &mut impl FnMut(u64),
+    ) -> Result<bool, Problem> {
+        loop {
+            if self.records.is_multiple_of(EVERY) {
+                writer.publish();
+                watch(self.records);
+                if stop.load(Ordering::Relaxed) {
+                    return Ok(true);
+                }
+            }
+            let Some(cell) = self.merge.next() else { return Ok(false) };
+            self.count(&cell);
+            out.write(writer, cell)?;
+        }
+    }
+
+    fn count(&mut self, cell: &InputCell) {
+        self.records += 1;
+        let ts = cell.head().ts_event;
+        self.span = Some(self.span.map_or((ts, ts), |(from, to)| (from.min(ts), to.max(ts))));
+        let place = KINDS.iter().position(|kind| Some(*kind) == cell.kind());
+        let symbol = self.symbols.get_mut(cell.tail().instrument as usize);
+        if let Some((place, (_, kinds))) = place.zip(symbol) {
+            kinds[place] += 1;
+        }
+    }
 }
 
 /// Numbers inputs on their way into the journal.

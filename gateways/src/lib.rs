@@ -12,6 +12,7 @@
 //! * `csv_fields`, `csv_plan`, `csv_symbols`, `csv_row`, `csv_rows`: rows of declared columns.
 //! * `dice`, `price_path`, `order_flow`, `synthetic`: the synthetic market; `bench_ticks`: its
 //!   bare-bones twin, made before the clock starts.
+//! * `inspect`: what a file is and holds, and the config that imports it.
 //! * `journal`: a journal's market data as a source, read by the engine.
 //! * `recording`: a broker that takes every order and keeps a record.
 //!
@@ -27,6 +28,7 @@ mod csv_symbols;
 mod decimals;
 mod dice;
 mod files;
+pub mod inspect;
 mod journal;
 mod lean_name;
 mod lean_row;

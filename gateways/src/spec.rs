@@ -7,12 +7,12 @@ use engine::config::walk::nearest;
 pub const FORMATS: &[(&str, &str)] = &[
     ("lean-trade", "LEAN trade ticks, zipped CSV: equities and futures; a glob is one source"),
     ("csv", "rows of declared columns, plain or gzip; `-` is stdin, live"),
-    ("journal", "the market data of a journal directory, run again or imported: what-if"),
     ("synthetic", "seeded market: synthetic[:seed=1,days=5,ticks=200000,instruments=4]"),
     (
         "synthetic:bench",
         "one instrument, made before the run: synthetic:bench[,ticks=20000000,seed=1]",
     ),
+    ("journal", "the market data of a journal directory, run again or imported: what-if"),
 ];
 
 /// Formats of the design that are not in this version.

@@ -2,6 +2,8 @@
 
 mod csv;
 mod damage;
+mod inspecting;
+mod journal;
 mod lean;
 mod real_data;
 mod synthetic;

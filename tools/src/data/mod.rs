@@ -1,0 +1,18 @@
+//! `data inspect|import`: what a file is, and files into a journal.
+
+mod import;
+mod inspect;
+mod inspect_text;
+
+use crate::cli::{self, DataCommand};
+use crate::say::{Exit, Say};
+use engine::Problem;
+use engine::runtime::controls::Controls;
+
+/// `data …`
+pub fn data(arguments: &cli::Data, say: Say, controls: &Controls) -> Result<Exit, Problem> {
+    match &arguments.command {
+        DataCommand::Inspect(arguments) => inspect::inspect(arguments, say),
+        DataCommand::Import(arguments) => import::import(arguments, say, controls),
+    }
+}
