@@ -77,7 +77,7 @@ fn of_bytes(path: &Path, head: &Head) -> Result<Option<Kind>, Problem> {
                 .to_string(),
         ));
     }
-    if is_dbn_fragment(&head.plain) {
+    if head.lines().is_none() && is_dbn_fragment(&head.plain) {
         let mut kind = Kind::of("databento");
         kind.inferred(
             "databento, a fragment without metadata, by the lengths and types of its records",

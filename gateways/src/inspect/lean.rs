@@ -36,14 +36,19 @@ pub(super) fn look(path: &Path) -> Result<Zip, Problem> {
     };
     let file = BufReader::new(crate::files::open_file(path)?);
     let mut archive = ZipArchive::new(file).map_err(damaged)?;
-    let names: Vec<String> = archive
-        .file_names()
-        .filter(|name| !name.ends_with('/'))
-        .take(NAMES_MAX)
-        .map(str::to_string)
-        .collect();
+    let mut names = Vec::new();
+    let mut first = 0;
+    for index in 0..archive.len().min(NAMES_MAX) {
+        let inner = archive.by_index_raw(index).map_err(damaged)?;
+        if !inner.is_dir() {
+            if names.is_empty() {
+                first = index;
+            }
+            names.push(String::from_utf8_lossy(inner.name_raw()).escape_debug().to_string());
+        }
+    }
     let kinds: Vec<Option<&'static str>> = names.iter().map(|name| format_of(name)).collect();
-    if let Some(Some(format)) = kinds.first()
+    if let Some(Some(format)) = kinds.first().copied()
         && kinds.iter().all(|kind| *kind == Some(format))
     {
         let mut kind = Kind::of(format);
@@ -52,13 +57,13 @@ pub(super) fn look(path: &Path) -> Result<Zip, Problem> {
         if is_equity_tick(&names[0]) {
             kind.venue_zone = Some(NEW_YORK);
         }
-        if *format == "lean-bar" && !is_future(&names[0]) {
-            security(&mut kind, path, &first_lines(&mut archive, &names[0]));
+        if format == "lean-bar" && !is_future(&names[0]) {
+            security(&mut kind, path, &first_lines(&mut archive, first));
         }
         return Ok(Zip::Lean(kind));
     }
-    if let [name] = &names[..] {
-        let lines = first_lines(&mut archive, name);
+    if names.len() == 1 {
+        let lines = first_lines(&mut archive, first);
         return Ok(Zip::One(lines));
     }
     Ok(Zip::Other(names.into_iter().take(5).collect()))
@@ -119,9 +124,9 @@ fn security(kind: &mut Kind, path: &Path, lines: &[String]) {
     kind.keys.push(("security", quoted(security)));
 }
 
-fn first_lines(archive: &mut ZipArchive<BufReader<File>>, name: &str) -> Vec<String> {
+fn first_lines(archive: &mut ZipArchive<BufReader<File>>, index: usize) -> Vec<String> {
     let mut bytes = Vec::new();
-    if let Ok(inner) = archive.by_name(name) {
+    if let Ok(inner) = archive.by_index(index) {
         // What cannot be unpacked is told by who reads it.
         drop(inner.take(HEAD).read_to_end(&mut bytes));
     }

@@ -67,7 +67,13 @@ pub(super) fn config(path: &Path, kind: &mut Kind, seen: &Seen, fitting: Option<
     let define_all = !kind.symbols.is_empty();
     kind.symbols = seen.symbols.iter().map(|(symbol, _)| symbol.clone()).collect();
     let mut instruments = String::new();
+    let mut defined_already: Vec<String> = Vec::new();
     for (symbol, tally) in seen.symbols.iter().filter(|(_, tally)| tally.records() > 0) {
+        // Two of the vendor's may come to one of ours; the rename shows it.
+        if defined_already.contains(&ours(symbol)) {
+            continue;
+        }
+        defined_already.push(ours(symbol));
         match built_in(symbol) {
             Some(def) if define_all => defined(&mut instruments, &def),
             Some(def) => put(

@@ -361,7 +361,7 @@ fn scan(
         }
         newest = symbol.to_vec();
         let symbol = String::from_utf8_lossy(symbol).trim().to_uppercase();
-        if !scan.symbols.contains(&symbol) {
+        if !symbol.is_empty() && !scan.symbols.contains(&symbol) {
             if scan.symbols.len() < SYMBOLS_MAX {
                 scan.symbols.push(symbol);
             } else {

@@ -16,8 +16,9 @@ pub(super) struct Stamps {
     largest: (u32, u32),
     /// True if a date has its day or month first.
     year_last: bool,
-    /// The first text that is none of this.
+    /// The first text that is none of this, and how many there are.
     strange: Option<String>,
+    strange_count: u64,
     seen: u64,
 }
 
@@ -62,6 +63,7 @@ impl Stamps {
             None => {
                 let short: String = text.chars().take(40).collect();
                 self.strange.get_or_insert(short);
+                self.strange_count += 1;
             }
         }
     }
@@ -70,28 +72,38 @@ impl Stamps {
     pub(super) fn is_time(&self) -> bool {
         let long = |digits: &usize| matches!(digits, 8 | 10 | 13 | 14 | 16 | 19);
         let numbers = self.digits.keys().all(long);
-        self.seen > 0
-            && self.strange.is_none()
-            && numbers
-            && self.digits.is_empty() != self.texts.is_empty()
+        let one_sort = self.digits.is_empty() != self.texts.is_empty();
+        self.seen > 0 && self.strange.is_none() && numbers && one_sort
     }
 
-    /// What they are; `None` if they are no times, with what is in the way.
+    /// True for nearly all that was seen: the rest is damage, which is named when the rows are read.
+    fn is_rule(&self, count: u64) -> bool {
+        count * 10 >= self.seen * 9
+    }
+
+    /// What they are; an error if they are no times, with what is in the way.
     pub(super) fn reading(&self) -> Result<Reading, String> {
-        if let Some(strange) = &self.strange {
-            return Err(format!("\"{strange}\" is no time that is known here"));
-        }
         if self.seen == 0 {
             return Err("there are no rows".to_string());
         }
-        if !self.digits.is_empty() && !self.texts.is_empty() {
-            return Err("some times are numbers and some are texts".to_string());
+        let texts: u64 = self.texts.values().map(|(count, _)| count).sum();
+        let numbers: u64 = self.digits.values().sum();
+        if self.is_rule(texts) {
+            return Ok(self.text());
         }
-        if self.texts.is_empty() { self.number() } else { Ok(self.text()) }
+        if self.is_rule(numbers) {
+            return self.number();
+        }
+        Err(match &self.strange {
+            Some(strange) => format!("\"{strange}\" is no time that is known here"),
+            None => "some times are numbers and some are texts".to_string(),
+        })
     }
 
     fn number(&self) -> Result<Reading, String> {
-        let digits: Vec<usize> = self.digits.keys().copied().collect();
+        let rule = self.digits.iter().find(|(_, count)| self.is_rule(**count));
+        let digits: Vec<usize> =
+            rule.map_or_else(|| self.digits.keys().copied().collect(), |(digits, _)| vec![*digits]);
         let plain = |unit, why: &str| {
             let why = why.to_string();
             Ok(Reading { unit, formats: Vec::new(), has_zone: true, day_is_open: false, why })

@@ -197,17 +197,15 @@ fn what_is_no_market_data_is_called_by_its_name() {
 
 #[test]
 fn damage_in_the_middle_is_reported_behind_what_came_before() {
-    let mut text = trades_text("time,price,size\n", "{ns},{price},{size}", 100);
-    text.push_str("nonsense,1,1\n");
-    // A time that is none does not hide the others where it is met while the rows are read.
-    let problem = look("d.csv", text.as_bytes()).unwrap_err();
-    assert!(problem.what.contains("nonsense"), "{problem}");
-    let mut text = trades_text("time,price,size\n", "{ns},{price},{size}", 100);
-    text.push_str("1381147300000000000,1x,1\n1381147300000000000,1,1\n");
-    let report = look("d.csv", text.as_bytes()).unwrap();
-    assert_eq!(report.records, 100);
-    let damage = report.damage.unwrap();
-    check_problem(&damage, "1x", "line 102", "");
+    for bad in ["nonsense,1,1", "1381147300000000000,1x,1", "13811473", "1381147300000000000"] {
+        let mut text = trades_text("time,price,size\n", "{ns},{price},{size}", 100);
+        text.push_str(&format!("{bad}\n1381147300000000000,1,1\n"));
+        let report = look("d.csv", text.as_bytes()).unwrap();
+        assert_eq!(report.records, 100, "{bad}");
+        check_problem(&report.damage.unwrap(), "", "line 102", "");
+    }
+    let problem = look("d.csv", b"time,price,size\nnonsense,1,1\n").unwrap_err();
+    check_problem(&problem, "nonsense", "d.csv", "config init");
 }
 
 #[test]

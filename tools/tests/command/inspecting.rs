@@ -147,17 +147,39 @@ fn known(format: &str) -> bool {
     gateways::FORMATS.iter().any(|(name, _)| *name == format)
 }
 
+/// Records by kind, over all symbols.
+fn count(found: &Value, kind: &str) -> u64 {
+    let symbols = found["symbols"].as_object().unwrap().values();
+    symbols.filter_map(|tally| tally["kinds"][kind].as_u64()).sum()
+}
+
+/// (file, format, records by kind), as the folder's README has them; those that it does not count are at least there.
+type Recorded = (&'static str, &'static str, &'static [(&'static str, u64)]);
+
+const RECORDED: [Recorded; 17] = [
+    ("lean/spy-20131007-trade.zip", "lean-trade", &[("trade", 250_601)]),
+    ("lean/spy-20131008-trade.zip", "lean-trade", &[("trade", 451_545)]),
+    ("lean/ibm-20131007-trade.zip", "lean-trade", &[("trade", 24_293)]),
+    ("lean/gc-20131007-trade.zip", "lean-trade", &[("trade", 40_192)]),
+    ("lean/ibm-20131007-quote.zip", "lean-quote", &[]),
+    ("lean/eurusd-20140501-quote.zip", "lean-quote", &[]),
+    ("lean/es-20131007-minute-trade.zip", "lean-bar", &[]),
+    ("lean/es-20131007-minute-quote.zip", "lean-bar", &[]),
+    ("binance/spot-btcusdt-20240809.jsonl.gz", "binance-jsonl", &[("trade", 10_147)]),
+    ("hdf5-parquet/freqtrade-XRP_ETH-trades.parquet", "parquet", &[]),
+    ("misc/tardis-bitmex-trades.csv", "tardis", &[]),
+    ("misc/tardis-deribit-l2.csv", "tardis", &[]),
+    ("misc/tardis-huobi-quotes.csv", "tardis", &[]),
+    ("misc/kraken-BCHEUR-trades.csv", "kraken", &[]),
+    ("databento/test_data.trades.dbn", "databento", &[]),
+    ("databento/test_data.mbp-10.v3.dbn.zst", "databento", &[]),
+    ("databento/test_data.ohlcv-1h.v1.dbn.zst", "databento", &[]),
+];
+
 #[test]
 fn every_recorded_file_is_known_without_a_hint_if_present() {
     let place = Place::new();
-    // (file, format, records by kind), as the folder's README has it.
-    let files: [(&str, &str, &[(&str, u64)]); 4] = [
-        ("lean/spy-20131007-trade.zip", "lean-trade", &[("trade", 250_601)]),
-        ("lean/spy-20131008-trade.zip", "lean-trade", &[("trade", 451_545)]),
-        ("lean/ibm-20131007-trade.zip", "lean-trade", &[("trade", 24_293)]),
-        ("lean/gc-20131007-trade.zip", "lean-trade", &[("trade", 40_192)]),
-    ];
-    for (name, format, kinds) in files {
+    for (name, format, kinds) in RECORDED {
         let Some(path) = recorded(name) else { continue };
         if !known(format) {
             println!("skipped: {format} is not in this version ({name})");
@@ -165,12 +187,28 @@ fn every_recorded_file_is_known_without_a_hint_if_present() {
         }
         let found = inspected(&place, path.to_str().unwrap());
         assert_eq!(found["format"], format, "{name}");
+        assert!(found["records"].as_u64() > Some(0), "{name}");
         for (kind, expected) in kinds {
-            let symbols = found["symbols"].as_object().unwrap().values();
-            let count: u64 = symbols.filter_map(|tally| tally["kinds"][kind].as_u64()).sum();
-            assert_eq!(count, *expected, "{name}: {kind}");
+            assert_eq!(count(&found, kind), *expected, "{name}: {kind}");
         }
     }
+}
+
+#[test]
+fn recorded_bars_are_said_to_be_of_a_zone_that_fits_if_present() {
+    let name = "bars/nq-30min-20200629-20230630.csv.gz";
+    let Some(path) = recorded(name) else { return };
+    if !known("kraken") {
+        println!("skipped: bars in csv are not in this version ({name})");
+        return;
+    }
+    let found = inspected(&Place::new(), path.to_str().unwrap());
+    assert_eq!((&found["format"], count(&found, "external_bar")), (&"csv".into(), 35_502));
+    let config = found["config"].as_str().unwrap();
+    assert!(config.contains("timeframe_s = 1800") && config.contains("%d/%m/%Y"), "{config}");
+    let asked = found["asked"].to_string();
+    assert!(asked.contains("Asia/Jerusalem"), "{asked}");
+    assert_eq!(found["fits"][0]["calendar"], "CMES");
 }
 
 #[test]
