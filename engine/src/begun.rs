@@ -12,6 +12,7 @@ use crate::problem::Problem;
 use crate::resume::{self, Last, Rebuild, Rebuilt, Rise};
 use crate::retain::{Retainer, refuse_dropped};
 use crate::run::{Order, refuse_exit};
+use crate::runtime::feed_gauge::FeedGauge;
 use crate::runtime::merge::Merge;
 use crate::runtime::schedule::Schedule;
 use crate::runtime::sequencer::{Beside, Plan};
@@ -48,6 +49,7 @@ pub(crate) fn begin(
     started: impl FnOnce(&Path),
     watch: &mut impl FnMut(&Tally),
 ) -> Result<Begun, Problem> {
+    order.config.resolve()?;
     start::refuse_twins(&order.sources)?;
     refuse_exit(&order.config, order.broker.is_some())?;
     let table = start::instrument_table(&order.config, &order.sources, &order.filter)?;
@@ -55,7 +57,7 @@ pub(crate) fn begin(
     let mut begun = match start::create_writer(&order.dir, &order.config)? {
         Some(writer) => {
             started(&order.dir);
-            let calendars = start::calendars(&table)?;
+            let calendars = start::calendars(&table, &order.config.semantic)?;
             Begun::first(table, calendars, writer)
         }
         None => go_on(order, table, started, watch)?,
@@ -106,7 +108,7 @@ fn go_on(
     let (epoch, base_seq) = (writer.epoch(), writer.next_seq());
     if base_seq == 0 {
         // Killed before its first input: nothing was ever recorded.
-        let calendars = start::calendars(&table)?;
+        let calendars = start::calendars(&table, &config.semantic)?;
         return Ok(Begun { base_seq, ..Begun::first(table, calendars, writer) });
     }
     let consent = order.consent;
@@ -119,7 +121,7 @@ fn go_on(
     }
     order.controls.stand(ledger.trading);
     let table = resume::extend(&ledger, table, &dir)?;
-    let calendars = start::calendars(&table)?;
+    let calendars = start::calendars(&table, &config.semantic)?;
     Ok(Begun {
         table,
         calendars,
@@ -216,12 +218,17 @@ impl Begun {
 }
 
 /// Starts the sources and plans the sequencer.
-pub(crate) fn plan(order: &mut Order, begun: &mut Begun, beside: Beside) -> Result<Plan, Problem> {
+pub(crate) fn plan(
+    order: &mut Order,
+    begun: &mut Begun,
+    feeds: &[Arc<FeedGauge>],
+    beside: Beside,
+) -> Result<Plan, Problem> {
     let semantic = &order.config.semantic;
     let clock = &semantic.clock;
     let sources = std::mem::take(&mut order.sources);
     let (reorder_ms, ledger) = (semantic.validate.reorder_ms, begun.ledger.as_ref());
-    let inlets = start::inlets(sources, &begun.table, &order.filter, reorder_ms, ledger)?;
+    let inlets = start::inlets(sources, &begun.table, &order.filter, reorder_ms, ledger, feeds)?;
     let fault = order.fault.filter(|point| point.part == Part::Sequencer);
     Ok(Plan {
         base_seq: begun.base_seq,

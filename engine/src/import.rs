@@ -105,7 +105,7 @@ pub fn import(order: Import<'_>, mut watch: impl FnMut(u64)) -> Result<Imported,
     let Import { config, sources, dir, filter, build, stop } = order;
     start::refuse_twins(&sources)?;
     let table = start::instrument_table(config, &sources, &filter)?;
-    let calendars = start::calendars(&table)?;
+    let calendars = start::calendars(&table, &config.semantic)?;
     let Some(mut writer) = start::create_writer(&dir, config)? else {
         return Err(Problem::new(
             "there is a journal already",

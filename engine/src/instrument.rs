@@ -32,50 +32,132 @@ pub const FEE_PER_CONTRACT: i64 = PRICE_ONE * 9 / 4;
 /// Longest symbol that the instrument record holds.
 pub const SYMBOL_MAX: usize = 24;
 
-/// Root, tick and multiplier of the built-in futures and of the synthetic market.
-// The synthetic ones are of the size of micro contracts: a default account holds several.
-const FUTURES: [(&str, i64, i64, &str); 9] = [
-    ("GC", PRICE_ONE / 10, 100, "METALS"),
-    ("ES", PRICE_ONE / 4, 50, "CMES"),
-    ("NQ", PRICE_ONE / 4, 20, "CMES"),
-    ("MES", PRICE_ONE / 4, 5, "CMES"),
-    ("MNQ", PRICE_ONE / 4, 2, "CMES"),
-    ("SYN1", PRICE_ONE / 4, 5, "SYNTH"),
-    ("SYN2", PRICE_ONE / 4, 2, "SYNTH"),
-    ("SYN3", PRICE_ONE / 10, 10, "SYNTH"),
-    ("SYN4", PRICE_ONE / 100, 100, "SYNTH"),
+/// Root, tick, multiplier, both in 1e-9, and calendar of a kind of future.
+type Future<'a> = (&'a str, i64, i64, &'a str);
+
+/// The built-in futures, as CME Group's contract specifications have them. A price is as CME sends it: of a
+/// bond in points of 1,000 (2,000 for ZT) with a fraction, never in thirty-seconds.
+// COMEX and NYMEX keep the same hours; so do currencies, interest rates and crypto at CME and CBOT.
+#[rustfmt::skip] // a table
+const FUTURES: [Future<'static>; 33] = [
+    ("ES",  PRICE_ONE / 4,          50 * PRICE_ONE, "CMES"),
+    ("MES", PRICE_ONE / 4,           5 * PRICE_ONE, "CMES"),
+    ("NQ",  PRICE_ONE / 4,          20 * PRICE_ONE, "CMES"),
+    ("MNQ", PRICE_ONE / 4,           2 * PRICE_ONE, "CMES"),
+    ("RTY", PRICE_ONE / 10,         50 * PRICE_ONE, "CMES"),
+    ("M2K", PRICE_ONE / 10,          5 * PRICE_ONE, "CMES"),
+    ("YM",  PRICE_ONE,               5 * PRICE_ONE, "CMES"),
+    ("MYM", PRICE_ONE,                   PRICE_ONE / 2, "CMES"),
+    ("GC",  PRICE_ONE / 10,        100 * PRICE_ONE, "METALS"),
+    ("MGC", PRICE_ONE / 10,         10 * PRICE_ONE, "METALS"),
+    ("SI",  PRICE_ONE / 200,     5_000 * PRICE_ONE, "METALS"),
+    ("SIL", PRICE_ONE / 200,     1_000 * PRICE_ONE, "METALS"),
+    ("HG",  PRICE_ONE / 2_000,  25_000 * PRICE_ONE, "METALS"),
+    ("CL",  PRICE_ONE / 100,     1_000 * PRICE_ONE, "METALS"),
+    ("MCL", PRICE_ONE / 100,       100 * PRICE_ONE, "METALS"),
+    ("BZ",  PRICE_ONE / 100,     1_000 * PRICE_ONE, "METALS"),
+    ("NG",  PRICE_ONE / 1_000,  10_000 * PRICE_ONE, "METALS"),
+    ("HO",  PRICE_ONE / 10_000, 42_000 * PRICE_ONE, "METALS"),
+    ("RB",  PRICE_ONE / 10_000, 42_000 * PRICE_ONE, "METALS"),
+    ("ZB",  PRICE_ONE / 32,      1_000 * PRICE_ONE, "GLBX"),
+    ("UB",  PRICE_ONE / 32,      1_000 * PRICE_ONE, "GLBX"),
+    ("ZN",  PRICE_ONE / 64,      1_000 * PRICE_ONE, "GLBX"),
+    ("TN",  PRICE_ONE / 64,      1_000 * PRICE_ONE, "GLBX"),
+    ("ZF",  PRICE_ONE / 128,     1_000 * PRICE_ONE, "GLBX"),
+    ("ZT",  PRICE_ONE / 256,     2_000 * PRICE_ONE, "GLBX"),
+    ("6E",  50_000,            125_000 * PRICE_ONE, "GLBX"),
+    ("M6E", 100_000,            12_500 * PRICE_ONE, "GLBX"),
+    ("6B",  100_000,            62_500 * PRICE_ONE, "GLBX"),
+    ("6J",  500,                12_500_000 * PRICE_ONE, "GLBX"),
+    ("6C",  50_000,            100_000 * PRICE_ONE, "GLBX"),
+    ("6S",  50_000,            125_000 * PRICE_ONE, "GLBX"),
+    ("BTC", 5 * PRICE_ONE,           5 * PRICE_ONE, "GLBX"),
+    ("MBT", 5 * PRICE_ONE,               PRICE_ONE / 10, "GLBX"),
 ];
 
-/// The built-in definition of `symbol`: SPY, IBM, futures months such as `GC.201312`, and the synthetic
+/// The kinds of the synthetic market: SYN5 is of SYN1's kind, and so on.
+// Of the size of micro contracts: a default account holds several.
+const SYNTHETIC: [Future<'static>; 4] = [
+    ("SYN1", PRICE_ONE / 4, 5 * PRICE_ONE, "SYNTH"),
+    ("SYN2", PRICE_ONE / 4, 2 * PRICE_ONE, "SYNTH"),
+    ("SYN3", PRICE_ONE / 10, 10 * PRICE_ONE, "SYNTH"),
+    ("SYN4", PRICE_ONE / 100, 100 * PRICE_ONE, "SYNTH"),
+];
+
+/// Shares and funds of New York that trade in cents, one a unit.
+const SHARES: [&str; 13] = [
+    "SPY", "IBM", "QQQ", "DIA", "IWM", "AAPL", "AMZN", "GOOG", "GOOGL", "META", "MSFT", "NVDA",
+    "TSLA",
+];
+
+/// Letters of the delivery months, January first.
+const MONTH_CODES: &str = "FGHJKMNQUVXZ";
+
+/// The built-in definition of `symbol`: some shares, futures by month ([`future_root`]), and the synthetic
 /// instruments `SYN1` … `SYN64`.
 pub fn built_in(symbol: &str) -> Option<InstrumentDef> {
-    let def = |tick, multiplier: i64, fee, calendar: &str| InstrumentDef {
-        symbol: symbol.to_string(),
-        tick: Price(tick),
-        multiplier: multiplier * PRICE_ONE,
-        lot: Size(1),
-        size_precision: 0,
-        fee,
-        currency: "USD".to_string(),
-        calendar: calendar.to_string(),
-    };
-    if matches!(symbol, "SPY" | "IBM") {
-        return Some(def(PRICE_ONE / 100, 1, FEE_PER_SHARE, "XNYS"));
+    if SHARES.contains(&symbol) {
+        let (tick, calendar) = (PRICE_ONE / 100, "XNYS");
+        return Some(usd(symbol, (symbol, tick, PRICE_ONE, calendar), FEE_PER_SHARE));
     }
     if let Some(number) = symbol.strip_prefix("SYN").and_then(|n| n.parse::<usize>().ok()) {
         if !(1..=64).contains(&number) || symbol != format!("SYN{number}") {
             return None;
         }
-        // SYN5 is of SYN1's kind, and so on.
-        let (_, tick, multiplier, calendar) = FUTURES[5 + (number - 1) % 4];
-        return Some(def(tick, multiplier, FEE_PER_CONTRACT, calendar));
+        return Some(usd(symbol, SYNTHETIC[(number - 1) % 4], FEE_PER_CONTRACT));
     }
-    let (root, month) = symbol.split_once('.')?;
-    let month_is_valid = month.len() == 6
-        && month.bytes().all(|b| b.is_ascii_digit())
-        && (1..=12).contains(&month[4..].parse::<u32>().ok()?);
-    let (_, tick, multiplier, calendar) = FUTURES[..5].iter().find(|(r, ..)| *r == root)?;
-    month_is_valid.then(|| def(*tick, *multiplier, FEE_PER_CONTRACT, calendar))
+    let kind = future(future_root(symbol)?)?;
+    Some(usd(symbol, kind, FEE_PER_CONTRACT))
+}
+
+fn usd(symbol: &str, (_, tick, multiplier, calendar): Future<'_>, fee: i64) -> InstrumentDef {
+    InstrumentDef {
+        symbol: symbol.to_string(),
+        tick: Price(tick),
+        multiplier,
+        lot: Size(1),
+        size_precision: 0,
+        fee,
+        currency: "USD".to_string(),
+        calendar: calendar.to_string(),
+    }
+}
+
+fn future(root: &str) -> Option<Future<'static>> {
+    FUTURES.iter().find(|(known, ..)| *known == root).copied()
+}
+
+/// The calendar of a built-in kind of future.
+pub fn future_calendar(root: &str) -> Option<&'static str> {
+    future(root).map(|(.., calendar)| calendar)
+}
+
+/// The root of a future's symbol: `ES` of `ES.202103` (LEAN), `ESH1` and `ESH21` (exchanges) and the
+/// continuous `ES.C.0` (by calendar; `N` by open interest, `V` by volume). Whether there is such a root, it
+/// does not say.
+///
+/// ```
+/// use engine::instrument::future_root;
+/// for symbol in ["6E.202103", "6EH1", "6EH21", "6E.V.0"] {
+///     assert_eq!(future_root(symbol), Some("6E"));
+/// }
+/// assert_eq!(future_root("6E.202113"), None);
+/// ```
+pub fn future_root(symbol: &str) -> Option<&str> {
+    let digits = |text: &str, lengths: core::ops::RangeInclusive<usize>| {
+        lengths.contains(&text.len()) && text.bytes().all(|b| b.is_ascii_digit())
+    };
+    if let Some((root, rest)) = symbol.split_once('.') {
+        let is_month = digits(rest, 6..=6)
+            && rest.get(4..)?.parse::<u32>().is_ok_and(|month| (1..=12).contains(&month));
+        let rank = ["C.", "N.", "V."].iter().find_map(|rule| rest.strip_prefix(rule));
+        let is_continuous = rank.is_some_and(|rank| digits(rank, 1..=2));
+        return (!root.is_empty() && (is_month || is_continuous)).then_some(root);
+    }
+    let contract = symbol.trim_end_matches(|c: char| c.is_ascii_digit());
+    let year = symbol.len() - contract.len();
+    let root = contract.strip_suffix(|code| MONTH_CODES.contains(code))?;
+    (!root.is_empty() && (1..=2).contains(&year)).then_some(root)
 }
 
 /// The definitions that sources may ask for: the config's first, then the built-in ones.
@@ -181,14 +263,54 @@ mod tests {
 
     #[test]
     fn built_in_symbols_are_exact_and_others_are_unknown() {
-        let tick = |symbol: &str| built_in(symbol).map(|def| (def.tick.to_string(), def.calendar));
-        assert_eq!(tick("SPY"), Some(("0.01".into(), "XNYS".into())));
-        assert_eq!(tick("GC.201312"), Some(("0.1".into(), "METALS".into())));
-        assert_eq!(tick("ES.201312"), Some(("0.25".into(), "CMES".into())));
-        assert_eq!(tick("SYN8"), Some(("0.01".into(), "SYNTH".into())));
-        for unknown in ["spy", "GC", "GC.201313", "GC.2013", "GC.20131x", "SYN0", "SYN65", "SYN01"]
-        {
-            assert_eq!(tick(unknown), None, "{unknown}");
+        let check = |symbol: &str, tick: &str, multiplier: &str, calendar: &str| {
+            let def = built_in(symbol).unwrap_or_else(|| panic!("{symbol} is not built in"));
+            let found = (def.tick.to_string(), Price(def.multiplier).to_string());
+            assert_eq!(found, (tick.to_string(), multiplier.to_string()), "{symbol}");
+            assert_eq!((def.symbol.as_str(), def.calendar.as_str()), (symbol, calendar));
+        };
+        check("SPY", "0.01", "1", "XNYS");
+        check("QQQ", "0.01", "1", "XNYS");
+        check("GC.201312", "0.1", "100", "METALS");
+        check("ES.201312", "0.25", "50", "CMES");
+        check("ESH1", "0.25", "50", "CMES");
+        check("MYMZ24", "1", "0.5", "CMES");
+        check("M2KU4", "0.1", "5", "CMES");
+        check("CLF5", "0.01", "1000", "METALS");
+        check("ZN.202503", "0.015625", "1000", "GLBX");
+        check("ZTH5", "0.00390625", "2000", "GLBX");
+        check("6E.C.0", "0.00005", "125000", "GLBX");
+        check("6JM5", "0.0000005", "12500000", "GLBX");
+        check("SYN8", "0.01", "100", "SYNTH");
+        for unknown in [
+            "spy",
+            "GC",
+            "GC.201313",
+            "GC.2013",
+            "GC.20131x",
+            "SYN0",
+            "SYN65",
+            "SYN01",
+            "ESH",
+            "ESA1",
+            "H1",
+            "ESH123",
+            "ES.C.",
+            "ES.X.0",
+            ".202103",
+            "XXH1",
+            "",
+            "É1",
+        ] {
+            assert_eq!(built_in(unknown), None, "{unknown}");
         }
+    }
+
+    #[test]
+    fn every_built_in_calendar_and_share_is_there() {
+        for (root, _, _, calendar) in FUTURES.iter().chain(&SYNTHETIC) {
+            assert!(crate::calendar::names().any(|name| name == *calendar), "{root}");
+        }
+        assert!(SHARES.iter().all(|share| built_in(share).is_some()));
     }
 }

@@ -1,7 +1,7 @@
 //! What stands beside the stages and matters when a run goes on: engine time, what is due, which records of each
 //! source are journaled, which instruments are defined. It follows from the journaled inputs alone.
 
-use crate::calendar::Calendar;
+use crate::calendar::user::{UserCalendar, open};
 use crate::config::Semantic;
 use crate::runtime::schedule::{Schedule, is_of_the_market};
 use crate::runtime::taken::Taken;
@@ -52,6 +52,8 @@ pub struct Ledger {
     pub trading: Trading,
     /// Why the newest run ended, if the newest input is its end.
     pub ended: Option<EndReason>,
+    /// Calendars of the config.
+    calendars: Vec<UserCalendar>,
     /// Place among the sources, by their number in the newest run, from 1.
     numbers: Vec<usize>,
 }
@@ -70,12 +72,20 @@ impl Ledger {
             sources: Vec::new(),
             trading: Trading::Active,
             ended: None,
+            calendars: semantic.calendars.clone(),
             numbers: Vec::new(),
         }
     }
 
-    /// Goes on with another config.
+    /// Goes on with another config. A calendar that it has no more stays as it was: whoever begins a chain refuses
+    /// that.
     pub fn turn_to(&mut self, semantic: &Semantic) {
+        self.calendars.clone_from(&semantic.calendars);
+        for (number, instrument) in self.instruments.iter().enumerate() {
+            if let Some(calendar) = open(text_of(&instrument.calendar), &self.calendars) {
+                self.schedule.keep(number, calendar);
+            }
+        }
         self.schedule.retime(&semantic.bars.timeframes_s, semantic.clock.heartbeat_ms);
     }
 
@@ -140,7 +150,7 @@ impl Ledger {
         if let Some(old) = self.instruments.get_mut(number) {
             *old = known;
         } else if number == self.instruments.len()
-            && let Some(calendar) = Calendar::built_in(text_of(&instrument.calendar))
+            && let Some(calendar) = open(text_of(&instrument.calendar), &self.calendars)
         {
             self.instruments.push(known);
             self.schedule.add(Arc::new(calendar));
@@ -200,6 +210,7 @@ impl State for Ledger {
             sources,
             trading,
             ended,
+            calendars,
             numbers,
         } = self;
         next_seq.state(codec)?;
@@ -212,7 +223,7 @@ impl State for Ledger {
             *instruments = table.into_iter().map(|definition| definition.0).collect();
             for instrument in instruments.iter() {
                 let name = text_of(&instrument.calendar);
-                let calendar = Calendar::built_in(name)
+                let calendar = open(name, calendars)
                     .ok_or_else(|| StateError::new(format!("no calendar is called {name}")))?;
                 schedule.add(Arc::new(calendar));
             }

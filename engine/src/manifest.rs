@@ -46,6 +46,11 @@ pub fn write(
         .iter()
         .map(|s| json!({ "name": s.name, "spec": s.spec, "identity": objects::hex(&s.identity) }))
         .collect();
+    // The config names these by their hash, as it does the weights.
+    let own = config.semantic.calendars.iter().filter_map(|own| own.timetable.as_ref());
+    let own: Vec<Value> = own
+        .map(|timetable| Ok(json!(objects::hex(&put(&timetable.bytes())?))))
+        .collect::<Result<_, Problem>>()?;
     let config = put(config.text().as_bytes())?;
     let instruments = put(pretty(&Value::Array(instruments)).as_bytes())?;
     let calendars = put(pretty(&Value::Array(calendars)).as_bytes())?;
@@ -61,6 +66,9 @@ pub fn write(
     }
     if imported {
         manifest["imported"] = json!(true);
+    }
+    if !own.is_empty() {
+        manifest["own_calendars"] = Value::Array(own);
     }
     put(pretty(&manifest).as_bytes())
 }
@@ -109,7 +117,8 @@ pub fn read(dir: &Path, hash: &[u8; 32]) -> Result<Manifest, Problem> {
     };
     let config = String::from_utf8(get(&named("config")?)?)
         .map_err(|_| broken("names a config that is not text"))?;
-    let config = Config::parse(&config, "the config in the journal")?;
+    let mut config = Config::parse(&config, "the config in the journal")?;
+    config.resolve_from(dir)?;
     let instruments: Value = serde_json::from_slice(&get(&named("instruments")?)?)
         .map_err(|_| broken("names an instrument table that is not valid JSON"))?;
     let instruments =
@@ -130,11 +139,19 @@ pub fn verify(dir: &Path, hash: &[u8; 32]) -> Vec<Problem> {
     // A journal without agents has no weights.
     let weights = manifest.get("weights").map(|_| "weights");
     let named = ["config", "instruments", "calendars"].into_iter().chain(weights);
+    // Neither have all journals calendars of their own.
+    let own = manifest["own_calendars"].as_array().cloned().unwrap_or_default();
+    let own = own.iter().filter_map(|hash| match hash.as_str().and_then(from_hex) {
+        Some(hash) => get(&hash).err(),
+        None => Some(Problem::new("the manifest names a calendar that is no hash", "", "")),
+    });
+    let damaged: Vec<Problem> = own.collect();
     named
         .filter_map(|key| match manifest[key].as_str().and_then(from_hex) {
             Some(hash) => get(&hash).err(),
             None => Some(Problem::new(format!("the manifest names no {key}"), "", "")),
         })
+        .chain(damaged)
         .collect()
 }
 

@@ -1,6 +1,7 @@
 //! A run on a journal that is there already: what it may do, the state that it goes on with, and what comes first
 //! in its epoch.
 
+use crate::calendar::user::{open, unknown_calendar};
 use crate::config::{Config, RING_SLOTS_MAX};
 use crate::image::{Image, Unfit};
 use crate::instrument::InstrumentDef;
@@ -220,6 +221,7 @@ impl Rebuild<'_> {
         let Standing { mut image, mut ledger, instruments: rows } = standing;
         let mut anew = Vec::new();
         if self.chain {
+            self.refuse_missing_calendars(&ledger)?;
             (image, anew) = self.turn(image, rows, policies)?;
             ledger.turn_to(&self.config.semantic);
             self.save(&image, &mut ledger)?;
@@ -239,6 +241,16 @@ impl Rebuild<'_> {
             notes: played.notes,
         };
         Ok(Rise { image, ledger, rows, again, rebuilt })
+    }
+
+    /// Instruments of the journal stay in its table, so their calendars have to stay too.
+    fn refuse_missing_calendars(&self, ledger: &Ledger) -> Result<(), Problem> {
+        let own = &self.config.semantic.calendars;
+        let has_none = |i: &&Instrument| open(text_of(&i.calendar), own).is_none();
+        match ledger.instruments.iter().find(has_none) {
+            Some(i) => Err(unknown_calendar(text_of(&i.symbol), text_of(&i.calendar))),
+            None => Ok(()),
+        }
     }
 
     /// The state for another config, whole: what does not fit it begins anew.

@@ -14,6 +14,7 @@ use crate::runtime::controls::{Controls, ExitGauges, Gauges};
 use crate::runtime::egress::{ENTRY_WORDS, Outlet};
 use crate::runtime::fail_point::FailPoint;
 use crate::runtime::feed::Filter;
+use crate::runtime::feed_gauge::FeedGauge;
 use crate::runtime::gateway::{Broker, Closing, Comparator, Gateway, Release, Settle};
 use crate::runtime::group::Group;
 use crate::runtime::handler::Fault;
@@ -179,8 +180,10 @@ pub fn run(
     let exit_gauges = exit.as_ref().map(|exit| exit.gauges.clone());
     let published = Arc::clone(&beside.published);
     let layout = order.layout.threads.clone();
-    controls.show(gauges(&machine, disk, published, exit_gauges, &begun.table, layout));
-    let plan = plan(&mut order, &mut begun, beside)?;
+    let feeds = FeedGauge::of(&order.sources);
+    let shown = gauges(&machine, disk, published, exit_gauges, &begun.table, layout);
+    controls.show(Gauges { feeds: feeds.clone(), ..shown });
+    let plan = plan(&mut order, &mut begun, &feeds, beside)?;
     let mut sequencer = Sequencer::new(plan);
     let mut watcher = Watcher {
         controls: &controls,
@@ -203,6 +206,7 @@ pub fn run(
     warn_of(snapshot.as_ref().and_then(|left| left.as_ref().err()), &controls);
     let mut summary = Summary::new(tally, names, elapsed_s, &order.dir);
     summary.no_decisions = order.config.never_decides();
+    summary.feeds = feeds.iter().map(|feed| feed.read()).collect();
     (summary.layout, summary.egress_orders, summary.latency) =
         (order.layout.threads, orders, latency);
     (summary.bytes, summary.segment_waits) = (writer.stats.bytes, writer.stats.segment_waits);
@@ -229,6 +233,7 @@ fn gauges(
         exit,
         instruments: table.iter().map(Listed::shown).collect(),
         layout,
+        feeds: Vec::new(),
         began: Instant::now(),
     }
 }

@@ -2,12 +2,14 @@
 //! its first records written.
 
 use crate::calendar::Calendar;
-use crate::config::{BarPrice, Config};
+use crate::calendar::user::{open, unknown_calendar};
+use crate::config::{BarPrice, Config, Semantic};
 use crate::instrument::Catalog;
 use crate::ledger::Ledger;
 use crate::manifest::{self, Listed};
 use crate::problem::Problem;
 use crate::runtime::feed::{self, Filter};
+use crate::runtime::feed_gauge::FeedGauge;
 use crate::runtime::merge::Inlet;
 use crate::runtime::taken::Taken;
 use crate::source::Source;
@@ -109,7 +111,7 @@ pub fn prologue(
     weights: Option<&[u8]>,
 ) -> Result<Vec<InputCell>, Problem> {
     let in_use: BTreeMap<&str, &Calendar> =
-        calendars.iter().map(|c| (c.name, c.as_ref())).collect();
+        calendars.iter().map(|c| (c.name.as_str(), c.as_ref())).collect();
     let in_use: Vec<&Calendar> = in_use.into_values().collect();
     let manifest = manifest::write(dir, config, table, &in_use, sources, weights, false)?;
     let now = opening.engine_time();
@@ -147,7 +149,7 @@ pub(crate) fn prologue_of_import(
     build: &str,
 ) -> Result<Vec<InputCell>, Problem> {
     let in_use: BTreeMap<&str, &Calendar> =
-        calendars.iter().map(|c| (c.name, c.as_ref())).collect();
+        calendars.iter().map(|c| (c.name.as_str(), c.as_ref())).collect();
     let in_use: Vec<&Calendar> = in_use.into_values().collect();
     let manifest = manifest::write(dir, config, table, &in_use, sources, None, true)?;
     let start = run_start(&Opening::FIRST, config, &manifest, build);
@@ -239,15 +241,16 @@ pub fn instrument_table(
 /// The calendar of each instrument, shared where it is the same.
 ///
 /// # Errors
-/// A name that is not built in.
-pub fn calendars(table: &[Listed]) -> Result<Vec<Arc<Calendar>>, Problem> {
+/// A name that is neither built in nor in the config.
+pub fn calendars(table: &[Listed], semantic: &Semantic) -> Result<Vec<Arc<Calendar>>, Problem> {
     let mut opened: BTreeMap<&str, Arc<Calendar>> = BTreeMap::new();
     for listed in table {
         let name = listed.def.calendar.as_str();
-        let unknown =
-            || Problem::new(format!("calendar {name} is not built in"), "", "choose another");
-        let calendar = Calendar::built_in(name).ok_or_else(unknown)?;
-        opened.entry(name).or_insert_with(|| Arc::new(calendar));
+        if !opened.contains_key(name) {
+            let unknown = || unknown_calendar(&listed.def.symbol, name);
+            let calendar = open(name, &semantic.calendars).ok_or_else(unknown)?;
+            opened.insert(name, Arc::new(calendar));
+        }
     }
     Ok(table.iter().map(|listed| Arc::clone(&opened[listed.def.calendar.as_str()])).collect())
 }
@@ -262,17 +265,20 @@ pub fn inlets(
     filter: &Filter,
     reorder_ms: i64,
     ledger: Option<&Ledger>,
+    feeds: &[Arc<FeedGauge>],
 ) -> Result<Vec<Inlet>, Problem> {
     let number = |symbol: &str| table.iter().position(|l| l.def.symbol == symbol).map(|n| n as u32);
     sources
         .into_iter()
+        .zip(feeds)
         .enumerate()
-        .map(|(i, source)| {
+        .map(|(i, (source, feed))| {
             let live = source.live;
             let numbers = source.symbols.iter().map(|used| number(&used.symbol)).collect();
             let taken = ledger.and_then(|ledger| ledger.taken(&source.identity));
             let (number, taken) = (i as u16 + 1, taken.cloned().unwrap_or_default());
-            let inflow = feed::start(source, number, numbers, filter.clone(), reorder_ms, taken)?;
+            let (filter, gauge) = (filter.clone(), Arc::clone(feed));
+            let inflow = feed::start(source, number, numbers, filter, reorder_ms, taken, gauge)?;
             Ok(Inlet { inflow, live, ended: false })
         })
         .collect()

@@ -2,6 +2,7 @@
 
 use crate::layout::{ThreadPlan, Wait};
 use crate::run::Latency;
+use crate::runtime::feed_gauge::FeedReading;
 use crate::runtime::sink::{Standing, Tally};
 use ringbuf_layout::{Kind, Money, Reasons};
 use serde_json::{Map, Value, json};
@@ -35,6 +36,8 @@ pub struct Summary {
     pub layout: Vec<ThreadPlan>,
     /// Why no decision could come, if none could: see [`Config::never_decides`](crate::config::Config).
     pub no_decisions: Option<String>,
+    /// What each source delivered; nothing in a replay.
+    pub feeds: Vec<FeedReading>,
     /// Who decides.
     pub policy: String,
     /// Who runs in shadow.
@@ -70,6 +73,7 @@ impl Summary {
                 priority: 0,
             }],
             no_decisions: None,
+            feeds: Vec::new(),
             policy,
             shadow,
         }
@@ -118,6 +122,7 @@ impl Summary {
         put("denied", Value::Object(denied.collect()));
         put("state", json!(self.state.name()));
         put("state_reason", json!(self.state_reason));
+        put("sources", self.feeds.iter().map(FeedReading::json).collect());
         put("policy", json!(self.policy));
         put("shadow", json!(self.shadow));
         put("ended", json!(self.ended));

@@ -43,7 +43,7 @@ impl RowReader {
     pub(crate) fn new(market: Market, date: Date, size_digits: u8) -> Result<Self, String> {
         let (zone, scale) = match market {
             Market::Equity => (
-                TimeZone::get("America/New_York").map_err(|e| e.to_string())?,
+                engine::calendar::zone("America/New_York").ok_or("no zone America/New_York")?,
                 Scale::TEN_THOUSANDTH,
             ),
             Market::Future => (TimeZone::UTC, Scale::ONE),

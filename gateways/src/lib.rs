@@ -9,6 +9,9 @@
 //!   instants.
 //! * `naming`: a vendor's symbols and ours.
 //! * `lean_name`, `lean_row`, `lean_zip`, `lean_trade`: LEAN's zipped trade ticks.
+//! * `dbn_layout`, `dbn_file`, `dbn_metadata`, `dbn_symbols`, `dbn_records`, `dbn_inventory`,
+//!   `databento`: Databento's files; `book_levels`, `book_orders`: books out of levels and orders.
+//! * `dbn_definition`, `lean_properties`, `definitions`: instrument definitions out of files.
 //! * `csv_fields`, `csv_plan`, `csv_symbols`, `csv_row`, `csv_rows`: rows of declared columns.
 //! * `dice`, `price_path`, `order_flow`, `synthetic`: the synthetic market; `bench_ticks`: its
 //!   bare-bones twin, made before the clock starts.
@@ -20,17 +23,29 @@
 //! ever held decompressed as a whole.
 
 mod bench_ticks;
+mod book_levels;
+mod book_orders;
 mod csv_fields;
 mod csv_plan;
 mod csv_row;
 mod csv_rows;
 mod csv_symbols;
+mod databento;
+mod dbn_definition;
+mod dbn_file;
+mod dbn_inventory;
+mod dbn_layout;
+mod dbn_metadata;
+mod dbn_records;
+mod dbn_symbols;
 mod decimals;
+pub mod definitions;
 mod dice;
 mod files;
 pub mod inspect;
 mod journal;
 mod lean_name;
+mod lean_properties;
 mod lean_row;
 mod lean_trade;
 mod lean_zip;
@@ -47,6 +62,7 @@ use engine::Problem;
 use engine::instrument::{Catalog, InstrumentDef};
 use engine::source::{Source, SourceConfig};
 
+pub use dbn_inventory::{Inventory, inventory};
 pub use spec::{FORMATS, is_stdin};
 
 /// Opens a source. Symbols, headers and zip directories are checked here; a row is read only when
@@ -57,6 +73,7 @@ pub use spec::{FORMATS, is_stdin};
 pub fn open(config: &SourceConfig, catalog: &Catalog) -> Result<Source, Problem> {
     match spec::parse(&config.spec)? {
         spec::Spec::LeanTrade(pattern) => lean_trade::open(config, pattern, catalog),
+        spec::Spec::Databento(pattern) => databento::open(config, pattern, catalog),
         spec::Spec::Csv(pattern) => csv_rows::open(config, pattern, catalog),
         spec::Spec::Journal(dir) => journal::open(config, dir, catalog),
         spec::Spec::Synthetic(parameters) => synthetic::open(config, parameters, catalog),
@@ -69,7 +86,7 @@ pub fn open(config: &SourceConfig, catalog: &Catalog) -> Result<Source, Problem>
 ///
 /// # Errors
 /// A [`Problem`] if the source cannot be read.
-pub fn definitions(config: &SourceConfig) -> Result<Vec<InstrumentDef>, Problem> {
+pub fn definitions_of(config: &SourceConfig) -> Result<Vec<InstrumentDef>, Problem> {
     match spec::parse(&config.spec)? {
         spec::Spec::Journal(dir) => journal::definitions(config, dir),
         _ => Ok(Vec::new()),

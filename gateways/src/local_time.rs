@@ -55,8 +55,8 @@ impl Clock {
             }
             TimeUnit::Text => Self::Text {
                 format: format.as_bytes().to_vec(),
-                zone: TimeZone::get(zone)
-                    .map_err(|_| format!("there is no time zone {}", quoted(zone.as_bytes())))?,
+                zone: engine::calendar::zone(zone)
+                    .ok_or_else(|| format!("there is no time zone {}", quoted(zone.as_bytes())))?,
             },
         })
     }

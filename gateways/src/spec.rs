@@ -6,6 +6,10 @@ use engine::config::walk::nearest;
 /// Every format of this version: name and one line for `--help`.
 pub const FORMATS: &[(&str, &str)] = &[
     ("lean-trade", "LEAN trade ticks, zipped CSV: equities and futures; a glob is one source"),
+    (
+        "databento",
+        "Databento's DBN files, versions 1 to 3, plain, .zst or .frag; a glob is one source",
+    ),
     ("csv", "rows of declared columns, plain or gzip; `-` is stdin, live"),
     ("synthetic", "seeded market: synthetic[:seed=1,days=5,ticks=200000,instruments=4]"),
     (
@@ -16,23 +20,16 @@ pub const FORMATS: &[(&str, &str)] = &[
 ];
 
 /// Formats of the design that are not in this version.
-const LATER: &[&str] = &[
-    "lean-quote",
-    "lean-bar",
-    "databento",
-    "parquet",
-    "hdf5",
-    "binance-jsonl",
-    "lobster",
-    "tardis",
-    "kraken",
-];
+const LATER: &[&str] =
+    &["lean-quote", "lean-bar", "parquet", "hdf5", "binance-jsonl", "lobster", "tardis", "kraken"];
 
 /// A specification, taken apart.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Spec<'a> {
     /// Zips, by path or glob.
     LeanTrade(&'a str),
+    /// DBN files, by path or glob.
+    Databento(&'a str),
     /// Rows, by path or glob, or `-`.
     Csv(&'a str),
     /// A journal's directory.
@@ -56,13 +53,19 @@ pub(crate) fn parse(spec: &str) -> Result<Spec<'_>, Problem> {
         Err(Problem::new(format!("`{format}` has no path"), place(spec), fix))
     };
     match format {
-        "lean-trade" | "csv" | "journal" if rest.is_empty() => path_needed(),
+        "lean-trade" | "databento" | "csv" | "journal" if rest.is_empty() => path_needed(),
         "lean-trade" if rest == "-" => Err(Problem::new(
             "`lean-trade` cannot read stdin: a zip is read from its end",
             place(spec),
             "give the path of the zip; rows from stdin are `csv:-`",
         )),
         "lean-trade" => Ok(Spec::LeanTrade(rest)),
+        "databento" if rest == "-" => Err(Problem::new(
+            "`databento` cannot read stdin: a file is looked through for its symbols first",
+            place(spec),
+            "write it to a file and give its path",
+        )),
+        "databento" => Ok(Spec::Databento(rest)),
         "csv" => Ok(Spec::Csv(rest)),
         "journal" => Ok(Spec::Journal(rest)),
         "synthetic" => Ok(match rest.strip_prefix("bench") {
@@ -118,6 +121,7 @@ mod tests {
     fn every_format_is_told_apart() {
         let check = |spec, expected| assert_eq!(parse(spec), Ok(expected), "{spec}");
         check("lean-trade:a.zip", Spec::LeanTrade("a.zip"));
+        check("databento:a.dbn.zst", Spec::Databento("a.dbn.zst"));
         check("csv:-", Spec::Csv("-"));
         check("csv:a:b.csv", Spec::Csv("a:b.csv"));
         check("journal:journal/1", Spec::Journal("journal/1"));
@@ -147,9 +151,10 @@ mod tests {
         check("CSV:a", "no format `CSV`", "did you mean `csv`?");
         check("lean-quote:a.zip", "not in this version yet", "convert");
         check("databanto:a", "no format", "did you mean `databento`?");
-        check("spy.zip", "names no format", "lean-trade, csv, synthetic");
+        check("spy.zip", "names no format", "lean-trade, databento, csv, synthetic");
         check("lean-trade:", "has no path", "lean-trade:PATH");
         check("lean-trade:-", "cannot read stdin", "csv:-");
+        check("databento:-", "cannot read stdin", "to a file");
     }
 
     proptest! {

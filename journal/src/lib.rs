@@ -28,6 +28,7 @@
 //! not trading. `unsafe` is in `map.rs` and `uring.rs` (system calls) and `copy.rs` (one CPU instruction)
 //! only.
 
+pub mod buffer;
 mod copy;
 mod disk;
 mod durability;

@@ -10,6 +10,7 @@
 //! Every call that touches the disk is numbered, so that a test can cut the power, or fail a call, at each
 //! one in turn. It stands for one machine with one thread: use it in line.
 
+use crate::buffer::Buffer;
 use crate::error::JournalError;
 use crate::header::PAGE;
 use crate::lock::Lock;
@@ -57,7 +58,7 @@ type Frozen = (BTreeMap<PathBuf, SimFile>, BTreeMap<PathBuf, SimFile>);
 #[derive(Clone, Debug)]
 struct SimFile {
     cache: Cache,
-    disk: Arc<Vec<u8>>,
+    disk: Arc<Buffer>,
     mode: u32,
     disk_mode: u32,
     /// Its name is on the disk.
@@ -68,16 +69,16 @@ struct SimFile {
 
 #[derive(Clone, Debug)]
 enum Cache {
-    Held(Arc<Vec<u8>>),
+    Held(Arc<Buffer>),
     Mapped(Arc<Region>, usize),
 }
 
 impl Cache {
-    fn bytes(&self) -> Arc<Vec<u8>> {
+    fn bytes(&self) -> Arc<Buffer> {
         match self {
             Self::Held(bytes) => bytes.clone(),
             Self::Mapped(region, len) => {
-                let mut bytes = vec![0; *len];
+                let mut bytes = Buffer::of(&[], *len);
                 region.copy_out(0, &mut bytes);
                 Arc::new(bytes)
             }
@@ -194,12 +195,12 @@ impl Sim {
             let cache = file.cache.bytes();
             let mut disk = file.disk.clone();
             if cache.len() != disk.len() && is(&Pending::Length(path.clone())) != Came::No {
-                Arc::make_mut(&mut disk).resize(cache.len(), 0);
+                disk = Arc::new(Buffer::of(&disk, cache.len()));
             }
             for (pending, came) in came {
                 let Pending::Page(of, page) = pending else { continue };
                 if *of == path && page * PAGE < disk.len() {
-                    bring(Arc::make_mut(&mut disk).as_mut_slice(), &cache, *page, *came);
+                    bring(Arc::<Buffer>::make_mut(&mut disk), &cache, *page, *came);
                 }
             }
             let moded = is(&Pending::Mode(path.clone())) != Came::No;
@@ -219,7 +220,7 @@ impl Sim {
         let mut bytes = file.cache.bytes();
         // Nobody else holds them then, so nothing is copied.
         (file.disk, file.cache) = (Arc::default(), Cache::Held(Arc::default()));
-        change(Arc::make_mut(&mut bytes).as_mut_slice());
+        change(Arc::<Buffer>::make_mut(&mut bytes));
         file.disk = bytes.clone();
         file.cache = Cache::Held(bytes);
     }
@@ -288,7 +289,7 @@ impl SimFile {
         }
     }
 
-    fn settled(disk: Arc<Vec<u8>>, mode: u32) -> Self {
+    fn settled(disk: Arc<Buffer>, mode: u32) -> Self {
         let cache = Cache::Held(disk.clone());
         Self { cache, disk, mode, disk_mode: mode, linked: true, lost: BTreeMap::new() }
     }
@@ -319,10 +320,10 @@ impl SimFile {
         let cache = self.cache.bytes();
         let pages = self.dirty_pages(&cache, range);
         if cache.len() != self.disk.len() {
-            Arc::make_mut(&mut self.disk).resize(cache.len(), 0);
+            self.disk = Arc::new(Buffer::of(&self.disk, cache.len()));
         }
         for page in pages {
-            bring(Arc::make_mut(&mut self.disk).as_mut_slice(), &cache, page, Came::Whole);
+            bring(Arc::<Buffer>::make_mut(&mut self.disk), &cache, page, Came::Whole);
             self.lost.remove(&page);
         }
     }
@@ -366,9 +367,7 @@ impl Handle {
 impl StoreFile for Handle {
     fn reserve(&self, bytes: u64) -> io::Result<()> {
         let grow = |file: &mut SimFile| {
-            let mut data = file.cache.bytes();
-            Arc::make_mut(&mut data).resize(bytes as usize, 0);
-            file.cache = Cache::Held(data);
+            file.cache = Cache::Held(Arc::new(Buffer::of(&file.cache.bytes(), bytes as usize)));
         };
         self.change("reserve", grow, |_| ())
     }
@@ -384,7 +383,9 @@ impl StoreFile for Handle {
                 Cache::Mapped(region, _) => region.copy_in(at, bytes),
                 Cache::Held(data) => {
                     let data = Arc::make_mut(data);
-                    data.resize(data.len().max(at + bytes.len()), 0);
+                    if data.len() < at + bytes.len() {
+                        *data = Buffer::of(data, at + bytes.len());
+                    }
                     data[at..at + bytes.len()].copy_from_slice(bytes);
                 }
             }

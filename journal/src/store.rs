@@ -11,6 +11,7 @@
 //!
 //! An append touches none of this: the writer owns its [`Map`], a plain slice on either side.
 
+use crate::buffer::Buffer;
 use crate::error::JournalError;
 use crate::lock::Lock;
 use crate::map::{Map, Region};
@@ -153,7 +154,7 @@ pub enum Bytes {
     /// A mapping: it goes on changing while a writer is alive.
     Mapped(Mmap),
     /// A copy.
-    Held(Arc<Vec<u8>>),
+    Held(Arc<Buffer>),
 }
 
 impl Deref for Bytes {

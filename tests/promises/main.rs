@@ -13,5 +13,6 @@ mod real_data;
 mod replay;
 mod retaining;
 mod same_bytes;
+mod sessions;
 mod snapshots;
 mod verdicts;

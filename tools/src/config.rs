@@ -4,7 +4,9 @@ use crate::cli::{self, ConfigCommand};
 use crate::policy;
 use crate::say::{Exit, Say, print};
 use engine::Problem;
+use engine::calendar;
 use engine::config::Config;
+use gateways::definitions;
 use serde_json::{Map, json};
 use std::path::Path;
 
@@ -17,14 +19,17 @@ pub fn config(arguments: &cli::Config, say: Say) -> Result<Exit, Problem> {
         ConfigCommand::Show { config } => {
             let mut config = load(config.as_deref())?;
             let text = config.text();
-            // The hash is of what a run would journal: weights by their content, not their path.
+            // The hash is of what a run would journal: weights and calendars by their content, not their path.
             policy::weights(&mut config)?;
+            config.resolve()?;
             let hash = hash(&config);
             if say.json {
                 let fields = [("semantic_hash", json!(hash)), ("config", json!(text))];
                 say.answer(fields.map(|(k, v)| (k.to_string(), v)).into_iter().collect());
             } else {
-                print(&format!("# semantic hash {hash}\n{text}"));
+                let known: Vec<String> =
+                    calendar::coverage().map(|line| format!("# {line}\n")).collect();
+                print(&format!("# semantic hash {hash}\n{}{text}", known.concat()));
             }
             Ok(Exit::Done)
         }
@@ -44,16 +49,26 @@ fn check(file: &Path, say: Say) -> Result<Exit, Problem> {
     let checked = Config::check(&text);
     let warning = checked.as_ref().ok().and_then(Config::never_decides);
     // What a run would open at once is opened here too.
-    let unfit = checked.as_ref().ok().and_then(|config| policy::of_run(&mut config.clone()).err());
+    let mut opened = checked.as_ref().ok().cloned();
+    let unfit: Vec<(&str, Problem)> = opened
+        .iter_mut()
+        .flat_map(|config| {
+            let calendars = config.resolve().err().map(|unfit| ("semantic.calendar", unfit));
+            let named = definitions::resolve(&mut config.semantic).err();
+            let named = named.map(|unfit| ("semantic.instruments_from", unfit));
+            let policy = policy::of_run(config).err().map(|unfit| ("semantic.policy", unfit));
+            calendars.into_iter().chain(named).chain(policy)
+        })
+        .collect();
     let violations = checked.err().unwrap_or_default();
     let mut list: Vec<_> = violations
         .iter()
         .map(|v| json!({ "line": v.line, "key": v.key, "what": v.what }))
         .collect();
-    if let Some(unfit) = &unfit {
+    for (key, unfit) in &unfit {
         let what = format!("{} ({}); {}", unfit.what, unfit.place, unfit.fix);
-        say.text(&format!("{}: semantic.policy: {what}", file.display()));
-        list.push(json!({ "line": null, "key": "semantic.policy", "what": what }));
+        say.text(&format!("{}: {key}: {what}", file.display()));
+        list.push(json!({ "line": null, "key": key, "what": what }));
     }
     if list.is_empty() {
         say.text(&format!("{}: valid", file.display()));
@@ -76,12 +91,14 @@ pub fn hash(config: &Config) -> String {
     journal::objects::hex(&config.semantic_hash())
 }
 
-/// The config of a file, or the embedded default.
+/// The config of a file, or the embedded default. Definitions that it takes from files are in it.
 pub fn load(file: Option<&Path>) -> Result<Config, Problem> {
-    match file {
-        Some(file) => Config::parse(&read(file)?, &file.display().to_string()),
-        None => Ok(Config::default()),
-    }
+    let mut config = match file {
+        Some(file) => Config::parse(&read(file)?, &file.display().to_string())?,
+        None => Config::default(),
+    };
+    definitions::resolve(&mut config.semantic)?;
+    Ok(config)
 }
 
 fn read(file: &Path) -> Result<String, Problem> {

@@ -5,6 +5,7 @@
 
 use engine::Problem;
 use engine::runtime::controls::{Controls, Gauges};
+use engine::runtime::feed_gauge::FeedGauge;
 use ringbuf_layout::names::Command;
 use ringbuf_layout::{Kind, Size};
 use rustix::net::sockopt::socket_peercred;
@@ -226,6 +227,11 @@ fn status(controls: &Controls) -> Map<String, Value> {
     let positions = gauges.instruments.iter().zip(positions).map(position);
     put("positions", Value::Object(positions.collect()));
     put("equity", json!(gauges.progress.equity().to_string()));
+    let source = |feed: &Arc<FeedGauge>| {
+        let reading = feed.read();
+        (reading.name.clone(), reading.json())
+    };
+    put("sources", Value::Object(gauges.feeds.iter().map(source).collect()));
     map
 }
 

@@ -56,6 +56,7 @@ const NS_PER_US: f64 = 1e3;
 /// `run …`
 pub fn run(arguments: &cli::Run, say: Say, controls: &Arc<Controls>) -> Result<Exit, Problem> {
     let mut config = resolve(arguments)?;
+    config.resolve()?;
     let (policies, weights) = policy::of_run(&mut config)?;
     let layout = Layout::of(&config.host)?;
     let pace = pace(&arguments.pace)?;
@@ -371,6 +372,16 @@ pub fn counts(summary: &Summary) -> String {
     lines.put("ticks", format!("{}, accepted {}", grouped(tally.ticks), grouped(accepted)));
     lines.put("rejected", reasons(&tally.rejected));
     lines.put("flagged", reasons(&tally.flagged));
+    for feed in &summary.feeds {
+        if let Some(latency) = feed.latency {
+            let seconds = |ns: i64| format!("{:+.3} s", ns as f64 / 1e9);
+            let (least, most) = (seconds(latency.least), seconds(latency.most));
+            lines.put(
+                "latency",
+                format!("{}: received {least} to {most} after the event", feed.name),
+            );
+        }
+    }
     lines.put("bars", grouped(tally.of(Kind::Bar)));
     lines.put("decisions", decisions(summary));
     if let Some(why) = &summary.no_decisions {

@@ -34,7 +34,7 @@ pub fn choose(config: &mut Config, typed: &[String]) -> Result<(), Problem> {
 /// The first that cannot be opened.
 pub fn open(config: &mut Config) -> Result<Vec<Source>, Problem> {
     for source in config.sources.clone() {
-        for def in gateways::definitions(&source)? {
+        for def in gateways::definitions_of(&source)? {
             let known = config.semantic.instruments.iter().any(|other| other.symbol == def.symbol);
             if !known && built_in(&def.symbol).as_ref() != Some(&def) {
                 config.semantic.instruments.push(def);

@@ -6,11 +6,13 @@ mod read;
 mod show;
 pub mod walk;
 
+use crate::calendar::user::UserCalendar;
 use crate::instrument::{Catalog, InstrumentDef};
 use crate::problem::Problem;
 use crate::source::SourceConfig;
 use ringbuf_layout::Reasons;
 use sha2::{Digest as _, Sha256};
+use std::path::Path;
 use walk::{Violation, Walk};
 
 pub use show::TEMPLATE;
@@ -40,8 +42,30 @@ pub struct Semantic {
     pub account: Account,
     /// `[semantic.drill]`
     pub drill: Drill,
+    /// `[[semantic.calendar]]`
+    pub calendars: Vec<UserCalendar>,
     /// `[[semantic.instrument]]`
     pub instruments: Vec<InstrumentDef>,
+    /// `[[semantic.instruments_from]]`: read, and put into `instruments`, before anything is hashed or
+    /// journaled; empty from then on.
+    pub instruments_from: Vec<InstrumentsFrom>,
+}
+
+/// Definitions out of a file.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct InstrumentsFrom {
+    /// A DBN file, or LEAN's symbol properties as CSV.
+    pub file: String,
+    /// LEAN's market; none for a DBN file.
+    pub market: Option<String>,
+    /// LEAN's type of security, where a market has a symbol of several.
+    pub security_type: Option<String>,
+    /// Which instruments, upper case; all shares and futures of a DBN file if empty.
+    pub symbols: Vec<String>,
+    /// Their calendar, where it is not known by their kind.
+    pub calendar: Option<String>,
+    /// Fee a unit, in 1e-9, if it is not the usual one.
+    pub fee: Option<i64>,
 }
 
 /// Bars.
@@ -287,6 +311,23 @@ impl Config {
         let config = read::config(&walk, &document);
         let violations = walk.violations();
         if violations.is_empty() { Ok(config) } else { Err(violations) }
+    }
+
+    /// Reads the files that calendars name, and names them by their content from then on: what was resolved is what is
+    /// hashed and journaled, wherever the file lay. Done again, it changes nothing.
+    ///
+    /// # Errors
+    /// The first that cannot be read or understood.
+    pub fn resolve(&mut self) -> Result<(), Problem> {
+        self.semantic.calendars.iter_mut().try_for_each(UserCalendar::resolve)
+    }
+
+    /// The same for a config that a journal names: its calendars are objects there.
+    ///
+    /// # Errors
+    /// One is missing or damaged.
+    pub fn resolve_from(&mut self, dir: &Path) -> Result<(), Problem> {
+        self.semantic.calendars.iter_mut().try_for_each(|calendar| calendar.resolve_from(dir))
     }
 
     /// SHA-256 of the resolved `[semantic]` text: what a journal names and a replay checks.

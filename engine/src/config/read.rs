@@ -2,10 +2,11 @@
 
 use super::walk::{Section, Walk};
 use super::{
-    Account, BarPrice, Bars, Bracket, Clock, Config, Drill, Host, Indicators, Orders, Policy,
-    RING_SLOTS_MAX, Risk, Semantic, Synergy, Validate, Venue,
+    Account, BarPrice, Bars, Bracket, Clock, Config, Drill, Host, Indicators, InstrumentsFrom,
+    Orders, Policy, RING_SLOTS_MAX, Risk, Semantic, Synergy, Validate, Venue,
 };
 use crate::calendar;
+use crate::calendar::user::{NAME_MAX, OBJECT, UserCalendar};
 use crate::instrument::{FEE_PER_CONTRACT, FEE_PER_SHARE, InstrumentDef, SYMBOL_MAX};
 use crate::layout::{Cores, Layout};
 use crate::pipeline::HANDLERS;
@@ -44,9 +45,10 @@ fn semantic<'t>(walk: &Walk<'t>, s: &mut Section<'t>) -> Semantic {
     let venue = venue(walk, s.section(walk, "venue"));
     let account = account(walk, s.section(walk, "account"));
     let drill = drill(walk, s.section(walk, "drill"));
+    let calendars = calendars(walk, s);
     let mut instruments: Vec<InstrumentDef> = Vec::new();
     for mut section in s.sections(walk, "instrument") {
-        if let Some(def) = instrument(walk, &mut section, &account.currency) {
+        if let Some(def) = instrument(walk, &mut section, &account.currency, &calendars) {
             if instruments.iter().any(|other| other.symbol == def.symbol) {
                 section.violate(walk, "symbol", format!("{} is defined twice", def.symbol));
             }
@@ -54,6 +56,8 @@ fn semantic<'t>(walk: &Walk<'t>, s: &mut Section<'t>) -> Semantic {
         }
         section.finish(walk);
     }
+    let from = s.sections(walk, "instruments_from");
+    let instruments_from = from.into_iter().map(|s| instruments_from(walk, s)).collect();
     Semantic {
         bars,
         validate,
@@ -66,7 +70,9 @@ fn semantic<'t>(walk: &Walk<'t>, s: &mut Section<'t>) -> Semantic {
         venue,
         account,
         drill,
+        calendars,
         instruments,
+        instruments_from,
     }
 }
 
@@ -222,10 +228,51 @@ fn is_currency(text: &str) -> bool {
     text.len() == 3 && text.bytes().all(|b| b.is_ascii_uppercase())
 }
 
+fn calendars<'t>(walk: &Walk<'t>, s: &mut Section<'t>) -> Vec<UserCalendar> {
+    let mut calendars: Vec<UserCalendar> = Vec::new();
+    for mut section in s.sections(walk, "calendar") {
+        if let Some(calendar) = user_calendar(walk, &mut section) {
+            if calendars.iter().any(|other| other.name == calendar.name) {
+                section.violate(walk, "name", format!("{} is defined twice", calendar.name));
+            }
+            calendars.push(calendar);
+        }
+        section.finish(walk);
+    }
+    calendars
+}
+
+fn user_calendar<'t>(walk: &Walk<'t>, s: &mut Section<'t>) -> Option<UserCalendar> {
+    let name = s.text(walk, "name").unwrap_or_default();
+    let plain = |b: u8| b.is_ascii_graphic() && b != b',' && b != b'"';
+    if !(1..=NAME_MAX).contains(&name.len()) || !name.bytes().all(plain) {
+        let what = format!("is needed: 1 to {NAME_MAX} characters, no space, comma or quote");
+        s.violate(walk, "name", what);
+    } else if calendar::names().any(|built_in| built_in == name) {
+        s.violate(walk, "name", format!("{name} is built in: give this one another name"));
+    }
+    let file = s.text(walk, "file");
+    if file.as_ref().is_none_or(String::is_empty) {
+        s.violate(walk, "file", "is needed: the path of a market-hours JSON file");
+    }
+    let entry = s.text(walk, "entry").unwrap_or_default();
+    let is_object = file.as_ref().is_some_and(|file| file.starts_with(OBJECT));
+    if entry.is_empty() != is_object {
+        let what = if is_object {
+            "an object of a journal is one calendar already"
+        } else {
+            "is needed: which market of the file, such as \"Future-cme-ES\""
+        };
+        s.violate(walk, "entry", what);
+    }
+    Some(UserCalendar { name, file: file?, entry, timetable: None })
+}
+
 fn instrument<'t>(
     walk: &Walk<'t>,
     s: &mut Section<'t>,
     account_currency: &str,
+    own: &[UserCalendar],
 ) -> Option<InstrumentDef> {
     let symbol = s.text(walk, "symbol");
     let is_symbol = |t: &String| {
@@ -248,6 +295,34 @@ fn instrument<'t>(
             s.violate(walk, key, "must be above 0");
         }
     }
+    let fee = fee(walk, s);
+    let usual = if multiplier == PRICE_ONE { FEE_PER_SHARE } else { FEE_PER_CONTRACT };
+    let currency = s.text(walk, "currency").unwrap_or_else(|| "USD".into());
+    if !is_currency(&currency) {
+        s.violate(walk, "currency", "must be three capital letters");
+    } else if currency != account_currency {
+        let what = format!(
+            "is {currency} and the account's is {account_currency}: there is no conversion yet"
+        );
+        s.violate(walk, "currency", what);
+    }
+    let mut calendars: Vec<&str> = calendar::names().collect();
+    calendars.extend(own.iter().map(|calendar| calendar.name.as_str()));
+    let calendar = s.word(walk, "calendar", &calendars).unwrap_or_else(|| "24/7".into());
+    Some(InstrumentDef {
+        symbol: symbol?,
+        tick: Price(tick?),
+        multiplier,
+        lot: Size(lot),
+        size_precision: precision,
+        fee: fee.unwrap_or(usual),
+        currency,
+        calendar,
+    })
+}
+
+/// `fee_per_contract` or `fee_per_share`.
+fn fee<'t>(walk: &Walk<'t>, s: &mut Section<'t>) -> Option<i64> {
     let per_contract = s.decimal(walk, "fee_per_contract", PRICE_DIGITS);
     let per_share = s.decimal(walk, "fee_per_share", PRICE_DIGITS);
     if s.is_set("fee_per_contract") && s.is_set("fee_per_share") {
@@ -259,28 +334,36 @@ fn instrument<'t>(
             s.violate(walk, key, "must not be below 0: rebates are not known");
         }
     }
-    let usual = if multiplier == PRICE_ONE { FEE_PER_SHARE } else { FEE_PER_CONTRACT };
-    let currency = s.text(walk, "currency").unwrap_or_else(|| "USD".into());
-    if !is_currency(&currency) {
-        s.violate(walk, "currency", "must be three capital letters");
-    } else if currency != account_currency {
-        let what = format!(
-            "is {currency} and the account's is {account_currency}: there is no conversion yet"
-        );
-        s.violate(walk, "currency", what);
+    per_contract.or(per_share)
+}
+
+fn instruments_from<'t>(walk: &Walk<'t>, mut s: Section<'t>) -> InstrumentsFrom {
+    let file = s.text(walk, "file").unwrap_or_default();
+    if file.is_empty() {
+        s.violate(walk, "file", "is needed: a .dbn file, or LEAN's symbol properties as .csv");
+    }
+    let is_csv = file.to_lowercase().ends_with(".csv");
+    let market = s.text(walk, "market").map(|text| text.to_lowercase());
+    let security_type = s.text(walk, "type").map(|text| text.to_lowercase());
+    if is_csv && market.is_none() {
+        s.violate(walk, "market", "is needed for a .csv, such as \"cme\"");
+    }
+    for (key, is_set) in [("market", market.is_some()), ("type", security_type.is_some())] {
+        if is_set && !is_csv && !file.is_empty() {
+            s.violate(walk, key, "is for a .csv only");
+        }
+    }
+    let upper = |text: String| text.to_uppercase();
+    let symbols: Vec<_> =
+        s.text_list(walk, "symbols").unwrap_or_default().into_iter().map(upper).collect();
+    if is_csv && symbols.is_empty() {
+        s.violate(walk, "symbols", "is needed for a .csv, such as [\"ES.202103\"]");
     }
     let calendars: Vec<&str> = calendar::names().collect();
-    let calendar = s.word(walk, "calendar", &calendars).unwrap_or_else(|| "24/7".into());
-    Some(InstrumentDef {
-        symbol: symbol?,
-        tick: Price(tick?),
-        multiplier,
-        lot: Size(lot),
-        size_precision: precision,
-        fee: per_contract.or(per_share).unwrap_or(usual),
-        currency,
-        calendar,
-    })
+    let calendar = s.word(walk, "calendar", &calendars);
+    let fee = fee(walk, &mut s);
+    s.finish(walk);
+    InstrumentsFrom { file, market, security_type, symbols, calendar, fee }
 }
 
 fn host<'t>(walk: &Walk<'t>, mut s: Section<'t>) -> Host {
@@ -388,7 +471,7 @@ fn csv<'t>(walk: &Walk<'t>, mut s: Section<'t>) -> CsvColumns {
         s.violate(walk, "ts_unit", "\"text\" needs zone and ts_format: neither is guessed");
     }
     if let Some(zone) = &zone
-        && jiff::tz::TimeZone::get(zone).is_err()
+        && calendar::zone(zone).is_none()
     {
         s.violate(walk, "zone", format!("\"{zone}\" is not an IANA time zone"));
     }

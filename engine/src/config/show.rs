@@ -1,6 +1,7 @@
 //! Prints a config: resolved text that reads back to itself, and a commented example.
 
-use super::{BarPrice, Bracket, Config};
+use super::{BarPrice, Bracket, Config, InstrumentsFrom};
+use crate::calendar::user::UserCalendar;
 use crate::instrument::InstrumentDef;
 use crate::source::{Column, CsvColumns, SourceConfig, TimeUnit};
 use ringbuf_layout::{Money, Price};
@@ -91,7 +92,9 @@ impl Config {
         if s.drill.order_every > 0 {
             put!(out, "\n[semantic.drill]\norder_every = {}", s.drill.order_every);
         }
+        s.calendars.iter().for_each(|own| calendar(&mut out, own));
         s.instruments.iter().for_each(|def| instrument(&mut out, def));
+        s.instruments_from.iter().for_each(|from| instruments_from(&mut out, from));
         out
     }
 
@@ -120,6 +123,17 @@ impl Config {
     }
 }
 
+fn calendar(out: &mut String, own: &UserCalendar) {
+    let mut text = String::new();
+    put!(text, "\n[[semantic.calendar]]\nname = {}", quoted(&own.name));
+    put!(text, "file = {}", quoted(&own.file));
+    // Where the file is named by its content, that says it all.
+    if !own.entry.is_empty() {
+        put!(text, "entry = {}", quoted(&own.entry));
+    }
+    out.push_str(&text);
+}
+
 fn instrument(out: &mut String, def: &InstrumentDef) {
     let mut text = String::new();
     put!(text, "\n[[semantic.instrument]]\nsymbol = {}", quoted(&def.symbol));
@@ -132,6 +146,26 @@ fn instrument(out: &mut String, def: &InstrumentDef) {
     );
     put!(text, "fee_per_contract = \"{}\"\ncurrency = {}", Price(def.fee), quoted(&def.currency));
     put!(text, "calendar = {}", quoted(&def.calendar));
+    out.push_str(&text);
+}
+
+fn instruments_from(out: &mut String, from: &InstrumentsFrom) {
+    let mut text = String::new();
+    put!(text, "\n[[semantic.instruments_from]]\nfile = {}", quoted(&from.file));
+    for (key, value) in
+        [("market", &from.market), ("type", &from.security_type), ("calendar", &from.calendar)]
+    {
+        if let Some(value) = value {
+            put!(text, "{key} = {}", quoted(value));
+        }
+    }
+    if !from.symbols.is_empty() {
+        let symbols: Vec<_> = from.symbols.iter().map(|symbol| quoted(symbol)).collect();
+        put!(text, "symbols = [{}]", symbols.join(", "));
+    }
+    if let Some(fee) = from.fee {
+        put!(text, "fee_per_contract = \"{}\"", Price(fee));
+    }
     out.push_str(&text);
 }
 
@@ -198,11 +232,31 @@ mod tests {
             timeframes_s = [30, 180]
             [semantic.validate]
             reject = ["jump", "off_grid"]
+            [[semantic.calendar]]
+            name = "MYCAL"
+            file = "hours.json"
+            entry = "Crypto-my-[*]"
+            [[semantic.calendar]]
+            name = "OTHER"
+            file = "sha256:0000"
+            [[semantic.instrument]]
+            symbol = "OWN"
+            tick = "0.01"
+            calendar = "MYCAL"
             [[semantic.instrument]]
             symbol = "BTCUSDT"
             tick = "0.01"
             size_precision = 5
             lot = "0.00001"
+            [[semantic.instruments_from]]
+            file = "a \"b\".csv"
+            market = "CME"
+            type = "future"
+            symbols = ["nkd.202103"]
+            calendar = "CMES"
+            fee_per_contract = "1.5"
+            [[semantic.instruments_from]]
+            file = "c.dbn.zst"
             [[source]]
             spec = "csv:a.csv"
             symbols = ["btcusdt", "ETHUSDT"]
@@ -262,6 +316,30 @@ mod tests {
     }
 
     #[test]
+    fn a_calendar_has_a_name_of_its_own_a_file_and_an_entry() {
+        let calendar = |lines: &str| only(&format!("[[semantic.calendar]]\n{lines}\n"));
+        let (key, what) = calendar("name = \"XNYS\"\nfile = \"f\"\nentry = \"e\"");
+        assert_eq!(key, "semantic.calendar[0].name");
+        assert!(what.contains("XNYS is built in"), "{what}");
+        let long = "name = \"LONGER-THAN-RECORD\"\nfile = \"f\"\nentry = \"e\"";
+        assert!(calendar(long).1.contains("1 to 16 characters"));
+        assert_eq!(calendar("name = \"A\"\nentry = \"e\"").0, "semantic.calendar[0].file");
+        assert_eq!(calendar("name = \"A\"\nfile = \"f\"").0, "semantic.calendar[0].entry");
+        let object = "name = \"A\"\nfile = \"sha256:00\"\nentry = \"e\"";
+        assert_eq!(calendar(object).0, "semantic.calendar[0].entry");
+        let twice = "name = \"A\"\nfile = \"f\"\nentry = \"e\"\n";
+        let (key, what) = calendar(&format!("{twice}[[semantic.calendar]]\n{twice}"));
+        assert_eq!(
+            (key.as_str(), what.as_str()),
+            ("semantic.calendar[1].name", "A is defined twice")
+        );
+        let (key, what) =
+            only("[[semantic.instrument]]\nsymbol = \"A\"\ntick = \"1\"\ncalendar = \"CMS\"\n");
+        assert_eq!(key, "semantic.instrument[0].calendar");
+        assert!(what.contains("did you mean \"CMES\"?"), "{what}");
+    }
+
+    #[test]
     fn a_fee_below_zero_and_a_currency_without_a_conversion_are_refused() {
         let instrument = |line: &str| {
             only(&format!("[[semantic.instrument]]\nsymbol = \"A\"\ntick = \"0.01\"\n{line}\n"))
@@ -276,6 +354,18 @@ mod tests {
         let (key, what) = instrument("currency = \"EUR\"");
         assert_eq!(key, "semantic.instrument[0].currency");
         assert!(what.contains("no conversion yet"), "{what}");
+    }
+
+    #[test]
+    fn a_file_of_definitions_says_what_its_kind_needs() {
+        let from = |lines: &str| only(&format!("[[semantic.instruments_from]]\n{lines}\n"));
+        let csv = "file = \"a.csv\"\nsymbols = [\"ES\"]";
+        assert_eq!(from(csv).0, "semantic.instruments_from[0].market");
+        let csv = "file = \"a.csv\"\nmarket = \"cme\"";
+        assert_eq!(from(csv).0, "semantic.instruments_from[0].symbols");
+        let dbn = "file = \"a.dbn\"\nmarket = \"cme\"";
+        assert_eq!(from(dbn).0, "semantic.instruments_from[0].market");
+        assert_eq!(from("").0, "semantic.instruments_from[0].file");
     }
 
     #[test]

@@ -4,6 +4,7 @@
 use crate::layout::ThreadPlan;
 use crate::problem::Problem;
 use crate::runtime::egress::ENTRY_WORDS;
+use crate::runtime::feed_gauge::FeedGauge;
 use crate::runtime::sink::Progress;
 use crate::start::wall_ns;
 use bytemuck::Zeroable;
@@ -39,6 +40,8 @@ pub struct Gauges {
     pub instruments: Vec<(String, u8)>,
     /// The threads.
     pub layout: Vec<ThreadPlan>,
+    /// The sources, in their order.
+    pub feeds: Vec<Arc<FeedGauge>>,
     /// When the run began.
     pub began: Instant,
 }

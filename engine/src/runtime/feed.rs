@@ -2,6 +2,7 @@
 //! records to the sequencer through a bounded queue.
 
 use crate::problem::Problem;
+use crate::runtime::feed_gauge::FeedGauge;
 use crate::runtime::taken::Taken;
 use crate::source::{Decoder, Feed, Source};
 use ringbuf_layout::frame::NO_INSTRUMENT;
@@ -93,6 +94,7 @@ pub fn start(
     filter: Filter,
     reorder_ms: i64,
     taken: Taken,
+    gauge: Arc<FeedGauge>,
 ) -> Result<Inflow, Problem> {
     let first = if source.live { taken.end() } else { 0 };
     let lane = Labels { number, numbers, filter, taken };
@@ -116,6 +118,7 @@ pub fn start(
             let mut pump = Pump {
                 decoder,
                 lane,
+                gauge,
                 outlet,
                 reorder: reorder_ms * MILLISECOND,
                 held: BinaryHeap::new(),
@@ -205,6 +208,7 @@ impl Outlet {
 struct Pump {
     decoder: Box<dyn Decoder>,
     lane: Labels,
+    gauge: Arc<FeedGauge>,
     outlet: Outlet,
     reorder: i64,
     held: BinaryHeap<Reverse<(i64, u64, Held)>>,
@@ -250,7 +254,11 @@ impl Pump {
             }
             let sequence = self.sequence;
             self.sequence += 1;
-            if self.lane.label(&mut cell, sequence) && !self.deliver(cell, sequence) {
+            if !self.lane.label(&mut cell, sequence) {
+                continue;
+            }
+            self.gauge.note(cell.head().ts_event, cell.head().ts_recv);
+            if !self.deliver(cell, sequence) {
                 return Ok(());
             }
         };

@@ -6,6 +6,7 @@ pub mod egress;
 pub mod exposure;
 pub mod fail_point;
 pub mod feed;
+pub mod feed_gauge;
 pub mod floor;
 pub mod gateway;
 pub mod group;

@@ -146,6 +146,19 @@ impl Schedule {
         self.settle();
     }
 
+    /// An instrument goes on with this calendar. If it is another than it had, the instrument learns its session
+    /// anew, as one that a run adds; until then its stages believe what they were told.
+    pub fn keep(&mut self, number: usize, calendar: Calendar) {
+        let Some(track) = self.tracks.get_mut(number).filter(|t| *t.calendar != calendar) else {
+            return;
+        };
+        track.calendar = Arc::new(calendar);
+        (track.started, track.change) = (false, None);
+        self.unstarted = true;
+        self.plan();
+        self.quiet_until = i64::MIN;
+    }
+
     /// The first market record of a run is about to come. That of the first run starts every instrument; those that
     /// a later run adds start once what is due before that record is out.
     pub fn begin(&mut self, now: i64) {
@@ -161,11 +174,14 @@ impl Schedule {
         self.unstarted = false;
         for (number, track) in self.tracks.iter_mut().enumerate().filter(|(_, t)| !t.started) {
             track.started = true;
-            if let Some(change) = track.calendar.phase_at(now)
-                && change.phase != SessionPhase::Closed
-            {
-                track.session = Some((change.open, change.close));
-                self.due.push_back(InputCell::from(&session(number, &change)));
+            // Only one whose calendar changed is in a session that has to be closed.
+            let was_open = track.session.take().is_some();
+            if let Some(change) = track.calendar.phase_at(now) {
+                let is_open = change.phase != SessionPhase::Closed;
+                track.session = is_open.then_some((change.open, change.close));
+                if is_open || was_open {
+                    self.due.push_back(InputCell::from(&session(number, &change)));
+                }
             }
             track.change = track.calendar.next_after(now);
         }

@@ -10,6 +10,8 @@ use std::path::Path;
 const HEAD: usize = 1 << 16;
 /// Lines of a head.
 const LINES: usize = 400;
+/// Largest window of zstd that is unpacked, as a power of two: what `zstd --long` makes.
+const WINDOW_LOG_MAX: u32 = 27;
 
 /// How a file is packed.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -62,7 +64,7 @@ impl Head {
         let packing = Packing::of(&raw);
         let (mut plain, mut broken) = (raw.clone(), None);
         if matches!(packing, Packing::Gzip | Packing::Zstd) {
-            let mut bytes = unpacked(path)?;
+            let mut bytes = unpacked(path, packing)?;
             (plain, broken) = first(&mut bytes);
         }
         Ok(Self { packing, raw, plain, broken })
@@ -104,12 +106,20 @@ fn first(bytes: &mut impl Read) -> (Vec<u8>, Option<String>) {
 }
 
 /// The bytes of a file behind its packing.
-pub(super) fn unpacked(path: &Path) -> Result<Bytes, Problem> {
-    let bytes = files::gunzipped(files::open_file(path)?);
-    bytes.map_err(|e| files::unreadable(&e, &path.display().to_string()))
+pub(super) fn unpacked(path: &Path, packing: Packing) -> Result<Bytes, Problem> {
+    let file = files::open_file(path)?;
+    let unreadable = |e| files::unreadable(&e, &path.display().to_string());
+    if packing == Packing::Zstd {
+        let mut bytes = zstd::Decoder::new(file).map_err(unreadable)?;
+        bytes.window_log_max(WINDOW_LOG_MAX).map_err(unreadable)?;
+        return Ok(Box::new(bytes));
+    }
+    files::gunzipped(file).map_err(unreadable)
 }
 
 /// All lines of a text file.
 pub(super) fn lines(path: &Path) -> Result<Lines, Problem> {
-    Ok(Lines::new(unpacked(path)?))
+    let mut magic = [0; 4];
+    let read = files::open_file(path)?.read(&mut magic).unwrap_or_default();
+    Ok(Lines::new(unpacked(path, Packing::of(&magic[..read]))?))
 }

@@ -79,6 +79,8 @@ pub struct Report {
     pub fits: Vec<Fit>,
     /// Receive time less event time.
     pub latency: Latency,
+    /// What the file says of itself.
+    pub facts: Vec<String>,
     /// What was inferred, and from what.
     pub inferred: Vec<String>,
     /// What only a person can say.
@@ -134,11 +136,26 @@ pub fn inspect(path: &Path, watch: &mut dyn FnMut(u64)) -> Result<Report, Proble
         activity: seen.activity,
         fits,
         latency: seen.latency,
+        facts: facts(path, kind.format),
         inferred: kind.inferred,
         asked: kind.asked,
         config,
         damage: seen.damage,
     })
+}
+
+/// What a DBN file says of itself, its records counted by type, those that are no market data too.
+fn facts(path: &Path, format: &str) -> Vec<String> {
+    if format != "databento" {
+        return Vec::new();
+    }
+    let Ok(inventory) = crate::inventory(path) else { return Vec::new() };
+    let version =
+        inventory.version.map_or("a fragment".to_string(), |v| format!("DBN version {v}"));
+    let schema = inventory.schema.map(|schema| format!(", schema {schema}")).unwrap_or_default();
+    let counts = inventory.records.iter().map(|(name, count)| format!("{name} {count}"));
+    let records = counts.collect::<Vec<_>>().join(", ");
+    vec![format!("{version}{schema}; records by type: {records}")]
 }
 
 fn ask_for_zone(kind: &mut Kind, fits: &[Fit]) {

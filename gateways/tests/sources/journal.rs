@@ -81,7 +81,7 @@ fn what_was_imported_comes_back_with_its_own_definitions() {
     assert_eq!(kinds, [("BTC", [2, 0, 0, 0, 0]), ("ETH", [1, 2, 0, 0, 0])]);
     // No config: the definitions are the journal's.
     let plain = journal_source(&journal);
-    let definitions = gateways::definitions(&plain).unwrap();
+    let definitions = gateways::definitions_of(&plain).unwrap();
     assert_eq!(definitions, Config::parse(BTC, "test").unwrap().semantic.instruments);
     let source = gateways::open(&plain, &Catalog::of(definitions)).unwrap();
     assert_eq!(source.records_hint, Some(5));
@@ -115,7 +115,7 @@ fn sizes_follow_another_precision_exactly_or_are_refused() {
     let dir = tempfile::tempdir().unwrap();
     let (journal, _) = imported(dir.path(), "J", ROWS, Filter::default());
     let catalog = |precision: u8| {
-        let mut definitions = gateways::definitions(&journal_source(&journal)).unwrap();
+        let mut definitions = gateways::definitions_of(&journal_source(&journal)).unwrap();
         definitions[0].size_precision = precision;
         Catalog::of(definitions)
     };
@@ -145,10 +145,10 @@ fn symbols_and_names_are_chosen_as_of_any_source() {
     let mut chosen = journal_source(&journal);
     chosen.rename.insert("ETH".to_string(), "ETHER".to_string());
     chosen.symbols = vec!["ETHER".to_string()];
-    let definitions = gateways::definitions(&chosen).unwrap();
+    let definitions = gateways::definitions_of(&chosen).unwrap();
     assert_eq!(definitions.iter().map(|d| d.symbol.as_str()).collect::<Vec<_>>(), ["ETHER"]);
     let source = gateways::open(&chosen, &Catalog::of(definitions)).unwrap();
-    let all = gateways::definitions(&journal_source(&journal)).unwrap();
+    let all = gateways::definitions_of(&journal_source(&journal)).unwrap();
     let whole = gateways::open(&journal_source(&journal), &Catalog::of(all)).unwrap();
     assert_ne!(source.identity, whole.identity);
     let (cells, _) = drain(source);
@@ -166,7 +166,7 @@ fn two_imports_of_the_same_rows_are_one_identity_and_the_same_frames() {
     let identity = |journal: &PathBuf| {
         let mut source = journal_source(journal);
         source.name = "one".to_string();
-        let catalog = Catalog::of(gateways::definitions(&source).unwrap());
+        let catalog = Catalog::of(gateways::definitions_of(&source).unwrap());
         gateways::open(&source, &catalog).unwrap().identity
     };
     assert_eq!(identity(&made[0]), identity(&made[1]));
@@ -183,7 +183,7 @@ fn a_source_that_fails_leaves_what_came_before_in_a_sealed_journal() {
     let account = account.unwrap();
     check_problem(&account.failure.unwrap(), "`x`", "rows.csv, line 7", "");
     assert_eq!(account.sources[0].delivered, 5);
-    let catalog = Catalog::of(gateways::definitions(&journal_source(&journal)).unwrap());
+    let catalog = Catalog::of(gateways::definitions_of(&journal_source(&journal)).unwrap());
     let (cells, problem) = drain(gateways::open(&journal_source(&journal), &catalog).unwrap());
     assert_eq!((cells.len(), problem), (5, None));
     let (_, again) = imported(dir.path(), "J", ROWS, Filter::default());
@@ -218,7 +218,7 @@ fn mutated_journals_end_with_a_problem_or_well_and_never_panic() {
         std::fs::remove_file(&segment).unwrap();
         std::fs::write(&segment, &bytes).unwrap();
         let source = journal_source(&journal);
-        let definitions = gateways::definitions(&source);
+        let definitions = gateways::definitions_of(&source);
         let opened = definitions.and_then(|d| gateways::open(&source, &Catalog::of(d)));
         let (records, problem) = opened.map_or_else(
             |p| (0, Some(p)),

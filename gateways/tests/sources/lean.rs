@@ -152,9 +152,9 @@ fn other_files_in_a_zip_are_named_with_the_shapes_that_are_read() {
 
 #[test]
 fn a_symbol_without_definition_is_a_problem_at_open_that_says_what_to_add() {
-    let (_dir, source) = open_zip(&[("20131007_aapl_Trade_Tick.csv", "")]);
+    let (_dir, source) = open_zip(&[("20131007_zzz_Trade_Tick.csv", "")]);
     let problem = source.unwrap_err();
-    check_problem(&problem, "`AAPL`", "20131007_aapl", "[[semantic.instrument]]");
+    check_problem(&problem, "`ZZZ`", "20131007_zzz", "[[semantic.instrument]]");
 }
 
 #[test]

@@ -2,6 +2,13 @@
 
 mod csv;
 mod damage;
+mod databento;
+mod databento_damage;
+mod databento_real;
+mod databento_symbols;
+mod dbn_files;
+mod definitions;
+mod definitions_real;
 mod inspecting;
 mod journal;
 mod lean;

@@ -58,7 +58,9 @@ pub fn slot(seq: u64, random: &mut Random) -> Slot {
     let inputs = [Kind::Trade, Kind::Trade, Kind::Quote, Kind::Timer];
     let outputs =
         [Kind::Verdict, Kind::Bar, Kind::Indicator, Kind::Decision, Kind::Order, Kind::StateHash];
-    let more = if random.below(4) == 0 { random.below(20) as u8 } else { 0 };
+    // Miri's segments are small.
+    let most = if cfg!(miri) { 4 } else { 20 };
+    let more = if random.below(4) == 0 { random.below(most) as u8 } else { 0 };
     let mut frames = vec![frame(inputs[random.below(4)], seq, 0, random)];
     for index in 1..=more {
         frames.push(frame(outputs[random.below(6)], seq, index, random));

@@ -18,6 +18,7 @@ use std::path::Path;
 /// `data import …`
 pub fn import(arguments: &cli::Import, say: Say, controls: &Controls) -> Result<Exit, Problem> {
     let mut config = config::load(arguments.config.as_deref())?;
+    config.resolve()?;
     sources::choose(&mut config, &arguments.sources)?;
     if config.sources.is_empty() {
         let fix =

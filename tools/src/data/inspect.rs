@@ -111,7 +111,7 @@ fn json_of(report: &Report) -> Value {
         "left_out": report.left_out.iter().cloned().collect::<std::collections::BTreeMap<_, _>>(),
         "unknown_symbols": report.unknown, "first_ts_event": from, "last_ts_event": to,
         "zone": report.zone, "symbols": symbols, "hours_utc": report.activity.hours,
-        "quiet": quiet, "fits": fits, "latency": latency, "inferred": report.inferred,
+        "quiet": quiet, "fits": fits, "latency": latency, "facts": report.facts, "inferred": report.inferred,
         "asked": report.asked, "config": report.config,
     });
     if let Some(problem) = &report.damage

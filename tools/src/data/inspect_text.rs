@@ -57,7 +57,9 @@ pub fn text_of(report: &Report) -> String {
         }
         _ => lines.put("latency", "no receive time in the file"),
     }
-    for (word, notes) in [("inferred", &report.inferred), ("ASKED", &report.asked)] {
+    for (word, notes) in
+        [("says", &report.facts), ("inferred", &report.inferred), ("ASKED", &report.asked)]
+    {
         notes.iter().for_each(|note| lines.put(word, note));
     }
     lines

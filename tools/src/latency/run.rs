@@ -48,6 +48,7 @@ pub fn run(
     controls: &Arc<Controls>,
 ) -> Result<Exit, Problem> {
     let mut config = config::load(arguments.config.as_deref())?;
+    config.resolve()?;
     let (policies, weights) = policy::of_run(&mut config)?;
     if let Some(layout) = &arguments.layout {
         config.host.layout.clone_from(layout);

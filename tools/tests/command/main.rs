@@ -1,6 +1,7 @@
 //! The command as a user meets it: real processes, real files, real signals.
 
 mod bad_input;
+mod calendars;
 mod continuing;
 mod control;
 mod diff;
