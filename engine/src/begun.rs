@@ -3,6 +3,7 @@
 use crate::calendar::Calendar;
 use crate::config::{Config, Semantic};
 use crate::image::Image;
+use crate::import::refuse_imported;
 use crate::ledger::Ledger;
 use crate::legs::Standing;
 use crate::manifest::Listed;
@@ -87,6 +88,9 @@ fn go_on(
     let build = fixed_text(&order.build);
     refuse_dropped(&dir)?;
     let last = Last::of(&dir)?;
+    if let Some(last) = &last {
+        refuse_imported(&dir, &last.start.manifest)?;
+    }
     let ours = (&config, &build);
     let chain = last.as_ref().map_or(Ok(false), |last| last.judge(&dir, ours, order.consent))?;
     let (writer, recovery) = start::resume_writer(&dir, &config, chain)?;

@@ -1,6 +1,6 @@
 //! Instruments: what a price step, a contract and a session of a symbol are.
 
-use ringbuf_layout::input::fixed_text;
+use ringbuf_layout::input::{fixed_text, text_of};
 use ringbuf_layout::units::PRICE_ONE;
 use ringbuf_layout::{Frame, Instrument, Price, Size, Tail};
 
@@ -165,17 +165,58 @@ pub fn future_root(symbol: &str) -> Option<&str> {
 pub struct Catalog {
     /// From `[[semantic.instrument]]`.
     pub configured: Vec<InstrumentDef>,
+    /// What every symbol is that is not configured, built in or not: for a look at data before anything is defined.
+    pub fallback: Option<InstrumentDef>,
 }
 
 impl Catalog {
+    /// These, and the built-in ones.
+    pub fn of(configured: Vec<InstrumentDef>) -> Self {
+        Self { configured, fallback: None }
+    }
+
+    /// Every symbol, as something with the finest price step and sizes of so many decimal digits.
+    pub fn permissive(size_precision: u8) -> Self {
+        let fallback = InstrumentDef {
+            symbol: String::new(),
+            tick: Price(1),
+            multiplier: PRICE_ONE,
+            lot: Size(1),
+            size_precision,
+            fee: 0,
+            currency: "USD".to_string(),
+            calendar: "24/7".to_string(),
+        };
+        Self { configured: Vec::new(), fallback: Some(fallback) }
+    }
+
     /// The definition of `symbol`.
     pub fn get(&self, symbol: &str) -> Option<InstrumentDef> {
-        let configured = self.configured.iter().find(|def| def.symbol == symbol).cloned();
-        configured.or_else(|| built_in(symbol))
+        if let Some(configured) = self.configured.iter().find(|def| def.symbol == symbol) {
+            return Some(configured.clone());
+        }
+        match &self.fallback {
+            Some(any) => Some(InstrumentDef { symbol: symbol.to_string(), ..any.clone() }),
+            None => built_in(symbol),
+        }
     }
 }
 
 impl InstrumentDef {
+    /// The definition that an input record holds.
+    pub fn of(record: &Instrument) -> Self {
+        Self {
+            symbol: text_of(&record.symbol).to_string(),
+            tick: record.tick,
+            multiplier: record.multiplier,
+            lot: record.lot,
+            size_precision: record.size_precision,
+            fee: record.fee,
+            currency: text_of(&record.currency).to_string(),
+            calendar: text_of(&record.calendar).to_string(),
+        }
+    }
+
     /// The definition as an input record.
     pub fn record(&self, number: u32, bar_price: u8, engine_time: i64) -> Instrument {
         let mut currency = [0; 4];
@@ -201,6 +242,24 @@ impl InstrumentDef {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_definition_comes_back_from_its_record() {
+        for symbol in ["SPY", "GC.201312", "SYN8"] {
+            let def = built_in(symbol).unwrap();
+            assert_eq!(InstrumentDef::of(&def.record(3, 1, 7)), def);
+        }
+    }
+
+    #[test]
+    fn a_permissive_catalog_knows_every_symbol_and_no_built_in_one_narrows_it() {
+        let catalog = Catalog::permissive(9);
+        for symbol in ["SPY", "XRP/ETH"] {
+            let def = catalog.get(symbol).unwrap();
+            assert_eq!((def.symbol.as_str(), def.tick, def.size_precision), (symbol, Price(1), 9));
+        }
+        assert_eq!(Catalog::default().get("XRP/ETH"), None);
+    }
 
     #[test]
     fn built_in_symbols_are_exact_and_others_are_unknown() {

@@ -6,6 +6,7 @@
 
 use crate::config::Config;
 use crate::image::Image;
+use crate::import;
 use crate::ledger::Ledger;
 use crate::manifest::{self, Manifest};
 use crate::pipeline::{self, Pipeline};
@@ -392,6 +393,9 @@ impl Played {
     /// Reads what a run start names.
     fn turn_to(&mut self, dir: &Path, start: &RunStart) -> Result<(), Problem> {
         let manifest = manifest::read(dir, &start.manifest)?;
+        if manifest.imported {
+            return Err(import::refusal(dir));
+        }
         if start.semantic_hash != manifest.config.semantic_hash()[..8] {
             return Err(Problem::new(
                 "the config in the journal is not the one that its run start names",

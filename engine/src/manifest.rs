@@ -27,7 +27,7 @@ impl Listed {
     }
 }
 
-/// Writes all objects and returns the hash of the manifest.
+/// Writes all objects and returns the hash of the manifest; `imported` for a journal without outputs.
 ///
 /// # Errors
 /// If an object cannot be written and synced.
@@ -38,6 +38,7 @@ pub fn write(
     calendars: &[&Calendar],
     sources: &[Source],
     weights: Option<&[u8]>,
+    imported: bool,
 ) -> Result<[u8; 32], Problem> {
     let put = |bytes: &[u8]| objects::put(dir, bytes).map_err(|e| Problem::from_journal(&e));
     let instruments: Vec<Value> = table.iter().map(instrument_json).collect();
@@ -63,6 +64,9 @@ pub fn write(
     });
     if let Some(weights) = weights {
         manifest["weights"] = json!(objects::hex(&weights));
+    }
+    if imported {
+        manifest["imported"] = json!(true);
     }
     if !own.is_empty() {
         manifest["own_calendars"] = Value::Array(own);
@@ -94,6 +98,8 @@ pub struct Manifest {
     pub config: Config,
     /// How many instruments its table has.
     pub instruments: usize,
+    /// True if the journal holds definitions and market data alone.
+    pub imported: bool,
 }
 
 /// Reads the manifest with this hash.
@@ -122,7 +128,8 @@ pub fn read(dir: &Path, hash: &[u8; 32]) -> Result<Manifest, Problem> {
         .map_err(|_| broken("names an instrument table that is not valid JSON"))?;
     let instruments =
         instruments.as_array().ok_or_else(|| broken("names no instrument table"))?.len();
-    Ok(Manifest { config, instruments })
+    let imported = manifest["imported"].as_bool().unwrap_or(false);
+    Ok(Manifest { config, instruments, imported })
 }
 
 /// What is wrong with the objects that a run start names: the manifest, and config, instruments and calendars

@@ -175,6 +175,12 @@ pub fn run_start(journal: &Journal, dir: &Path) -> Result<RunStart, Problem> {
     known.map(|last| last.start).ok_or_else(|| no_run_start(dir, first))
 }
 
+/// True if the journal was imported: it has market data and no outputs.
+pub fn is_imported(journal: &Journal, dir: &Path) -> bool {
+    let start = run_start(journal, dir);
+    start.and_then(|start| manifest::read(dir, &start.manifest)).is_ok_and(|m| m.imported)
+}
+
 /// The instruments of a journal: they stand behind its first run start, before any other input, or, where
 /// retention removed that, in its newest snapshot.
 ///

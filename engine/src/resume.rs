@@ -358,16 +358,7 @@ pub(crate) fn extend(
 /// A line of the table, from its record.
 fn listed(instrument: &Instrument) -> Listed {
     let instrument = defined(instrument);
-    let def = InstrumentDef {
-        symbol: text_of(&instrument.symbol).to_string(),
-        tick: instrument.tick,
-        multiplier: instrument.multiplier,
-        lot: instrument.lot,
-        size_precision: instrument.size_precision,
-        fee: instrument.fee,
-        currency: text_of(&instrument.currency).to_string(),
-        calendar: text_of(&instrument.calendar).to_string(),
-    };
+    let def = InstrumentDef::of(&instrument);
     let bars_from = BarSource::from_byte(instrument.bar_price).unwrap_or(BarSource::Trades);
     Listed { def, bars_from }
 }

@@ -114,7 +114,7 @@ pub fn prologue(
     let in_use: BTreeMap<&str, &Calendar> =
         calendars.iter().map(|c| (c.name.as_str(), c.as_ref())).collect();
     let in_use: Vec<&Calendar> = in_use.into_values().collect();
-    let manifest = manifest::write(dir, config, table, &in_use, sources, weights)?;
+    let manifest = manifest::write(dir, config, table, &in_use, sources, weights, false)?;
     let now = opening.engine_time();
     let mut prologue = vec![InputCell::from(&run_start(opening, config, &manifest, build))];
     let known = opening.ledger.map_or(0, |ledger| ledger.instruments.len());
@@ -134,6 +134,30 @@ pub fn prologue(
         }
     }
     Ok(prologue)
+}
+
+/// Writes what the run start of an imported journal names, and makes the inputs that come first: run start and
+/// instruments.
+///
+/// # Errors
+/// If an object cannot be written.
+pub(crate) fn prologue_of_import(
+    dir: &Path,
+    config: &Config,
+    table: &[Listed],
+    calendars: &[Arc<Calendar>],
+    sources: &[Source],
+    build: &str,
+) -> Result<Vec<InputCell>, Problem> {
+    let in_use: BTreeMap<&str, &Calendar> =
+        calendars.iter().map(|c| (c.name.as_str(), c.as_ref())).collect();
+    let in_use: Vec<&Calendar> = in_use.into_values().collect();
+    let manifest = manifest::write(dir, config, table, &in_use, sources, None, true)?;
+    let start = run_start(&Opening::FIRST, config, &manifest, build);
+    let instruments = table.iter().enumerate().map(|(number, listed)| {
+        InputCell::from(&listed.def.record(number as u32, listed.bars_from as u8, 0))
+    });
+    Ok(std::iter::once(InputCell::from(&start)).chain(instruments).collect())
 }
 
 /// The same records twice are never meant.

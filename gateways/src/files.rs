@@ -75,7 +75,7 @@ pub(crate) fn expand(spec: &str, pattern: &str) -> Result<Vec<PathBuf>, Problem>
 
 /// Refuses what is not a regular file, at the end of its links, without opening it: to open a pipe
 /// waits for a writer.
-fn regular(path: &Path) -> Result<(), Problem> {
+pub(crate) fn regular(path: &Path) -> Result<(), Problem> {
     let kind = path.metadata().map_err(|e| unopenable(&e, path))?.file_type();
     if kind.is_file() {
         return Ok(());

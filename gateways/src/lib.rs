@@ -23,6 +23,8 @@
 //! * `presets`, `tardis`, `kraken`, `binance_vision`, `databento_csv`: declarations of vendors' CSV.
 //! * `dice`, `price_path`, `order_flow`, `synthetic`: the synthetic market; `bench_ticks`: its
 //!   bare-bones twin, made before the clock starts.
+//! * `inspect`: what a file is and holds, and the config that imports it.
+//! * `journal`: a journal's market data as a source, read by the engine.
 //! * `recording`: a broker that takes every order and keeps a record.
 //!
 //! No float touches a price that came from a file, no bytes make a decoder panic, and no file is
@@ -56,6 +58,8 @@ mod hdf5_read;
 mod hdf5_rows;
 #[cfg(feature = "hdf5")]
 mod hdf5_table;
+pub mod inspect;
+mod journal;
 mod kraken;
 mod lean_bar;
 mod lean_day;
@@ -88,7 +92,7 @@ mod tardis;
 mod zip_entries;
 
 use engine::Problem;
-use engine::instrument::Catalog;
+use engine::instrument::{Catalog, InstrumentDef};
 use engine::source::{Source, SourceConfig};
 use spec::Spec;
 
@@ -119,7 +123,20 @@ pub fn open(config: &SourceConfig, catalog: &Catalog) -> Result<Source, Problem>
         Spec::Kraken(pattern) => kraken::open(config, pattern, catalog),
         Spec::BinanceVision(pattern) => binance_vision::open(config, pattern, catalog),
         Spec::DatabentoCsv(pattern) => databento_csv::open(config, pattern, catalog),
+        Spec::Journal(dir) => journal::open(config, dir, catalog),
         Spec::Synthetic(parameters) => synthetic::open(config, parameters, catalog),
         Spec::Bench(parameters) => bench_ticks::open(config, parameters, catalog),
+    }
+}
+
+/// The definitions that a source brings with it, under our names: those of a journal. A config that
+/// has none of its own takes them.
+///
+/// # Errors
+/// A [`Problem`] if the source cannot be read.
+pub fn definitions_of(config: &SourceConfig) -> Result<Vec<InstrumentDef>, Problem> {
+    match spec::parse(&config.spec)? {
+        Spec::Journal(dir) => journal::definitions(config, dir),
+        _ => Ok(Vec::new()),
     }
 }

@@ -23,10 +23,8 @@ pub const FORMATS: &[(&str, &str)] = &[
         "synthetic:bench",
         "one instrument, made before the run: synthetic:bench[,ticks=20000000,seed=1]",
     ),
+    ("journal", "the market data of a journal directory, run again or imported: what-if"),
 ];
-
-/// Formats of the design that are not in this version.
-const LATER: &[&str] = &["journal"];
 
 /// A specification, taken apart.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -57,6 +55,8 @@ pub(crate) enum Spec<'a> {
     BinanceJsonl(&'a str),
     /// LOBSTER's message files, by path or glob.
     Lobster(&'a str),
+    /// A journal's directory.
+    Journal(&'a str),
     /// `key=value,…` of the synthetic market.
     Synthetic(&'a str),
     /// `key=value,…` of the bench's market.
@@ -102,6 +102,7 @@ pub(crate) fn parse<'a>(spec: &'a str) -> Result<Spec<'a>, Problem> {
         "kraken" => files(Spec::Kraken),
         "binance-vision" => files(Spec::BinanceVision),
         "databento-csv" => files(Spec::DatabentoCsv),
+        "journal" => files(Spec::Journal),
         "synthetic" => Ok(match rest.strip_prefix("bench") {
             Some("") => Spec::Bench(""),
             Some(after) if after.starts_with(',') => Spec::Bench(&after[1..]),
@@ -117,25 +118,14 @@ pub fn is_stdin(spec: &str) -> bool {
 }
 
 fn unknown(spec: &str, format: &str) -> Problem {
-    let have = FORMATS.iter().map(|(name, _)| *name).collect::<Vec<_>>().join(", ");
-    let later = LATER.join(", ");
-    let all = format!("this version reads {have}; not in this version yet: {later}");
-    if LATER.contains(&format) {
-        return Problem::new(
-            format!("the format `{format}` is not in this version yet"),
-            place(spec),
-            format!("convert the data to `csv`; {all}"),
-        );
-    }
-    let names: Vec<&str> =
-        FORMATS.iter().map(|(name, _)| *name).chain(LATER.iter().copied()).collect();
-    let nearest = nearest(&shortened(format).to_lowercase(), &names);
+    let names: Vec<&str> = FORMATS.iter().map(|(name, _)| *name).collect();
+    let all = format!("this version reads {}", names.join(", "));
     let what = if spec.contains(':') {
         format!("there is no format `{}`", shortened(format))
     } else {
         format!("`{}` names no format: a source is FORMAT:PATH", shortened(spec))
     };
-    let fix = match nearest {
+    let fix = match nearest(&shortened(format).to_lowercase(), &names) {
         Some(name) => format!("did you mean `{name}`? {all}"),
         None => all,
     };
@@ -168,6 +158,7 @@ mod tests {
         check("csv:a:b.csv", Spec::Csv("a:b.csv"));
         check("binance-jsonl:*.gz", Spec::BinanceJsonl("*.gz"));
         check("lobster:AAPL_*_message_10.csv", Spec::Lobster("AAPL_*_message_10.csv"));
+        check("journal:journal/1", Spec::Journal("journal/1"));
         check("synthetic", Spec::Synthetic(""));
         check("synthetic:seed=2,days=1", Spec::Synthetic("seed=2,days=1"));
         check("synthetic:bench", Spec::Bench(""));
@@ -192,7 +183,6 @@ mod tests {
         };
         check("lean_trade:a.zip", "no format `lean_trade`", "did you mean `lean-trade`?");
         check("CSV:a", "no format `CSV`", "did you mean `csv`?");
-        check("lobster:a.zip", "not in this version yet", "convert");
         check("databanto:a", "no format", "did you mean `databento`?");
         check("spy.zip", "names no format", "lean-trade, lean-quote, lean-bar, databento");
         check("lean-trade:", "has no path", "lean-trade:PATH");

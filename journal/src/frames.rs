@@ -156,7 +156,62 @@ pub struct Frames<'a> {
     stop: Option<Stop>,
 }
 
+/// What [`Frames`] knows beside its journal: where the reading stands. For who owns the journal and reads on now
+/// and then; [`Journal::frames_at`] goes on.
+#[derive(Debug)]
+pub struct Bookmark {
+    index: usize,
+    at: usize,
+    checked: usize,
+    seed: u32,
+    next_seq: u64,
+    count: u64,
+    first_seq: u64,
+    previous_digest: Option<u64>,
+    inside: bool,
+    left: Left,
+    footers: Vec<(usize, Footer)>,
+    stop: Option<Stop>,
+}
+
 impl<'a> Frames<'a> {
+    /// Where the reading stands.
+    pub fn bookmark(self) -> Bookmark {
+        Bookmark {
+            index: self.index,
+            at: self.at,
+            checked: self.checked,
+            seed: self.seed,
+            next_seq: self.next_seq,
+            count: self.count,
+            first_seq: self.first_seq,
+            previous_digest: self.previous_digest,
+            inside: self.inside,
+            left: self.left,
+            footers: self.footers,
+            stop: self.stop,
+        }
+    }
+
+    /// Goes on there; `mark` is of this journal.
+    pub(crate) fn at(journal: &'a Journal, mark: Bookmark) -> Self {
+        Self {
+            journal,
+            index: mark.index,
+            at: mark.at,
+            checked: mark.checked,
+            seed: mark.seed,
+            next_seq: mark.next_seq,
+            count: mark.count,
+            first_seq: mark.first_seq,
+            previous_digest: mark.previous_digest,
+            inside: mark.inside,
+            left: mark.left,
+            footers: mark.footers,
+            stop: mark.stop,
+        }
+    }
+
     pub(crate) fn new(journal: &'a Journal) -> Self {
         let mut frames = Self {
             journal,

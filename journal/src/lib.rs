@@ -69,7 +69,7 @@ pub use disk::Disk;
 pub use durability::Durability;
 pub use error::{Finding, JournalError};
 pub use follower::{Follower, Position, Until};
-pub use frames::{End, FrameRef, Frames};
+pub use frames::{Bookmark, End, FrameRef, Frames};
 pub use lock::Lock;
 pub use map::{Map, Region};
 pub use options::{Options, SyncBackend};

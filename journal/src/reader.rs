@@ -3,7 +3,7 @@
 use crate::disk::Disk;
 use crate::error::{Finding, JournalError};
 use crate::frame::{Rules, is_zero, seed};
-use crate::frames::Frames;
+use crate::frames::{Bookmark, Frames};
 use crate::header::{
     FirstPage, MAGIC, PAGE, SegmentHeader, VERSION, file_name, layout_hash, number_of,
 };
@@ -148,6 +148,11 @@ impl Journal {
     /// All frames from the beginning.
     pub fn frames(&self) -> Frames<'_> {
         Frames::new(self)
+    }
+
+    /// The frames behind a place where an earlier reading of this same journal stopped.
+    pub fn frames_at(&self, mark: Bookmark) -> Frames<'_> {
+        Frames::at(self, mark)
     }
 
     /// All frames from the beginning of the segment that holds this sequence: what lies before it is neither

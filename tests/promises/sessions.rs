@@ -8,6 +8,7 @@ use engine::resume::Consent;
 use engine::run::{Order, Outcome, run};
 use engine::snapshot::take;
 use engine::source::Source;
+use ringbuf_layout::names::BarSource;
 use ringbuf_layout::names::SessionPhase;
 use ringbuf_layout::{Bar, InputCell, Reasons, Session, Timer, Trade, Verdict};
 use std::path::{Path, PathBuf};
@@ -28,7 +29,7 @@ fn prints(from: &str, to: &str) -> Vec<InputCell> {
 }
 
 fn recorded(symbol: &str, prints: Vec<InputCell>) -> Recording {
-    let instruments = vec![Listed { def: built_in(symbol).unwrap(), bars_from_mid: false }];
+    let instruments = vec![Listed { def: built_in(symbol).unwrap(), bars_from: BarSource::Trades }];
     let recording =
         Scene::new(instruments.clone(), vec![prints]).timeframes(&[300, 1_800]).record();
     check_bars(&recording, &instruments, &[300, 1_800]).unwrap();
@@ -252,7 +253,7 @@ fn a_run_over_a_half_day_and_a_holiday_goes_on_from_any_input() {
     let mut all = prints("2013-11-27T20:30:00Z", "2013-11-27T21:00:00Z");
     all.extend(prints("2013-11-28T17:45:00Z", "2013-11-28T18:00:00Z"));
     all.extend(prints("2013-11-29T17:45:00Z", "2013-11-29T18:30:00Z"));
-    let instruments = vec![Listed { def: built_in("SPY").unwrap(), bars_from_mid: false }];
+    let instruments = vec![Listed { def: built_in("SPY").unwrap(), bars_from: BarSource::Trades }];
     let scene = Scene::new(instruments, vec![all]).timeframes(&[300, 1_800]);
     let whole = scene.record();
     let inputs = inputs_of(&whole);

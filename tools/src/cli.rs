@@ -10,6 +10,8 @@ Examples:
   grandmodel run                                   five synthetic days, a journal, a summary
   grandmodel run --source lean-trade:spy.zip --journal J --json
   grandmodel replay J                              prove the run bit for bit
+  grandmodel data import lean-trade:spy.zip --journal SPY
+  grandmodel run --source journal:SPY              the same ticks again, with another config
   grandmodel journal export J --record bar --format csv -o bars.csv
   grandmodel journal export J --record tick --format csv -o - | head
   grandmodel latency report J                      percentiles of every part, measured by the run
@@ -40,14 +42,14 @@ pub enum Command {
     Replay(Replay),
     /// Look into, check and convert a journal
     Journal(Journal),
+    /// Look at data files, and put them into a journal
+    Data(Data),
     /// Ask or command a running engine, by the socket in its journal directory
     Ctl(Ctl),
     /// Check, show or write a config
     Config(Config),
     /// Look into latency logs
     Latency(Latency),
-    /// Look into market data
-    Data(Data),
 }
 
 /// `run`
@@ -71,6 +73,20 @@ pub struct Run {
     /// max, realtime, or so many times real time
     #[arg(long, value_name = "max|realtime|N", default_value = "max")]
     pub pace: String,
+    /// What of the sources.
+    #[command(flatten)]
+    pub window: Window,
+    /// Go on with a journal of another build or another [semantic]: a new chain begins
+    #[arg(long)]
+    pub accept_change: bool,
+    /// Go on after a panic without the inputs that it kept from being processed
+    #[arg(long)]
+    pub skip_unprocessed: bool,
+}
+
+/// What of a source or a journal is wanted.
+#[derive(Args, Debug, Default)]
+pub struct Window {
     /// First event time, such as 2013-10-07T14:00:00Z
     #[arg(long, value_name = "T")]
     pub from: Option<String>,
@@ -80,13 +96,71 @@ pub struct Run {
     /// Only these symbols
     #[arg(long, value_name = "S,…", value_delimiter = ',')]
     pub symbols: Vec<String>,
-    /// Go on with a journal of another build or another [semantic]: a new chain begins
-    #[arg(long)]
-    pub accept_change: bool,
-    /// Go on after a panic without the inputs that it kept from being processed
-    #[arg(long)]
-    pub skip_unprocessed: bool,
 }
+
+/// `data`
+#[derive(Args, Debug)]
+pub struct Data {
+    /// What to do with it.
+    #[command(subcommand)]
+    pub command: DataCommand,
+}
+
+/// The commands about data files.
+#[derive(Debug, Subcommand)]
+pub enum DataCommand {
+    /// Say what files are and hold, without a hint, and the config that imports them
+    Inspect(Inspect),
+    /// Put sources into a journal of definitions and market data, to run and run again
+    Import(Import),
+    /// Compare the bars of journals with a vendor's and list every difference; exit 1 if there is one
+    BarsAudit(BarsAudit),
+}
+
+/// `data inspect`
+#[derive(Args, Debug)]
+#[command(after_help = INSPECT_EXAMPLES)]
+pub struct Inspect {
+    /// Files of any format of `run --help`, packed or not
+    #[arg(value_name = "FILE", required = true)]
+    pub files: Vec<PathBuf>,
+}
+
+const INSPECT_EXAMPLES: &str = "\
+Examples:
+  grandmodel data inspect trades.csv.gz
+  grandmodel data inspect spy.zip --json | jq -r '.files[0].config' > spy.toml
+  grandmodel data import -c spy.toml --journal SPY
+
+Nothing is guessed in silence: what was inferred is said with its evidence, and what only you can know is ASKED.
+Exit codes: 0 read to its end; 1 damaged, or one of several files is no data; 2 of no known format, or no data.";
+
+/// `data import`
+#[derive(Args, Debug)]
+#[command(after_help = IMPORT_EXAMPLES)]
+pub struct Import {
+    /// FORMAT:PATH, or what a source of the config is specified by; all of the config's if none is given
+    #[arg(value_name = "SOURCE")]
+    pub sources: Vec<String>,
+    /// Config file (TOML) with declared columns and instruments: `data inspect` proposes them
+    #[arg(short, long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// Directory of the new journal; the next free ./journal/<n> if not given
+    #[arg(long, value_name = "DIR")]
+    pub journal: Option<PathBuf>,
+    /// What of the sources.
+    #[command(flatten)]
+    pub window: Window,
+}
+
+const IMPORT_EXAMPLES: &str = "\
+Examples:
+  grandmodel data import lean-trade:spy.zip --journal SPY
+  grandmodel data import -c trades.toml --journal J --from 2019-10-01T00:00:00Z --to 2019-10-02T00:00:00Z
+  grandmodel run --source journal:SPY              as often as you like, with any config
+  grandmodel journal export SPY --record tick --format parquet -o spy.parquet
+
+The journal holds definitions and market data alone: nothing is judged, nothing is computed.";
 
 fn run_help() -> String {
     let formats: Vec<String> =
@@ -232,6 +306,9 @@ pub struct Export {
     /// Of the table
     #[arg(long, value_enum, default_value = "csv")]
     pub format: Format,
+    /// What of the journal: rows by the event time of their input.
+    #[command(flatten)]
+    pub window: Window,
     /// Of matrices: a row for each cell instead of the hash
     #[arg(long)]
     pub values: bool,
@@ -319,21 +396,6 @@ impl CtlCommand {
             Self::CancelAll => "cancel-all",
         }
     }
-}
-
-/// `data`
-#[derive(Args, Debug)]
-pub struct Data {
-    /// What to do with it.
-    #[command(subcommand)]
-    pub command: DataCommand,
-}
-
-/// The commands about market data.
-#[derive(Debug, Subcommand)]
-pub enum DataCommand {
-    /// Compare the bars of journals with a vendor's and list every difference; exit 1 if there is one
-    BarsAudit(BarsAudit),
 }
 
 /// `data bars-audit`

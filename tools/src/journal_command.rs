@@ -159,7 +159,13 @@ fn describe(dir: &Path, say: Say) -> Result<Exit, Problem> {
     answer.insert("epoch".into(), json!(start.epoch));
     answer.insert("manifest".into(), json!(journal::objects::hex(&start.manifest)));
     answer.insert("symbols".into(), json!(symbols));
+    let is_imported = engine::replay::is_imported(&journal, dir);
+    answer.insert("imported".into(), json!(is_imported));
     say.text(&describe_text(dir, &report, &start, &instruments));
+    if is_imported {
+        let what = "definitions and market data alone; run it with --source journal:";
+        say.text(&format!("imported   {what}{}", dir.display()));
+    }
     say.answer(answer);
     Ok(if report.findings.is_empty() { Exit::Done } else { Exit::Findings })
 }

@@ -2,6 +2,7 @@
 //!
 //! * `cli`: what can be typed; `say`: how answers and errors are printed, and the exit code.
 //! * `run`, `replay`, `journal`, `config`, `data`: a file a command; `export`: a journal as tables.
+//! * `sources`, `window`: what is opened, and what of it.
 //! * `policy`: who decides.
 //! * `control`, `ctl`: the two ends of the control socket; `signals`: what ends or halts a run.
 //! * `latency`: histograms in logs, reported and compared.
@@ -27,7 +28,9 @@ mod replay;
 mod run;
 mod say;
 mod signals;
+mod sources;
 mod torture;
+mod window;
 
 use clap::Parser as _;
 use cli::{Cli, Command};
@@ -62,10 +65,12 @@ pub fn main() -> ExitCode {
 /// True for a command that ends in its own time after a signal: the engine drains, a follower stores its place.
 fn drains(command: &Command) -> bool {
     let load = |latency: &cli::Latency| matches!(latency.command, cli::LatencyCommand::Run(_));
+    let imports = |data: &cli::Data| matches!(data.command, cli::DataCommand::Import(_));
     let follows =
         |journal: &cli::Journal| matches!(journal.command, cli::JournalCommand::Follow(_));
     match command {
         Command::Run(_) => true,
+        Command::Data(data) => imports(data),
         Command::Latency(latency) => load(latency),
         Command::Journal(journal) => follows(journal),
         _ => false,
@@ -77,10 +82,10 @@ fn command(cli: &Cli, say: Say, controls: &Arc<Controls>) -> Result<Exit, Proble
         Command::Run(arguments) => run::run(arguments, say, controls),
         Command::Replay(arguments) => replay::replay(arguments, say),
         Command::Journal(arguments) => journal_command::journal(arguments, say, controls),
+        Command::Data(arguments) => data::data(arguments, say, controls),
         Command::Ctl(arguments) => ctl::ctl(arguments, say),
         Command::Config(arguments) => config::config(arguments, say),
         Command::Latency(arguments) => latency::latency(arguments, say, controls),
-        Command::Data(arguments) => data::data(arguments, say),
     }
 }
 

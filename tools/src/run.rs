@@ -9,13 +9,14 @@ use crate::policy;
 use crate::progress::Progress;
 use crate::rebuilt;
 use crate::say::{Exit, Lines, Say, aside, error_object};
+use crate::sources;
+use crate::window;
 use engine::Problem;
 use engine::config::Config;
 use engine::layout::Layout;
 use engine::resume::Consent;
 use engine::run::{Order, Outcome};
 use engine::runtime::controls::Controls;
-use engine::runtime::feed::Filter;
 use engine::runtime::gateway::Broker;
 use engine::runtime::latency::Measure;
 use engine::runtime::sequencer::Pace;
@@ -59,13 +60,8 @@ pub fn run(arguments: &cli::Run, say: Say, controls: &Arc<Controls>) -> Result<E
     let (policies, weights) = policy::of_run(&mut config)?;
     let layout = Layout::of(&config.host)?;
     let pace = pace(&arguments.pace)?;
-    let filter = filter(arguments)?;
-    let catalog = config.catalog();
-    let sources: Vec<Source> = config
-        .sources
-        .iter()
-        .map(|source| gateways::open(source, &catalog))
-        .collect::<Result<_, _>>()?;
+    let filter = window::filter(&arguments.window)?;
+    let sources = sources::open(&mut config)?;
     if controls.stop.load(Ordering::Relaxed) {
         return Err(Problem::new("interrupted before the run started", "", "run it again"));
     }
@@ -259,20 +255,7 @@ fn resolve(arguments: &cli::Run) -> Result<Config, Problem> {
     if let Some(layout) = &arguments.layout {
         config.host.layout.clone_from(layout);
     }
-    if !arguments.source.is_empty() {
-        // A source of the config with the same spec keeps what it declares.
-        let declared = std::mem::take(&mut config.sources);
-        let of = |spec: &String| {
-            let plain = SourceConfig::of(spec);
-            declared.iter().find(|source| &source.spec == spec).cloned().unwrap_or(plain)
-        };
-        config.sources = arguments.source.iter().map(of).collect();
-    }
-    let pipes = config.sources.iter().filter(|source| gateways::is_stdin(&source.spec));
-    if pipes.count() > 1 {
-        let fix = "name one source with the path -";
-        return Err(Problem::new("two sources cannot share stdin", "the sources", fix));
-    }
+    sources::choose(&mut config, &arguments.source)?;
     if config.sources.is_empty() {
         let (spec, name) = ("synthetic".to_string(), "synthetic".to_string());
         config.sources.push(SourceConfig { name, ..SourceConfig::of(&spec) });
@@ -293,30 +276,6 @@ fn pace(text: &str) -> Result<Pace, Problem> {
             )),
         },
     }
-}
-
-fn filter(arguments: &cli::Run) -> Result<Filter, Problem> {
-    let instant = |flag: &str, text: &Option<String>| {
-        text.as_deref().map(|text| time(flag, text)).transpose()
-    };
-    let (from, to) = (instant("--from", &arguments.from)?, instant("--to", &arguments.to)?);
-    if from.zip(to).is_some_and(|(from, to)| from >= to) {
-        let fix = "give an earlier --from or a later --to";
-        return Err(Problem::new("--to is not after --from", "--from, --to", fix));
-    }
-    Ok(Filter {
-        from,
-        to,
-        symbols: arguments.symbols.iter().map(|symbol| symbol.to_uppercase()).collect(),
-    })
-}
-
-fn time(flag: &str, text: &str) -> Result<i64, Problem> {
-    let instant = text.parse::<jiff::Timestamp>().ok();
-    instant.and_then(|t| i64::try_from(t.as_nanosecond()).ok()).ok_or_else(|| {
-        let fix = "write it with its offset, such as 2013-10-07T14:00:00Z or …T10:00:00-04:00";
-        Problem::new(format!("\"{text}\" is not an instant"), flag, fix)
-    })
 }
 
 /// `parent/1`, `parent/2`, …: the first that is not there. It is made here, so that two commands that start

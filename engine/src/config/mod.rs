@@ -363,6 +363,6 @@ impl Config {
 
     /// The definitions that sources may ask for.
     pub fn catalog(&self) -> Catalog {
-        Catalog { configured: self.semantic.instruments.clone() }
+        Catalog::of(self.semantic.instruments.clone())
     }
 }

@@ -37,7 +37,8 @@ impl Filter {
         self.symbols.is_empty() || self.symbols.iter().any(|s| s == symbol)
     }
 
-    fn holds(&self, ts: i64) -> bool {
+    /// True if records of this event time are wanted.
+    pub fn holds(&self, ts: i64) -> bool {
         self.from.is_none_or(|from| ts >= from) && self.to.is_none_or(|to| ts < to)
     }
 }

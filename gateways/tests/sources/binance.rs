@@ -23,7 +23,10 @@ pub(crate) fn coin(symbol: &str) -> InstrumentDef {
 }
 
 pub(crate) fn catalog(symbols: &[&str]) -> Catalog {
-    Catalog { configured: symbols.iter().map(|symbol| coin(symbol)).collect() }
+    Catalog {
+        configured: symbols.iter().map(|symbol| coin(symbol)).collect(),
+        ..Catalog::default()
+    }
 }
 
 /// Opens these lines as a file.

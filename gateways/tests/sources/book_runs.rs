@@ -2,13 +2,13 @@
 
 use super::binance::{coin, depth_line, snapshot_line, ticker_line, trade_line};
 use super::*;
+use ::journal::Journal;
 use engine::config::Config;
 use engine::layout::Layout;
 use engine::policy::Policies;
 use engine::replay::{Options, replay};
 use engine::run::{Order, Outcome, run};
 use engine::source::Decoder;
-use journal::Journal;
 use ringbuf_layout::Kind;
 use ringbuf_layout::frame::{FLAGS_OFFSET, LAST};
 use std::fmt::Write as _;
@@ -63,7 +63,7 @@ impl Decoder for FirstOf {
 
 fn run_of(dir: &Path, file: &str, records: usize) -> Outcome {
     let parsed = Config::parse(CONFIG, "a test").unwrap_or_else(|problem| panic!("{problem}"));
-    let catalog = Catalog { configured: vec![coin("BTCUSDT")] };
+    let catalog = Catalog { configured: vec![coin("BTCUSDT")], ..Catalog::default() };
     let mut source = gateways::open(&config(file), &catalog).unwrap();
     let Feed::Decoder(decoder) = source.feed else { panic!("records in memory") };
     source.feed = Feed::Decoder(Box::new(FirstOf(decoder, records)));

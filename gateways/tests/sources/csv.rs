@@ -164,7 +164,7 @@ fn a_symbol_column_knows_the_configured_instruments_and_no_other() {
     let text = "ts_event,symbol,price,size\n\
                 1,btcusdt,60000.01,0.00012\n2,DOGE,0.1,0.5\n3,BTCUSDT,60000,1\n4,,1,2\n\
                 5,a symbol longer than any instrument can have,1,2\n";
-    let catalog = Catalog { configured: vec![built_in("IBM").unwrap(), btc()] };
+    let catalog = Catalog::of(vec![built_in("IBM").unwrap(), btc()]);
     let source = open_with(csv.clone(), text.as_bytes(), &catalog).unwrap();
     let names: Vec<_> = source.symbols.iter().map(|s| (s.symbol.clone(), s.trades)).collect();
     assert_eq!(names, [("IBM".to_string(), true), ("BTCUSDT".to_string(), true)]);

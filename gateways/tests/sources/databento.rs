@@ -59,7 +59,7 @@ fn sizes_are_in_the_unit_of_the_instrument() {
     let spec = write(dir.path(), "databento", "a", &bytes);
     let mut definition = built_in("ESH1").unwrap();
     definition.size_precision = 9;
-    let catalog = Catalog { configured: vec![definition] };
+    let catalog = Catalog::of(vec![definition]);
     let trades = trades(gateways::open(&config(&spec), &catalog).unwrap());
     assert_eq!(trades[0].size, Size(i64::from(u32::MAX) * 1_000_000_000));
 }

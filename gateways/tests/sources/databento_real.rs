@@ -21,15 +21,14 @@ fn files() -> Vec<PathBuf> {
 /// Everything that the files hold has a definition, whatever it is called.
 fn open_any(path: &Path) -> Result<Source, Problem> {
     let spec = format!("databento:{}", path.display());
-    let catalog = Catalog {
-        configured: ["ESH1", "SPOT", "QQQ", "TSLA"]
-            .iter()
-            .map(|symbol| InstrumentDef {
-                symbol: (*symbol).to_string(),
-                ..built_in("ES.202103").unwrap()
-            })
-            .collect(),
-    };
+    let defined = ["ESH1", "SPOT", "QQQ", "TSLA"]
+        .iter()
+        .map(|symbol| InstrumentDef {
+            symbol: (*symbol).to_string(),
+            ..built_in("ES.202103").unwrap()
+        })
+        .collect();
+    let catalog = Catalog::of(defined);
     gateways::open(&config(&spec), &catalog)
 }
 

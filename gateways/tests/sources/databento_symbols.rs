@@ -127,11 +127,9 @@ fn a_fragment_is_named_by_rename_or_says_that_it_must_be() {
     let (names, trades) = open_with(&fragment, &["NQH1"], &[("4917", "NQH1")]).unwrap();
     assert_eq!((names, told(&trades)), (vec!["NQH1".to_string()], vec![(0, 1)]));
     // A definition may be given under the number too.
-    let catalog = Catalog {
-        configured: ["4916", "4917"]
-            .map(|symbol| InstrumentDef { symbol: symbol.into(), ..built_in("ESH1").unwrap() })
-            .to_vec(),
-    };
+    let numbered = ["4916", "4917"]
+        .map(|symbol| InstrumentDef { symbol: symbol.into(), ..built_in("ESH1").unwrap() });
+    let catalog = Catalog::of(numbered.to_vec());
     let dir = tempfile::tempdir().unwrap();
     let spec = write(dir.path(), "databento", "a.frag", &fragment);
     assert_eq!(trades_of(&spec, &catalog), 2);

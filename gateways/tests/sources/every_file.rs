@@ -23,7 +23,7 @@ fn coin(symbol: &str) -> InstrumentDef {
 
 fn catalog() -> Catalog {
     let names = ["XBTUSD", "BTC-PERPETUAL", "BTC-USD", "BCHEUR", "XRPETH", "EURUSD", "NQ.202306"];
-    Catalog { configured: names.map(coin).to_vec() }
+    Catalog { configured: names.map(coin).to_vec(), ..Catalog::default() }
 }
 
 /// How many of each kind a source gives.

@@ -164,7 +164,7 @@ fn a_configured_instrument_brings_its_size_precision() {
     let spec = write(dir.path(), "lean-trade", "a.zip", &zip);
     let mut definition = built_in("SPY").unwrap();
     (definition.symbol, definition.size_precision) = ("AAPL".to_string(), 2);
-    let source = gateways::open(&config(&spec), &Catalog { configured: vec![definition] }).unwrap();
+    let source = gateways::open(&config(&spec), &Catalog::of(vec![definition])).unwrap();
     assert_eq!(trades(source)[0].size, Size(125));
 }
 

@@ -13,7 +13,8 @@ fn open_zip(
     let mut config = config(&write(dir.path(), format, "a.zip", &zip_bytes(files)));
     change(&mut config);
     let eurusd = InstrumentDef { symbol: "EURUSD".to_string(), ..built_in("SPY").unwrap() };
-    let source = gateways::open(&config, &Catalog { configured: vec![eurusd] });
+    let source =
+        gateways::open(&config, &Catalog { configured: vec![eurusd], ..Catalog::default() });
     (dir, source)
 }
 

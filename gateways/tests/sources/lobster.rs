@@ -12,7 +12,7 @@ use std::path::PathBuf;
 pub(crate) fn catalog(symbols: &[&str]) -> Catalog {
     let share =
         |symbol: &&str| InstrumentDef { symbol: (*symbol).to_string(), ..built_in("SPY").unwrap() };
-    Catalog { configured: symbols.iter().map(share).collect() }
+    Catalog { configured: symbols.iter().map(share).collect(), ..Catalog::default() }
 }
 
 pub(crate) fn file(symbol: &str, date: &str, kind: &str, levels: usize) -> String {

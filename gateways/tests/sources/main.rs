@@ -16,6 +16,8 @@ mod depth_mutations;
 mod every_file;
 #[cfg(feature = "hdf5")]
 mod hdf5;
+mod inspecting;
+mod journal;
 mod lean;
 mod lean_ticks;
 mod lobster;

@@ -93,8 +93,10 @@ pub fn check(format: &str, name: &str, valid: &[u8], usual: u64, set: impl Fn(&m
     set(&mut config);
     let instrument =
         |symbol: &str| InstrumentDef { symbol: symbol.to_string(), ..built_in("SPY").unwrap() };
-    let catalog =
-        Catalog { configured: ["SPY", "EURUSD", "BTC-USD", "BTCUSDT"].map(instrument).to_vec() };
+    let catalog = Catalog {
+        configured: ["SPY", "EURUSD", "BTC-USD", "BTCUSDT"].map(instrument).to_vec(),
+        ..Catalog::default()
+    };
     assert_eq!(read(&config, &catalog), None, "{format}: the file is valid before it is changed");
     let count = setting("GRANDMODEL_MUTATIONS", usual);
     let seed = setting("GRANDMODEL_SEED", 1);

@@ -10,7 +10,7 @@ fn coins(names: &[&str]) -> Catalog {
         size_precision: 8,
         ..built_in("SPY").unwrap()
     };
-    Catalog { configured: names.iter().map(coin).collect() }
+    Catalog { configured: names.iter().map(coin).collect(), ..Catalog::default() }
 }
 
 /// Opens files of a format, by a glob over them.

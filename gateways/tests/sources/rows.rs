@@ -50,7 +50,10 @@ fn a_renamed_symbol_is_no_longer_itself() {
         let pairs = [("SPY", "IBM"), ("XYZ", "SPY")];
         config.rename = pairs.map(|(a, b)| (a.to_string(), b.to_string())).into();
     };
-    let catalog = Catalog { configured: ["SPY", "IBM"].map(|s| built_in(s).unwrap()).to_vec() };
+    let catalog = Catalog {
+        configured: ["SPY", "IBM"].map(|s| built_in(s).unwrap()).to_vec(),
+        ..Catalog::default()
+    };
     let (_dir, source) = open_with(change, text, &catalog);
     let got: Vec<_> = trades(source.unwrap()).iter().map(|t| t.tail.instrument).collect();
     assert_eq!(got, [1, 0, 1]);
@@ -74,7 +77,10 @@ fn exchanges_with_the_same_symbol_are_told_apart_by_their_names() {
         let pairs = [("B:BTC", "IBM"), ("BTC", "SPY")];
         config.rename = pairs.map(|(a, b)| (a.to_string(), b.to_string())).into();
     };
-    let catalog = Catalog { configured: ["SPY", "IBM"].map(|s| built_in(s).unwrap()).to_vec() };
+    let catalog = Catalog {
+        configured: ["SPY", "IBM"].map(|s| built_in(s).unwrap()).to_vec(),
+        ..Catalog::default()
+    };
     let (_dir, source) = open_with(change, text, &catalog);
     let got: Vec<_> = trades(source.unwrap()).iter().map(|t| t.tail.instrument).collect();
     assert_eq!(got, [0, 1, NO_INSTRUMENT]);
@@ -89,7 +95,7 @@ fn another_choice_of_symbols_is_another_identity() {
             config.columns = Some(with_symbols("ts_event symbol price size"));
             config.symbols = wanted.iter().map(ToString::to_string).collect();
         };
-        let catalog = Catalog { configured: vec![built_in("SPY").unwrap()] };
+        let catalog = Catalog { configured: vec![built_in("SPY").unwrap()], ..Catalog::default() };
         let (_dir, source) = open_with(change, text, &catalog);
         source.unwrap().identity
     };
@@ -105,6 +111,7 @@ fn bars(columns: Columns, text: &str) -> (Vec<InputCell>, Option<Problem>) {
             symbol: "NQ.202306".to_string(),
             ..built_in("NQ.202306").unwrap()
         }],
+        ..Catalog::default()
     };
     let (_dir, source) = open_with(change, text, &catalog);
     let source = source.unwrap();

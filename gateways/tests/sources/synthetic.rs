@@ -143,7 +143,7 @@ fn a_configured_instrument_sets_the_grid_and_a_senseless_one_is_refused() {
     let mut definition = built_in("SYN1").unwrap();
     definition.tick.0 = 500_000_000;
     let with = |definition: &InstrumentDef| {
-        let catalog = Catalog { configured: vec![definition.clone()] };
+        let catalog = Catalog::of(vec![definition.clone()]);
         gateways::open(&config("synthetic:days=1,ticks=1000,instruments=1"), &catalog)
     };
     let (cells, _) = drain(with(&definition).unwrap());

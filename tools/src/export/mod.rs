@@ -12,8 +12,10 @@ mod write;
 use crate::cli;
 use crate::journal_command::{damaged, open};
 use crate::say::{Exit, Say, stdout_is_gone};
+use crate::window;
 use engine::Problem;
 use engine::replay::instruments;
+use engine::runtime::feed::Filter;
 use matrices::Values;
 use rows::Slot;
 use serde_json::{Map, json};
@@ -38,14 +40,21 @@ pub enum Cell {
 pub fn export(arguments: &cli::Export, say: Say) -> Result<Exit, Problem> {
     let journal = open(&arguments.dir)?;
     let symbols = rows::Symbols::new(&instruments(&journal, &arguments.dir)?);
+    let keep = Keep { filter: window::filter(&arguments.window)?, symbol_at: None };
+    symbols.refuse_unknown(&keep.filter.symbols)?;
+    let is_imported = engine::replay::is_imported(&journal, &arguments.dir);
     let mut values = values(arguments, &journal)?;
     let columns =
         if values.is_some() { columns::MATRIX_VALUES } else { columns::of(arguments.record) };
     // A table on stdout is alone there: errors go to stderr.
+    let symbol_at = columns.iter().position(|(name, _)| *name == "symbol");
+    let keep = Keep { symbol_at, ..keep };
     let on_stdout = arguments.output.as_os_str() == "-";
     let say = Say { json: say.json && !on_stdout };
     let mut table = Table::create(&arguments.output, arguments.format, columns)?;
-    match rows_into(&mut table, &journal, arguments.record, &symbols, values.as_mut()) {
+    let symbols = symbols.judged(!is_imported);
+    let of = (arguments.record, &symbols, &keep);
+    match rows_into(&mut table, &journal, of, values.as_mut()) {
         Ok((_, Some(damage))) => Ok(damaged(&damage, say)),
         Ok((count, None)) => {
             if !on_stdout {
@@ -63,6 +72,21 @@ pub fn export(arguments: &cli::Export, say: Say) -> Result<Exit, Problem> {
     }
 }
 
+/// Which rows are wanted.
+struct Keep {
+    filter: Filter,
+    /// The column of symbols, if the table has one.
+    symbol_at: Option<usize>,
+}
+
+impl Keep {
+    fn wants(&self, slot: &Slot<'_>, row: &[Cell]) -> bool {
+        let named = |at: usize| matches!(&row[at], Cell::Text(symbol) if self.filter.wants(symbol));
+        let of_symbol = self.filter.symbols.is_empty() || self.symbol_at.is_none_or(named);
+        of_symbol && slot.ts_event().is_none_or(|ts| self.filter.holds(ts))
+    }
+}
+
 /// What `--values` needs, where it was asked for.
 fn values(arguments: &cli::Export, journal: &journal::Journal) -> Result<Option<Values>, Problem> {
     if arguments.values && arguments.record != cli::Record::Matrix {
@@ -76,8 +100,7 @@ fn values(arguments: &cli::Export, journal: &journal::Journal) -> Result<Option<
 fn rows_into(
     table: &mut Table,
     journal: &journal::Journal,
-    record: cli::Record,
-    symbols: &rows::Symbols,
+    (record, symbols, keep): (cli::Record, &rows::Symbols, &Keep),
     mut values: Option<&mut Values>,
 ) -> Result<(u64, Option<Problem>), Problem> {
     let mut frames = journal.frames();
@@ -98,8 +121,8 @@ fn rows_into(
                 Some(values) => values.rows(&slot, symbols)?,
                 None => rows::of(record, &slot, symbols),
             };
-            for row in rows {
-                table.row(&row)?;
+            for row in rows.iter().filter(|row| keep.wants(&slot, row)) {
+                table.row(row)?;
                 count += 1;
             }
             slot.clear();

@@ -2,6 +2,7 @@
 
 use super::{Cell, decisions};
 use crate::cli::Record;
+use engine::Problem;
 use journal::FrameRef;
 use ringbuf_layout::frame::NO_INSTRUMENT;
 use ringbuf_layout::input::text_of;
@@ -29,6 +30,11 @@ impl<'a> Slot<'a> {
         self.frames.clear();
     }
 
+    /// Event time of the input.
+    pub fn ts_event(&self) -> Option<i64> {
+        self.frames.first().map(|frame| frame.head().ts_event)
+    }
+
     fn first<T: Frame>(&self) -> Option<T> {
         self.all().next()
     }
@@ -50,17 +56,39 @@ impl<'a> Slot<'a> {
 
 /// Symbols and size precisions by instrument number.
 #[derive(Debug)]
-pub struct Symbols(Vec<(String, u8)>);
+pub struct Symbols {
+    table: Vec<(String, u8)>,
+    /// True if `validate` has judged the records: an imported journal has no verdicts.
+    pub judged: bool,
+}
 
 impl Symbols {
     /// From the journal's instrument records.
     pub fn new(table: &[Instrument]) -> Self {
-        Self(table.iter().map(|i| (text_of(&i.symbol).to_string(), i.size_precision)).collect())
+        let named = |i: &Instrument| (text_of(&i.symbol).to_string(), i.size_precision);
+        Self { table: table.iter().map(named).collect(), judged: true }
+    }
+
+    /// The same, of records that `validate` has judged or not.
+    pub fn judged(self, judged: bool) -> Self {
+        Self { judged, ..self }
+    }
+
+    /// Refuses symbols that the journal does not hold.
+    ///
+    /// # Errors
+    /// Which it has not, and which it has.
+    pub fn refuse_unknown(&self, wanted: &[String]) -> Result<(), Problem> {
+        let has = |symbol: &&String| self.table.iter().any(|(held, _)| held == *symbol);
+        let Some(absent) = wanted.iter().find(|symbol| !has(symbol)) else { return Ok(()) };
+        let held: Vec<&str> = self.table.iter().map(|(held, _)| held.as_str()).take(20).collect();
+        let fix = format!("choose from {}", held.join(", "));
+        Err(Problem::new(format!("the journal has no {absent}"), "--symbols", fix))
     }
 
     /// The symbol of an instrument.
     pub fn symbol(&self, instrument: u32) -> Cell {
-        match self.0.get(instrument as usize) {
+        match self.table.get(instrument as usize) {
             Some((symbol, _)) => Cell::Text(symbol.clone()),
             None if instrument == NO_INSTRUMENT => Cell::Empty,
             None => Cell::Text(format!("#{instrument}")),
@@ -69,7 +97,7 @@ impl Symbols {
 
     /// A size in the digits of its instrument.
     pub fn size(&self, size: Size, instrument: u32) -> Cell {
-        let precision = self.0.get(instrument as usize).map_or(0, |(_, precision)| *precision);
+        let precision = self.table.get(instrument as usize).map_or(0, |(_, precision)| *precision);
         Cell::Decimal(i128::from(size.0), u32::from(precision))
     }
 }
@@ -162,7 +190,7 @@ fn tick(slot: &Slot<'_>, symbols: &Symbols) -> Option<Vec<Cell>> {
         bid_size,
         ask_size,
         flags,
-        verdict(slot),
+        if symbols.judged { verdict(slot) } else { Cell::Empty },
     ])
 }
 

@@ -7,6 +7,8 @@ mod control;
 mod diff;
 mod exports;
 mod following;
+mod importing;
+mod inspecting;
 mod interruption;
 mod latency;
 mod layouts;

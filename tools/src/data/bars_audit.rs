@@ -1,6 +1,6 @@
-//! `data`: market data looked into.
+//! `data bars-audit`: the bars of journals against a vendor's.
 
-use crate::cli::{self, DataCommand};
+use crate::cli;
 use crate::config;
 use crate::say::{Exit, Lines, Say};
 use engine::Problem;
@@ -11,15 +11,8 @@ use engine::source::SourceConfig;
 use serde_json::{Map, Value, json};
 use std::path::Path;
 
-/// `data …`
-pub fn data(arguments: &cli::Data, say: Say) -> Result<Exit, Problem> {
-    match &arguments.command {
-        DataCommand::BarsAudit(arguments) => bars_audit(arguments, say),
-    }
-}
-
 /// `data bars-audit …`
-fn bars_audit(arguments: &cli::BarsAudit, say: Say) -> Result<Exit, Problem> {
+pub(super) fn bars_audit(arguments: &cli::BarsAudit, say: Say) -> Result<Exit, Problem> {
     let config = config::load(arguments.config.as_deref())?;
     let against = against(&config, &arguments.against);
     let mut answers = Vec::new();

@@ -1,0 +1,277 @@
+//! What a data file is and holds, without being told anything: the format by its content, its records counted, and
+//! the config that would import it. What was inferred is said, and what cannot be is asked for.
+//!
+//! * `detect`: the format; `head`: the first bytes behind the packing; `kind`: what was found.
+//! * `lean`, `tables`, `rows`, `columns`, `stamps`: zips, columnar files, delimited rows.
+//! * `tally`, `activity`, `latency`: what is counted as records go by; `zones`: what it says of clocks.
+//! * `proposal`: the config.
+//!
+//! Nothing is held but counts: a file is read once for its declaration, once for its records, and once more where
+//! that settled a zone, or sizes were finer than an integer holds.
+
+mod activity;
+mod columns;
+mod detect;
+mod head;
+mod kind;
+mod latency;
+mod lean;
+mod proposal;
+mod rows;
+mod stamps;
+mod tables;
+mod tally;
+mod zones;
+
+pub use activity::{Activity, Quiet};
+pub use latency::Latency;
+pub use tally::{Gap, Grid, JUMP_PCT, KINDS, Tally, ladder};
+pub use zones::Fit;
+
+use engine::Problem;
+use engine::config::Config;
+use engine::instrument::{Catalog, InstrumentDef};
+use engine::source::{Feed, Source, SourceConfig};
+use kind::{Kind, quoted};
+use ringbuf_layout::{ExternalBar, InputCell};
+use std::path::{Path, PathBuf};
+
+/// Decimal digits of a size, finest first: fewer where sizes would not fit.
+const PRECISIONS: [u8; 4] = [9, 6, 3, 0];
+/// Records between two looks of the watcher.
+const EVERY: u64 = 8_192;
+/// Fits that are reported.
+const FITS: usize = 5;
+/// Losses this near to the best are as good.
+const ALIKE: f64 = 0.5;
+
+/// True for a format of this version.
+fn known(format: &str) -> bool {
+    crate::FORMATS.iter().any(|(name, _)| *name == format)
+}
+
+/// What was found in a file.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Report {
+    /// The file.
+    pub file: PathBuf,
+    /// As in `FORMAT:PATH`.
+    pub format: String,
+    /// gzip, zstd or zip.
+    pub packing: Option<&'static str>,
+    /// Records.
+    pub records: u64,
+    /// What the format leaves out, by reason.
+    pub left_out: Vec<(String, u64)>,
+    /// Records whose symbol could not be numbered.
+    pub unknown: u64,
+    /// By symbol, in order of appearance.
+    pub symbols: Vec<(String, Tally)>,
+    /// Decimal digits of the sizes in the tallies.
+    pub size_precision: u8,
+    /// First and last event time.
+    pub span: Option<(i64, i64)>,
+    /// The zone of the file's clock, where it has one: declared, inferred or of the format.
+    pub zone: Option<String>,
+    /// When there are records, in UTC.
+    pub activity: Activity,
+    /// Zones and calendars that fit, best first.
+    pub fits: Vec<Fit>,
+    /// Receive time less event time.
+    pub latency: Latency,
+    /// What the file says of itself.
+    pub facts: Vec<String>,
+    /// What was inferred, and from what.
+    pub inferred: Vec<String>,
+    /// What only a person can say.
+    pub asked: Vec<String>,
+    /// The config that imports it.
+    pub config: String,
+    /// What ended the reading early: everything above is of what came before.
+    pub damage: Option<Problem>,
+}
+
+/// Looks at a file. `watch` is told now and then how many records were read.
+///
+/// # Errors
+/// The file is of no format that is known, holds no market data, or cannot be opened as what it is.
+pub fn inspect(path: &Path, watch: &mut dyn FnMut(u64)) -> Result<Report, Problem> {
+    let mut kind = detect::detect(path)?;
+    if !known(kind.format) {
+        return Err(Problem::new(
+            format!("this is `{}`, which this version does not read", kind.format),
+            path.display().to_string(),
+            "convert it to `csv`",
+        ));
+    }
+    let zone_is_open = kind.zone_is_open;
+    let mut seen = look(path, &kind, Some("UTC"), watch)?;
+    let mut fits = zones::fits(&seen.activity, zone_is_open);
+    fits.truncate(FITS);
+    let mut zone = kind.zone();
+    if zone_is_open {
+        let best = fits.first().map_or("UTC", |fit| &fit.zone).to_string();
+        ask_for_zone(&mut kind, &fits);
+        kind.csv.push(("zone", quoted(&best)));
+        if best != "UTC" {
+            seen = look(path, &kind, None, watch)?;
+        }
+        zone = Some(best);
+    }
+    let calendar = fits.first().map(|fit| fit.calendar.clone());
+    let spans = seen.symbols.iter().filter_map(|(_, tally)| tally.span);
+    let span = spans.reduce(|a, b| (a.0.min(b.0), a.1.max(b.1)));
+    let config = proposal::config(path, &mut kind, &seen, calendar.as_deref());
+    Ok(Report {
+        file: path.to_path_buf(),
+        format: kind.format.to_string(),
+        packing: kind.packing,
+        records: seen.records,
+        left_out: seen.left_out,
+        unknown: seen.unknown,
+        symbols: seen.symbols,
+        size_precision: seen.size_precision,
+        span,
+        zone,
+        activity: seen.activity,
+        fits,
+        latency: seen.latency,
+        facts: facts(path, kind.format),
+        inferred: kind.inferred,
+        asked: kind.asked,
+        config,
+        damage: seen.damage,
+    })
+}
+
+/// What a DBN file says of itself, its records counted by type, those that are no market data too.
+fn facts(path: &Path, format: &str) -> Vec<String> {
+    if format != "databento" {
+        return Vec::new();
+    }
+    let Ok(inventory) = crate::inventory(path) else { return Vec::new() };
+    let version =
+        inventory.version.map_or("a fragment".to_string(), |v| format!("DBN version {v}"));
+    let schema = inventory.schema.map(|schema| format!(", schema {schema}")).unwrap_or_default();
+    let counts = inventory.records.iter().map(|(name, count)| format!("{name} {count}"));
+    let records = counts.collect::<Vec<_>>().join(", ");
+    vec![format!("{version}{schema}; records by type: {records}")]
+}
+
+fn ask_for_zone(kind: &mut Kind, fits: &[Fit]) {
+    let Some(best) = fits.first() else { return };
+    let alike: Vec<&str> = fits
+        .iter()
+        .filter(|fit| fit.loss() <= best.loss() + ALIKE)
+        .map(|fit| fit.zone.as_str())
+        .collect();
+    let mut zones: Vec<&str> = Vec::new();
+    alike.into_iter().for_each(|zone| {
+        if !zones.contains(&zone) {
+            zones.push(zone);
+        }
+    });
+    let evidence = format!(
+        "in {} with the hours of {}, {:.2} % of active quarter hours lie outside every session",
+        best.zone, best.calendar, best.outside_pct
+    );
+    kind.asked.push(match &zones[..] {
+        [one] => format!("zone: which clock do the times show? {one} fits best: {evidence}"),
+        many => format!(
+            "zone: which clock do the times show? {} fit alike: {evidence}",
+            many.join(", ")
+        ),
+    });
+}
+
+/// What a reading of all records finds.
+struct Seen {
+    records: u64,
+    left_out: Vec<(String, u64)>,
+    unknown: u64,
+    symbols: Vec<(String, Tally)>,
+    size_precision: u8,
+    activity: Activity,
+    latency: Latency,
+    damage: Option<Problem>,
+}
+
+/// Reads all records; with fewer digits of a size where that does not fit.
+fn look(
+    path: &Path,
+    kind: &Kind,
+    zone: Option<&str>,
+    watch: &mut dyn FnMut(u64),
+) -> Result<Seen, Problem> {
+    let text = proposal::source(path, kind, zone);
+    let config = Config::parse(&text, "the proposed config")?;
+    let [source] = &config.sources[..] else {
+        return Err(Problem::new("the proposed config has no source", text, "report this"));
+    };
+    let mut first = None;
+    for size_precision in PRECISIONS {
+        let mut catalog = Catalog::permissive(size_precision);
+        let defined = kind.symbols.iter().filter_map(|symbol| catalog.get(symbol));
+        catalog.configured = defined.collect::<Vec<InstrumentDef>>();
+        let seen = read(source, &catalog, size_precision, watch)?;
+        let too_large =
+            seen.damage.as_ref().is_some_and(|problem| problem.what.contains("too large"));
+        if !too_large {
+            return Ok(seen);
+        }
+        // A price that is too large stays so: what was read first says where.
+        first.get_or_insert(seen);
+    }
+    first.ok_or_else(|| Problem::new("nothing was read", path.display().to_string(), "report this"))
+}
+
+fn read(
+    config: &SourceConfig,
+    catalog: &Catalog,
+    size_precision: u8,
+    watch: &mut dyn FnMut(u64),
+) -> Result<Seen, Problem> {
+    let Source { symbols, feed, .. } = crate::open(config, catalog)?;
+    let Feed::Decoder(mut decoder) = feed else {
+        return Err(Problem::new("not a file", config.spec.clone(), "report this"));
+    };
+    let ladder = ladder();
+    let names = symbols.into_iter().map(|used| (used.symbol, Tally::default()));
+    let mut seen = Seen {
+        records: 0,
+        left_out: Vec::new(),
+        unknown: 0,
+        symbols: names.collect(),
+        size_precision,
+        activity: Activity::default(),
+        latency: Latency::default(),
+        damage: None,
+    };
+    let mut cell = InputCell::default();
+    loop {
+        match decoder.next(&mut cell) {
+            Ok(true) => {}
+            Ok(false) => break,
+            Err(problem) => {
+                seen.damage = Some(problem);
+                break;
+            }
+        }
+        seen.records += 1;
+        if seen.records.is_multiple_of(EVERY) {
+            watch(seen.records);
+        }
+        let head = cell.head();
+        // A bar's hours are those that it covers.
+        let at = cell.get::<ExternalBar>().map_or(head.ts_event, |bar| bar.ts_open);
+        seen.activity.note(at);
+        seen.latency.note(head.ts_recv, head.ts_event);
+        match seen.symbols.get_mut(cell.tail().instrument as usize) {
+            Some((_, tally)) => tally.note(&cell, &ladder),
+            None => seen.unknown += 1,
+        }
+    }
+    seen.left_out =
+        decoder.left_out().into_iter().map(|(why, count)| (why.to_string(), count)).collect();
+    Ok(seen)
+}
