@@ -10,7 +10,7 @@
 //! * `naming`: a vendor's symbols and ours.
 //! * `lean_name`, `lean_row`, `lean_zip`, `lean_trade`: LEAN's zipped trade ticks.
 //! * `full_book`, `depth_window`: a venue's whole book, and its best levels as the engine is told of them.
-//! * `binance_line`, `binance_depth`, `binance_jsonl`: raw streams of Binance.
+//! * `binance_input`, `binance_symbols`, `binance_line`, `binance_depth`, `binance_jsonl`: raw streams of Binance.
 //! * `lobster_name`, `lobster_row`, `lobster`: LOBSTER's message and order book files.
 //! * `csv_fields`, `csv_plan`, `csv_symbols`, `csv_row`, `csv_rows`: rows of declared columns.
 //! * `dice`, `price_path`, `order_flow`, `synthetic`: the synthetic market; `bench_ticks`: its
@@ -22,8 +22,10 @@
 
 mod bench_ticks;
 mod binance_depth;
+mod binance_input;
 mod binance_jsonl;
 mod binance_line;
+mod binance_symbols;
 mod csv_fields;
 mod csv_plan;
 mod csv_row;
