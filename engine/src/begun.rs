@@ -53,6 +53,7 @@ pub(crate) fn begin(
     start::refuse_twins(&order.sources)?;
     refuse_exit(&order.config, order.broker.is_some())?;
     let table = start::instrument_table(&order.config, &order.sources, &order.filter)?;
+    start::lengths_fit(&order.config.semantic.bars, &table, &order.sources)?;
     let apart = threads::keep_helpers_on(&order.layout.helpers);
     let mut begun = match start::create_writer(&order.dir, &order.config)? {
         Some(writer) => {

@@ -11,7 +11,7 @@ use crate::runtime::schedule::is_of_the_market;
 use journal::{Bookmark, FrameRef, Journal};
 use ringbuf_layout::frame::{FLAGS_OFFSET, LAST, NO_INSTRUMENT};
 use ringbuf_layout::input::SOURCE_SEQ_MASK;
-use ringbuf_layout::{InputCell, Instrument, Kind, RunStart, SourceStatus, Trade};
+use ringbuf_layout::{ExternalBar, InputCell, Instrument, Kind, RunStart, SourceStatus, Trade};
 use sha2::{Digest as _, Sha256};
 use std::collections::VecDeque;
 use std::path::Path;
@@ -28,6 +28,8 @@ pub struct Held {
     pub def: InstrumentDef,
     /// True if bars came from its prints, or it has any.
     pub trades: bool,
+    /// Length of a vendor's bars of it in seconds, 0 where it has none.
+    pub bars_s: u32,
 }
 
 /// What a journal holds of the market.
@@ -100,6 +102,7 @@ pub fn survey(dir: &Path) -> Result<Survey, Problem> {
         records += 1;
         if let Some(held) = held.get_mut(cell.tail().instrument as usize) {
             held.trades |= cell.is::<Trade>();
+            held.bars_s = cell.get::<ExternalBar>().map_or(held.bars_s, |bar| bar.timeframe_s);
         }
         cell.tail_mut().source = 0;
         hash.update(&cell.bytes()[4..]);
@@ -109,7 +112,7 @@ pub fn survey(dir: &Path) -> Result<Survey, Problem> {
 
 impl Held {
     fn of(record: &Instrument) -> Self {
-        Self { def: InstrumentDef::of(record), trades: record.bar_price == 0 }
+        Self { def: InstrumentDef::of(record), trades: record.bar_price == 0, bars_s: 0 }
     }
 }
 

@@ -213,7 +213,6 @@ pub fn instrument_table(
         }
         table.push(Listed { def, bars_from });
     }
-    lengths_fit(&config.semantic.bars, &table, sources)?;
     let all = sources.iter().flat_map(|s| &s.symbols).map(|used| used.symbol.as_str());
     let mut all: Vec<&str> = all.collect();
     let missing: Vec<&str> = filter.symbols.iter().map(String::as_str).collect();
@@ -254,7 +253,14 @@ fn better(one: BarSource, other: BarSource) -> BarSource {
 }
 
 /// A vendor's bars make every timeframe, or the run does not start: one that is never built would be missed late.
-fn lengths_fit(bars: &Bars, table: &[Listed], sources: &[Source]) -> Result<(), Problem> {
+///
+/// # Errors
+/// Bars of several lengths, or of one that does not make a timeframe.
+pub(crate) fn lengths_fit(
+    bars: &Bars,
+    table: &[Listed],
+    sources: &[Source],
+) -> Result<(), Problem> {
     let external = table.iter().filter(|listed| listed.bars_from == BarSource::External);
     for listed in external {
         let symbol = &listed.def.symbol;

@@ -33,7 +33,13 @@ pub(crate) fn open(config: &SourceConfig, dir: &str, catalog: &Catalog) -> Resul
     for held in &survey.instruments {
         let theirs = held.def.size_precision;
         let met = naming.meet(&held.def.symbol, held.trades, dir, catalog);
-        numbers.push(met.map(|(number, ours)| (number, Rescale::of(theirs, ours.size_precision))));
+        let met = met.map(|(number, ours)| (number, Rescale::of(theirs, ours.size_precision)));
+        if let Some((number, _)) = met
+            && held.bars_s > 0
+        {
+            naming.has_bars(number, held.bars_s);
+        }
+        numbers.push(met);
     }
     let symbols = naming.finish(&place)?;
     let mut identity = Sha256::new();

@@ -1,5 +1,6 @@
 //! What a file is, by its content: no hint is taken, and a name only where a format keeps its facts there.
 
+use super::columns::Found;
 use super::head::{Head, Packing};
 use super::kind::{Kind, quoted, symbol_of};
 use super::lean::{self, Zip};
@@ -220,7 +221,7 @@ pub(super) fn of_table(
     format: &'static str,
     path: &Path,
     names: &[String],
-) -> Result<Kind, Problem> {
+) -> Result<(Kind, Found), Problem> {
     let Some(found) = super::columns::find(names) else {
         return Err(no(
             format!("its columns {} are neither trades, quotes nor bars", names.join(", ")),
@@ -235,5 +236,5 @@ pub(super) fn of_table(
     if found.position("symbol").is_none() {
         kind.symbol_from_name(&symbol_of(path));
     }
-    Ok(kind)
+    Ok((kind, found))
 }

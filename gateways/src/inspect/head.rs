@@ -104,14 +104,14 @@ fn first(bytes: &mut impl Read) -> (Vec<u8>, Option<String>) {
     (head, broken)
 }
 
-/// The bytes of a file behind its packing.
-pub(super) fn unpacked(path: &Path) -> Result<Bytes, Problem> {
+/// The bytes of a file behind gzip or zstd.
+fn unpacked(path: &Path) -> Result<Bytes, Problem> {
     let file = files::open_file(path)?;
     let bytes = packed::unpacked(file);
     bytes.map_err(|e| files::unreadable(&e, &path.display().to_string()))
 }
 
-/// All lines of a text file.
+/// All lines of a text file, or of the one in a zip.
 pub(super) fn lines(path: &Path) -> Result<Lines, Problem> {
-    Ok(Lines::new(unpacked(path)?))
+    Ok(Lines::new(packed::open(path)?.0))
 }

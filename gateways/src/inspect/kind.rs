@@ -32,6 +32,8 @@ pub(super) struct Kind {
     pub(super) inferred: Vec<String>,
     /// What only a person can say, with the evidence.
     pub(super) asked: Vec<String>,
+    /// Length of its bars in seconds, 0 where it has none.
+    pub(super) bars_s: u32,
     /// The zone that the format itself counts in, other than UTC.
     pub(super) venue_zone: Option<&'static str>,
     /// True if its times are of a wall clock whose zone the file does not say.

@@ -118,6 +118,9 @@ pub fn inspect(path: &Path, watch: &mut dyn FnMut(u64)) -> Result<Report, Proble
         }
         zone = Some(best);
     }
+    if let Some(seconds) = seen.bars_s {
+        kind.bars_s = seconds;
+    }
     let calendar = fits.first().map(|fit| fit.calendar.clone());
     let spans = seen.symbols.iter().filter_map(|(_, tally)| tally.span);
     let span = spans.reduce(|a, b| (a.0.min(b.0), a.1.max(b.1)));
@@ -193,6 +196,8 @@ struct Seen {
     size_precision: u8,
     activity: Activity,
     latency: Latency,
+    /// Length of a vendor's bars.
+    bars_s: Option<u32>,
     damage: Option<Problem>,
 }
 
@@ -245,6 +250,7 @@ fn read(
         size_precision,
         activity: Activity::default(),
         latency: Latency::default(),
+        bars_s: None,
         damage: None,
     };
     let mut cell = InputCell::default();
@@ -263,7 +269,9 @@ fn read(
         }
         let head = cell.head();
         // A bar's hours are those that it covers.
-        let at = cell.get::<ExternalBar>().map_or(head.ts_event, |bar| bar.ts_open);
+        let bar = cell.get::<ExternalBar>();
+        let at = bar.map_or(head.ts_event, |bar| bar.ts_open);
+        seen.bars_s = bar.map(|bar| bar.timeframe_s).or(seen.bars_s);
         seen.activity.note(at);
         seen.latency.note(head.ts_recv, head.ts_event);
         match seen.symbols.get_mut(cell.tail().instrument as usize) {

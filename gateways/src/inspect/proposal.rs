@@ -92,7 +92,12 @@ pub(super) fn config(path: &Path, kind: &mut Kind, seen: &Seen, fitting: Option<
             put(&mut out, format_args!("# {word}: {}", note.replace(['\n', '\r'], " ")));
         }
     }
-    out + &source(path, kind, None) + &instruments
+    out.push_str(&source(path, kind, None));
+    if kind.bars_s > 0 {
+        let seconds = kind.bars_s.min(86_400);
+        put(&mut out, format_args!("\n[semantic.bars]\ntimeframes_s = [{seconds}]"));
+    }
+    out + &instruments
 }
 
 /// A definition as it is built in.

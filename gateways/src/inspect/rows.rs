@@ -5,13 +5,15 @@ use super::head;
 use super::kind::{Kind, quoted, symbol_of};
 use super::known;
 use super::stamps::{Reading, Stamps};
+use crate::local_time::Clock;
 use crate::row_fields::Fields;
 use engine::Problem;
+use engine::source::TimeUnit;
 use std::collections::BTreeMap;
 use std::path::Path;
 
 /// Symbols that stand in the rows of one file.
-const SYMBOLS_MAX: usize = 1_000;
+pub(super) const SYMBOLS_MAX: usize = 1_000;
 /// Distances between bars that are counted apart.
 const STEPS_MAX: usize = 64;
 
@@ -71,12 +73,17 @@ pub(super) fn classify(path: &Path, lines: &[String]) -> Result<Option<Kind>, Pr
     let delimiter = delimiter(lines);
     let Some(first) = lines.first().map(|line| split(line, delimiter)) else { return Ok(None) };
     if has_header(&first) {
-        return with_header(path, delimiter, &first);
+        return with_header(path, delimiter, &first, lines);
     }
     without_header(path, delimiter, lines, &first)
 }
 
-fn with_header(path: &Path, delimiter: u8, header: &[String]) -> Result<Option<Kind>, Problem> {
+fn with_header(
+    path: &Path,
+    delimiter: u8,
+    header: &[String],
+    lines: &[String],
+) -> Result<Option<Kind>, Problem> {
     let has = |name: &str| header.iter().any(|column| column == name);
     if has("exchange") && has("local_timestamp") && has("timestamp") {
         if known("tardis") {
@@ -92,9 +99,9 @@ fn with_header(path: &Path, delimiter: u8, header: &[String]) -> Result<Option<K
     if has("ts_event") && has("rtype") {
         let mut kind = Kind::of("databento-csv");
         kind.inferred("databento-csv, by the header's ts_event and rtype");
-        if has("symbol") {
-            symbols_of_rows(path, delimiter, header, "symbol", &mut kind)?;
-        }
+        let names = if has("symbol") { "symbol" } else { "instrument_id" };
+        symbols_of_rows(path, delimiter, header, names, &mut kind)?;
+        price_scale(delimiter, header, lines, &mut kind);
         return Ok(Some(kind));
     }
     let vision = [
@@ -114,6 +121,21 @@ fn with_header(path: &Path, delimiter: u8, header: &[String]) -> Result<Option<K
         ));
     }
     declared(path, delimiter, Some(header), &found).map(Some)
+}
+
+/// Whole prices of Databento are units of 1e-9, or plain ones without a fraction: by their size.
+fn price_scale(delimiter: u8, header: &[String], lines: &[String], kind: &mut Kind) {
+    let at = header.iter().position(|name| ["price", "open", "bid_px_00"].contains(&name.as_str()));
+    let row = lines.get(1).map(|line| split(line, delimiter));
+    let price = at.zip(row).and_then(|(at, row)| row.get(at).cloned()).unwrap_or_default();
+    if price.is_empty() || !price.bytes().all(|b| b.is_ascii_digit()) {
+        return;
+    }
+    let scale = if price.len() > 9 { "0.000000001" } else { "1" };
+    kind.asked.push(format!(
+        "price_scale: is a whole price such as {price} in units of 1e-9, or plain? By its size it is \"{scale}\""
+    ));
+    kind.keys.push(("price_scale", quoted(scale)));
 }
 
 fn binance_vision(path: &Path) -> Kind {
@@ -218,12 +240,19 @@ fn declared(
     })?;
     declare_times(&mut kind, &reading);
     if found.rows == Rows::Bars {
-        declare_bars(&mut kind, path, delimiter, header.is_some(), time, &reading)?;
+        let (clock, mut steps) = (clock_of(&reading), Steps::default());
+        walk(path, delimiter, header.is_some(), |fields| {
+            let text = fields.get(time).unwrap_or_default();
+            if let Some(now) = clock.as_ref().and_then(|clock| clock.read(text).ok()) {
+                steps.note(now);
+            }
+        })?;
+        steps.declare(&mut kind);
     }
     Ok(kind)
 }
 
-fn declare_times(kind: &mut Kind, reading: &Reading) {
+pub(super) fn declare_times(kind: &mut Kind, reading: &Reading) {
     kind.csv.push(("ts_unit", quoted(reading.unit)));
     kind.inferred(format!("ts_unit \"{}\": {}", reading.unit, reading.why));
     if reading.unit != "text" {
@@ -247,68 +276,53 @@ fn declare_times(kind: &mut Kind, reading: &Reading) {
     }
 }
 
-/// Length of the bars: the most frequent distance of neighbours.
-fn declare_bars(
-    kind: &mut Kind,
-    path: &Path,
-    delimiter: u8,
-    header: bool,
-    time: usize,
-    reading: &Reading,
-) -> Result<(), Problem> {
-    let steps = steps(path, delimiter, header, time, reading)?;
-    let total: u64 = steps.values().sum();
-    let Some((seconds, count)) = steps.iter().max_by_key(|(seconds, count)| (**count, -**seconds))
-    else {
-        kind.asked.push("timeframe_s: how long is a bar? There are too few to tell".to_string());
-        kind.csv.push(("timeframe_s", "60".to_string()));
-        kind.csv.push(("stamp", quoted("open")));
-        return Ok(());
-    };
-    kind.inferred(format!(
-        "timeframe_s {seconds}: {count} of {total} neighbours are that far apart"
-    ));
-    kind.csv.push(("timeframe_s", seconds.to_string()));
-    kind.asked.push(
-        "stamp: is the time a bar's open or its close? \"open\" is written below, as most vendors have it; see the \
-         hours below"
-            .to_string(),
-    );
-    kind.csv.push(("stamp", quoted("open")));
-    Ok(())
+/// Distances of neighbours in seconds, and how many there are.
+#[derive(Debug, Default)]
+pub(super) struct Steps {
+    counts: BTreeMap<i64, u64>,
+    before: Option<i64>,
 }
 
-fn steps(
-    path: &Path,
-    delimiter: u8,
-    header: bool,
-    time: usize,
-    reading: &Reading,
-) -> Result<BTreeMap<i64, u64>, Problem> {
-    use crate::local_time::Clock;
-    use engine::source::TimeUnit;
-    let unit = match reading.unit {
-        "ms" => TimeUnit::Milliseconds,
-        "us" => TimeUnit::Microseconds,
-        "ns" => TimeUnit::Nanoseconds,
-        "text" => TimeUnit::Text,
-        _ => TimeUnit::Seconds,
-    };
-    let clocks: Vec<Clock> = Clock::new(unit, &reading.formats, "UTC").into_iter().collect();
-    let mut steps = BTreeMap::new();
-    let mut before: Option<i64> = None;
-    walk(path, delimiter, header, |fields| {
-        let text = fields.get(time).unwrap_or_default();
-        let now = clocks.iter().find_map(|clock| clock.read(text).ok());
-        if let Some((before, now)) = before.zip(now) {
-            let seconds = (now - before) / 1_000_000_000;
-            if seconds > 0 && (steps.len() < STEPS_MAX || steps.contains_key(&seconds)) {
-                *steps.entry(seconds).or_default() += 1;
+impl Steps {
+    pub(super) fn note(&mut self, now: i64) {
+        if let Some(before) = self.before.replace(now) {
+            let seconds = now.saturating_sub(before) / 1_000_000_000;
+            let kept = self.counts.len() < STEPS_MAX || self.counts.contains_key(&seconds);
+            if seconds > 0 && kept {
+                *self.counts.entry(seconds).or_default() += 1;
             }
         }
-        before = now.or(before);
-    })?;
-    Ok(steps)
+    }
+
+    /// Length of the bars: the most frequent distance. Which end a stamp is, only a person knows.
+    pub(super) fn declare(&self, kind: &mut Kind) {
+        let total: u64 = self.counts.values().sum();
+        let most = self.counts.iter().max_by_key(|(seconds, count)| (**count, -**seconds));
+        if let Some((seconds, count)) = most {
+            kind.inferred(format!(
+                "timeframe_s {seconds}: {count} of {total} neighbours are that far apart"
+            ));
+        } else {
+            kind.asked
+                .push("timeframe_s: how long is a bar? There are too few to tell".to_string());
+        }
+        // Longest that a config takes: a week.
+        let seconds = most.map_or(60, |(seconds, _)| (*seconds).min(604_800));
+        kind.bars_s = u32::try_from(seconds).unwrap_or(60);
+        kind.csv.push(("timeframe_s", seconds.to_string()));
+        kind.asked.push(
+            "stamp: is the time a bar's open or its close? \"open\" is written below, as most vendors have it; \
+             see the hours below"
+                .to_string(),
+        );
+        kind.csv.push(("stamp", quoted("open")));
+    }
+}
+
+/// The clock that reads such times, in UTC.
+pub(super) fn clock_of(reading: &Reading) -> Option<Clock> {
+    let unit = TimeUnit::WORDS.iter().find(|(_, word)| *word == reading.unit)?.0;
+    Clock::new(unit, &reading.formats, "UTC").ok()
 }
 
 /// Hands every row's fields to `each`, as far as the file can be read: who delivers its records names the damage.
@@ -379,7 +393,7 @@ fn symbols_of_rows(
     Ok(())
 }
 
-fn take_symbols(kind: &mut Kind, symbols: Vec<String>, more: bool) {
+pub(super) fn take_symbols(kind: &mut Kind, symbols: Vec<String>, more: bool) {
     if more {
         kind.asked.push(format!(
             "the file holds more than {SYMBOLS_MAX} symbols: which? Others are read without an instrument"

@@ -113,6 +113,17 @@ impl Stamps {
             let formats = vec![format.to_string()];
             Ok(Reading { unit: "text", formats, has_zone: false, day_is_open: false, why })
         };
+        if self.digits.keys().copied().eq([13, 16]) {
+            let why = "13 digits are milliseconds and 16 microseconds since 1970".to_string();
+            let formats = Vec::new();
+            return Ok(Reading {
+                unit: "ms_or_us",
+                formats,
+                has_zone: true,
+                day_is_open: false,
+                why,
+            });
+        }
         match digits[..] {
             [10] => plain("s", "10 digits before the point are seconds since 1970"),
             [13] => plain("ms", "13 digits are milliseconds since 1970"),
@@ -258,7 +269,8 @@ mod tests {
         ] {
             assert_eq!(reading(&[text]).unwrap().unit, unit);
         }
-        assert!(reading(&["1583020803145", "1583020803145000"]).is_err());
+        assert_eq!(reading(&["1583020803145", "1583020803145000"]).unwrap().unit, "ms_or_us");
+        assert!(reading(&["1583020803", "1583020803145000"]).is_err());
         assert!(reading(&["12"]).is_err() && reading(&[]).is_err() && reading(&["x"]).is_err());
     }
 
