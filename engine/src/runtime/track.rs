@@ -131,11 +131,11 @@ impl Track {
             self.vendor.length_s = bar.timeframe_s;
         }
         let other = !holds_together(bar) || bar.timeframe_s != self.vendor.length_s;
-        if other || end < self.vendor.newest {
+        if other {
             return;
         }
         let Some(session) = self.vendor.sessions.of(bar.ts_open, end) else { return };
-        self.vendor.newest = end;
+        self.vendor.newest = self.vendor.newest.max(end);
         for (i, timeframe_s) in row.timeframes_s.iter().copied().enumerate() {
             if !can_be_made(timeframe_s, bar.timeframe_s) {
                 continue;
