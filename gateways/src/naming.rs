@@ -51,18 +51,18 @@ impl Naming {
         catalog: &Catalog,
     ) -> Option<(u32, &InstrumentDef)> {
         let ours = self.ours(vendors)?;
-        let at = match self.known.iter().position(|known| known.definition.symbol == ours) {
-            Some(at) => at,
-            None => {
-                let Some(definition) = catalog.get(&ours) else {
-                    if !self.undefined.iter().any(|(symbol, _)| *symbol == ours) {
-                        self.undefined.push((ours, place.to_string()));
-                    }
-                    return None;
-                };
-                self.known.push(Known { definition, trades: false });
-                self.known.len() - 1
-            }
+        let found = self.known.iter().position(|known| known.definition.symbol == ours);
+        let at = if let Some(at) = found {
+            at
+        } else {
+            let Some(definition) = catalog.get(&ours) else {
+                if !self.undefined.iter().any(|(symbol, _)| *symbol == ours) {
+                    self.undefined.push((ours, place.to_string()));
+                }
+                return None;
+            };
+            self.known.push(Known { definition, trades: false });
+            self.known.len() - 1
         };
         let known = &mut self.known[at];
         known.trades |= trades;
