@@ -4,6 +4,7 @@ use engine::Problem;
 use engine::replay::{Divergence, Options, Proof, replay};
 use engine::run::run;
 use engine::runtime::feed::{self, Filter};
+use engine::runtime::feed_gauge::FeedGauge;
 use engine::runtime::merge::{Head, Inlet, Merge};
 use engine::runtime::taken::Taken;
 use engine::source::Source;
@@ -362,9 +363,10 @@ fn a_source_that_fails_is_never_taken_for_one_that_ended() {
     for _ in 0..TIMES {
         let problem = Problem::new("line 1 is no row", "a.csv", "correct it");
         let source = decoded_source("fails", &["SPY"], records.clone(), Some(problem));
+        let gauge = FeedGauge::of(std::slice::from_ref(&source)).remove(0);
+        let (all, none) = (Filter::default(), Taken::default());
         let inflow =
-            feed::start(source, 1, vec![Some(0)], Filter::default(), 60_000, Taken::default())
-                .expect("a thread");
+            feed::start(source, 1, vec![Some(0)], all, 60_000, none, gauge).expect("a thread");
         let mut merge = Merge::new(vec![Inlet { inflow, live: false, ended: false }]);
         let mut taken = InputCell::default();
         let failure = loop {
