@@ -24,9 +24,10 @@
 use crate::binance_depth::{DepthChain, Outcome, Updates};
 use crate::binance_line::{self, Event, Levels, Line, TOO_FINE};
 use crate::depth_window::{Change, Level};
-use crate::files::{self, Bytes, Fault};
+use crate::files::{self, Fault};
 use crate::lines::{LineError, Lines};
 use crate::naming::{self, Naming};
+use crate::packed;
 use crate::spec;
 use engine::Problem;
 use engine::instrument::Catalog;
@@ -80,13 +81,13 @@ enum Input {
 
 impl Input {
     fn open(&self) -> Result<Current, Problem> {
-        let (place, bytes) = match self {
-            Self::File(path) => {
-                (path.display().to_string(), files::gunzipped(files::open_file(path)?))
+        let (bytes, place) = match self {
+            Self::File(path) => packed::open(path)?,
+            Self::Stdin => {
+                let bytes = packed::unpacked(std::io::stdin());
+                (bytes.map_err(|e| files::unreadable(&e, "stdin"))?, "stdin".to_string())
             }
-            Self::Stdin => ("stdin".to_string(), files::gunzipped(std::io::stdin())),
         };
-        let bytes: Bytes = bytes.map_err(|e| files::unreadable(&e, &place))?;
         Ok(Current { lines: Lines::of_at_most(LONGEST, bytes), place })
     }
 }

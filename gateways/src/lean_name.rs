@@ -34,7 +34,9 @@ impl Market {
     /// A date in the market's zone.
     pub(crate) fn day(self, date: Date) -> Result<Day, String> {
         let zone = match self {
-            Self::Equity => engine::calendar::zone("America/New_York").ok_or("no zone America/New_York")?,
+            Self::Equity => {
+                engine::calendar::zone("America/New_York").ok_or("no zone America/New_York")?
+            }
             Self::Future | Self::Spot => TimeZone::UTC,
         };
         Day::new(date, zone)
@@ -208,7 +210,7 @@ mod tests {
     fn a_minute_without_a_month_needs_to_be_told_what_it_is_of() {
         let name = "20131007_spy_minute_trade.csv";
         assert_eq!(parse(name, None), Err(NameFault::Security));
-        assert_eq!(parse(name, Some("forex")).unwrap().market, Market::Spot);
+        assert_eq!(parse(name, Some("forex")).unwrap().market, Spot);
         let at = |path: &str| folder(Path::new(path)).map(str::to_string);
         assert_eq!(at("data/equity/usa/minute/spy/20131007_trade.zip").as_deref(), Some("equity"));
         assert_eq!(at("/d/forex/oanda/second/eurusd/a.zip").as_deref(), Some("forex"));

@@ -3,9 +3,9 @@
 //! Prices are as LEAN has them: where the exchange quotes in cents, `price_magnifier` says so and the
 //! row's tick and multiplier are for dollars. Databento's prices of those are in cents.
 
-use crate::csv_fields::Fields;
 use crate::files::{self, Fault};
 use crate::lines::{LINE_MAX, LineError, Lines};
+use crate::row_fields::Fields;
 use engine::Problem;
 use ringbuf_layout::units::{DecimalError, PRICE_DIGITS, parse_decimal};
 use std::path::Path;

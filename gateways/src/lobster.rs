@@ -15,6 +15,7 @@ use crate::lines::{LINE_MAX, LineError, Lines};
 use crate::lobster_name::{self, Role};
 use crate::lobster_row::{Message, RowReader};
 use crate::naming::Naming;
+use crate::packed;
 use crate::spec;
 use engine::Problem;
 use engine::instrument::Catalog;
@@ -109,9 +110,8 @@ struct TextFile {
 
 impl TextFile {
     fn open(path: &Path) -> Result<Self, Problem> {
-        let place = path.display().to_string();
-        let bytes = files::gunzipped(files::open_file(path)?);
-        Ok(Self { lines: Lines::new(bytes.map_err(|e| files::unreadable(&e, &place))?), place })
+        let (bytes, place) = packed::open(path)?;
+        Ok(Self { lines: Lines::new(bytes), place })
     }
 
     fn next(&mut self) -> Result<Option<&[u8]>, Problem> {

@@ -192,7 +192,6 @@ mod tests {
         };
         check("lean_trade:a.zip", "no format `lean_trade`", "did you mean `lean-trade`?");
         check("CSV:a", "no format `CSV`", "did you mean `csv`?");
-        check("lobster:a.zip", "not in this version yet", "convert");
         check("databanto:a", "no format", "did you mean `databento`?");
         check("spy.zip", "names no format", "lean-trade, lean-quote, lean-bar, databento");
         check("lean-trade:", "has no path", "lean-trade:PATH");

@@ -43,8 +43,14 @@ pub(super) struct Venue {
 pub(super) const NO_HOLIDAYS: &str = "none";
 
 /// All of them.
-pub(super) const VENUES: [&Venue; 6] =
-    [&super::xnys::XNYS, &super::cmes::CMES, &super::metals::METALS, &GLBX, &SYNTH, &ROUND_THE_CLOCK];
+pub(super) const VENUES: [&Venue; 6] = [
+    &super::xnys::XNYS,
+    &super::cmes::CMES,
+    &super::metals::METALS,
+    &GLBX,
+    &SYNTH,
+    &ROUND_THE_CLOCK,
+];
 
 /// Currencies, interest rates and crypto at CME and CBOT, Chicago time. Their half days differ by product and
 /// are not modelled: a session of usual length there rejects no real print.

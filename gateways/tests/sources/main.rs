@@ -10,9 +10,9 @@ mod databento_damage;
 mod databento_real;
 mod databento_symbols;
 mod dbn_files;
-mod depth_mutations;
 mod definitions;
 mod definitions_real;
+mod depth_mutations;
 mod every_file;
 #[cfg(feature = "hdf5")]
 mod hdf5;
