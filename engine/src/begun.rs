@@ -12,7 +12,6 @@ use crate::problem::Problem;
 use crate::resume::{self, Last, Rebuild, Rebuilt, Rise};
 use crate::retain::{Retainer, refuse_dropped};
 use crate::run::{Order, refuse_exit};
-use crate::runtime::feed_gauge::FeedGauge;
 use crate::runtime::merge::Merge;
 use crate::runtime::schedule::Schedule;
 use crate::runtime::sequencer::{Beside, Plan};
@@ -218,16 +217,12 @@ impl Begun {
 }
 
 /// Starts the sources and plans the sequencer.
-pub(crate) fn plan(
-    order: &mut Order,
-    begun: &mut Begun,
-    feeds: &[Arc<FeedGauge>],
-    beside: Beside,
-) -> Result<Plan, Problem> {
+pub(crate) fn plan(order: &mut Order, begun: &mut Begun, beside: Beside) -> Result<Plan, Problem> {
     let semantic = &order.config.semantic;
     let clock = &semantic.clock;
     let sources = std::mem::take(&mut order.sources);
     let (reorder_ms, ledger) = (semantic.validate.reorder_ms, begun.ledger.as_ref());
+    let feeds = order.controls.gauges().map_or(&[][..], |gauges| &gauges.feeds);
     let inlets = start::inlets(sources, &begun.table, &order.filter, reorder_ms, ledger, feeds)?;
     let fault = order.fault.filter(|point| point.part == Part::Sequencer);
     Ok(Plan {

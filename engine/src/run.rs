@@ -2,7 +2,7 @@
 
 use crate::begun::{begin, plan};
 use crate::config::Config;
-use crate::layout::{Layout, ThreadPlan, Wait};
+use crate::layout::{Layout, Wait};
 use crate::manifest::Listed;
 use crate::pipeline::{self, Pipeline};
 use crate::policy::Policies;
@@ -179,11 +179,8 @@ pub fn run(
     }
     let exit_gauges = exit.as_ref().map(|exit| exit.gauges.clone());
     let published = Arc::clone(&beside.published);
-    let layout = order.layout.threads.clone();
-    let feeds = FeedGauge::of(&order.sources);
-    let shown = gauges(&machine, disk, published, exit_gauges, &begun.table, layout);
-    controls.show(Gauges { feeds: feeds.clone(), ..shown });
-    let plan = plan(&mut order, &mut begun, &feeds, beside)?;
+    controls.show(gauges(&machine, disk, published, exit_gauges, &begun.table, &order));
+    let plan = plan(&mut order, &mut begun, beside)?;
     let mut sequencer = Sequencer::new(plan);
     let mut watcher = Watcher {
         controls: &controls,
@@ -206,11 +203,11 @@ pub fn run(
     warn_of(snapshot.as_ref().and_then(|left| left.as_ref().err()), &controls);
     let mut summary = Summary::new(tally, names, elapsed_s, &order.dir);
     summary.no_decisions = order.config.never_decides();
-    summary.feeds = feeds.iter().map(|feed| feed.read()).collect();
     (summary.layout, summary.egress_orders, summary.latency) =
         (order.layout.threads, orders, latency);
     (summary.bytes, summary.segment_waits) = (writer.stats.bytes, writer.stats.segment_waits);
     (summary.state, summary.state_reason) = (controls.kill.state(), controls.halt_reason());
+    summary.feeds = controls.feeds();
     let (summary, failure) = outcome(summary, driven, &sequencer);
     Ok(Outcome { summary, failure, rebuilt: begun.rebuilt, snapshot })
 }
@@ -222,7 +219,7 @@ fn gauges(
     published: Arc<Gauge>,
     exit: Option<ExitGauges>,
     table: &[Listed],
-    layout: Vec<ThreadPlan>,
+    order: &Order,
 ) -> Gauges {
     Gauges {
         published,
@@ -232,8 +229,8 @@ fn gauges(
         progress: Arc::clone(&machine.progress),
         exit,
         instruments: table.iter().map(Listed::shown).collect(),
-        layout,
-        feeds: Vec::new(),
+        layout: order.layout.threads.clone(),
+        feeds: FeedGauge::of(&order.sources),
         began: Instant::now(),
     }
 }

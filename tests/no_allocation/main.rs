@@ -218,9 +218,8 @@ fn counted_run(what: &str, sources: Vec<Source>, policies: Policies) -> Counted 
 fn inlet(number: u16, source: Source) -> Inlet {
     let numbers = (0..SYMBOLS.len() as u32).map(Some).collect();
     let gauge = FeedGauge::of(std::slice::from_ref(&source)).remove(0);
-    let inflow =
-        feed::start(source, number, numbers, feed::Filter::default(), 0, Taken::default(), gauge)
-            .unwrap();
+    let all = feed::Filter::default();
+    let inflow = feed::start(source, number, numbers, all, 0, Taken::default(), gauge).unwrap();
     Inlet { inflow, live: false, ended: false }
 }
 

@@ -363,12 +363,10 @@ fn a_source_that_fails_is_never_taken_for_one_that_ended() {
     for _ in 0..TIMES {
         let problem = Problem::new("line 1 is no row", "a.csv", "correct it");
         let source = decoded_source("fails", &["SPY"], records.clone(), Some(problem));
-        let inflow = {
-            let gauge = FeedGauge::of(std::slice::from_ref(&source)).remove(0);
-            let (all, taken) = (Filter::default(), Taken::default());
-            feed::start(source, 1, vec![Some(0)], all, 60_000, taken, gauge)
-        }
-        .expect("a thread");
+        let gauge = FeedGauge::of(std::slice::from_ref(&source)).remove(0);
+        let (all, none) = (Filter::default(), Taken::default());
+        let inflow =
+            feed::start(source, 1, vec![Some(0)], all, 60_000, none, gauge).expect("a thread");
         let mut merge = Merge::new(vec![Inlet { inflow, live: false, ended: false }]);
         let mut taken = InputCell::default();
         let failure = loop {

@@ -4,7 +4,7 @@
 use crate::layout::ThreadPlan;
 use crate::problem::Problem;
 use crate::runtime::egress::ENTRY_WORDS;
-use crate::runtime::feed_gauge::FeedGauge;
+use crate::runtime::feed_gauge::{FeedGauge, FeedReading};
 use crate::runtime::sink::Progress;
 use crate::start::wall_ns;
 use bytemuck::Zeroable;
@@ -151,6 +151,13 @@ impl Controls {
     pub fn show(&self, gauges: Gauges) {
         // A second run with the same handle keeps the first one's gauges: there is none.
         drop(self.gauges.set(gauges));
+    }
+
+    /// What each source has delivered so far.
+    pub fn feeds(&self) -> Vec<FeedReading> {
+        self.gauges()
+            .map(|gauges| gauges.feeds.iter().map(|feed| feed.read()).collect())
+            .unwrap_or_default()
     }
 
     /// The gauges, once the machine is wired.

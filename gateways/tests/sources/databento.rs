@@ -1,6 +1,8 @@
 //! `databento`: every schema that is market data, in the engine's terms.
 
-use super::dbn_files::*;
+use super::dbn_files::{
+    ESH1, LAST, NOON, cells, file, header, levels, order, pair, read, top, trade,
+};
 use super::*;
 use dbn::{BboMsg, FlagSet, OhlcvMsg, Schema, StatMsg, StatusMsg, UNDEF_PRICE, rtype};
 use ringbuf_layout::{BookLevel, ExternalBar, Price, Side, Size};
@@ -208,14 +210,13 @@ fn the_top_of_a_venue_takes_the_place_of_the_one_before() {
 
 #[test]
 fn a_bar_is_stamped_by_its_open_in_the_file_and_by_its_close_here() {
-    let bar = |record_type: u8, schema: Schema| OhlcvMsg {
+    let bar = |record_type: u8, _schema: Schema| OhlcvMsg {
         hd: header::<OhlcvMsg>(record_type, ESH1, 0),
         open: 2,
         high: 4,
         low: 1,
         close: 3,
         volume: 77,
-        ..OhlcvMsg::default_for_schema(schema)
     };
     let bars = [
         (1, bar(rtype::OHLCV_1S, Schema::Ohlcv1S)),

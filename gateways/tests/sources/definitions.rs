@@ -1,6 +1,6 @@
 //! Definitions that a config takes from files: what they become, and what is refused.
 
-use super::dbn_files::*;
+use super::dbn_files::{ESH1, file, header};
 use super::*;
 use dbn::{InstrumentDefMsg, Schema, rtype};
 use engine::config::Config;
@@ -111,7 +111,7 @@ fn definitions_that_cannot_be_used_are_refused_by_name() {
     let wider = definition("ESH1", "ES", 500_000_000, 25_000_000_000);
     let twice = dbn(&[es.clone(), wider], "");
     check_problem(&twice, "defined twice: tick 0.25 and 0.5", "a.dbn", "by hand");
-    let absent = dbn(&[es.clone()], "symbols = [\"NQH1\"]");
+    let absent = dbn(std::slice::from_ref(&es), "symbols = [\"NQH1\"]");
     check_problem(&absent, "does not define NQH1", "a.dbn", "raw symbols");
     let stepless = dbn(&[definition("ESH1", "ES", i64::MAX, 0)], "");
     check_problem(&stepless, "ESH1 has no smallest price step", "record 1", "file");

@@ -103,7 +103,7 @@ pub fn check(format: &str, name: &str, valid: &[u8], usual: u64, set: impl Fn(&m
     let (mut whole, mut random) = (0, Random(seed));
     for case in 0..count {
         let mut bytes = valid.to_vec();
-        for _ in 0..1 + random.below(3) {
+        for _ in 0..=random.below(3) {
             if !bytes.is_empty() {
                 mutate(&mut bytes, &mut random);
             }

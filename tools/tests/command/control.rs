@@ -86,7 +86,7 @@ fn is_proven(place: &Place, said: &Said) {
 type Holds = fn(&Value) -> bool;
 
 /// What each key of the status holds.
-const KEYS: [(&str, Holds); 19] = [
+const KEYS: [(&str, Holds); 20] = [
     ("state", Value::is_string),
     ("state_reason", Value::is_null),
     ("last_error", Value::is_null),
@@ -106,6 +106,7 @@ const KEYS: [(&str, Holds); 19] = [
     ("exit", Value::is_object),
     ("positions", Value::is_object),
     ("equity", Value::is_string),
+    ("sources", Value::is_object),
 ];
 
 #[test]
