@@ -9,12 +9,12 @@
 //!   neighbours go by, so it never comes out of order, and at most as old as the last depth event (0.1 s). The
 //!   local clock is another one; with it quotes would be ahead of prints, or late, by whatever the two differ.
 //!   Only before the first venue time there is no other.
-//! * Prints and depth events come through streams of their own and cross by a few milliseconds: `reorder_ms = 10`
-//!   puts them in order.
+//! * Prints and depth events come through streams of their own and cross by up to 50 milliseconds:
+//!   `reorder_ms = 50` puts them in order. Without it prints are flagged, and one that comes behind the end of
+//!   its bar is late.
 //! * `trade` gives a trade (the aggressor sells where the buyer is the maker), `bookTicker` a quote,
 //!   `depthUpdate` the changes among the best 20 levels, see `binance_depth`. Numbers of trades and updates are
 //!   checked: what is missing is a `gap` record with how much, what comes again or late is left out and counted.
-//!
 //! * Sizes are exact in the instrument's `size_precision`. A level that is finer (old orders are) may rest in the
 //!   book, and is a problem only among the best levels; 8 digits hold everything.
 //!
@@ -22,23 +22,19 @@
 //! is live: its symbols are those that `symbols` names, else all that are configured, with prints.
 
 use crate::binance_depth::{DepthChain, Outcome, Updates};
+use crate::binance_input::{Current, Input};
 use crate::binance_line::{self, Event, Levels, Line, TOO_FINE};
+use crate::binance_symbols::Symbols;
 use crate::depth_window::{Change, Level};
 use crate::files::{self, Fault};
-use crate::lines::{LineError, Lines};
-use crate::naming::{self, Naming};
-use crate::packed;
 use crate::spec;
 use engine::Problem;
 use engine::instrument::Catalog;
 use engine::source::{Decoder, Feed, Source, SourceConfig};
 use ringbuf_layout::names::{GAP_OF_TRADES, SourceState};
 use ringbuf_layout::{Frame, InputCell, Price, Quote, Side, Size, SourceStatus, Tail, Trade};
-use std::collections::{BTreeMap, VecDeque};
-use std::path::PathBuf;
+use std::collections::VecDeque;
 
-/// Longest line: a snapshot of 5,000 levels a side takes 400 KB.
-const LONGEST: usize = 1 << 20;
 /// Levels of all books of a source: about 100 MB.
 const LEVELS_MAX: usize = 1 << 21;
 
@@ -72,145 +68,6 @@ pub(crate) fn open(
         records_hint: None,
         feed: Feed::Decoder(Box::new(BinanceJsonl::new(symbols, inputs))),
     })
-}
-
-enum Input {
-    File(PathBuf),
-    Stdin,
-}
-
-impl Input {
-    fn open(&self) -> Result<Current, Problem> {
-        let (bytes, place) = match self {
-            Self::File(path) => packed::open(path)?,
-            Self::Stdin => {
-                let bytes = packed::unpacked(std::io::stdin());
-                (bytes.map_err(|e| files::unreadable(&e, "stdin"))?, "stdin".to_string())
-            }
-        };
-        Ok(Current { lines: Lines::of_at_most(LONGEST, bytes), place })
-    }
-}
-
-/// A file being read.
-struct Current {
-    lines: Lines,
-    place: String,
-}
-
-impl Current {
-    #[cold]
-    fn broken(&self, error: &LineError) -> Problem {
-        let what = match error {
-            LineError::Io(e) => format!("the file cannot be read or unpacked any further: {e}"),
-            LineError::TooLong => format!("no line end in {LONGEST} bytes"),
-        };
-        let fix = "check that the file is whole and holds `<ns> <json>` lines; those before were \
-                   delivered";
-        Problem::new(what, format!("{}, line {}", self.place, self.lines.number()), fix)
-    }
-}
-
-/// The venue's symbols, upper case, and ours.
-struct Symbols {
-    naming: Naming,
-    /// Number and size precision of each; `None` of one that is not wanted.
-    known: BTreeMap<String, Option<(u32, u8)>>,
-    /// True if none can come that is not known.
-    scanned: bool,
-}
-
-impl Symbols {
-    fn new(config: &SourceConfig) -> Self {
-        Self { naming: Naming::of(config), known: BTreeMap::new(), scanned: false }
-    }
-
-    fn meet(&mut self, vendors: &str, trades: bool, place: &str, catalog: &Catalog) {
-        let met = self.naming.meet(vendors, trades, place, catalog);
-        let met = met.map(|(number, definition)| (number, definition.size_precision));
-        self.known.insert(vendors.to_string(), met);
-    }
-
-    /// Those that a live source may bring.
-    fn declare(
-        &mut self,
-        config: &SourceConfig,
-        catalog: &Catalog,
-        place: &str,
-    ) -> Result<(), Problem> {
-        let configured = catalog.configured.iter().map(|definition| definition.symbol.clone());
-        let ours =
-            if config.symbols.is_empty() { configured.collect() } else { config.symbols.clone() };
-        if ours.is_empty() {
-            return Err(Problem::new(
-                "no symbols are declared, and no instrument is configured",
-                place,
-                "add to the config a [[semantic.instrument]] for each symbol that may come",
-            ));
-        }
-        for ours in ours {
-            let vendors = config.rename.iter().find(|(_, name)| **name == ours);
-            let vendors = vendors.map_or(ours.clone(), |(vendors, _)| vendors.clone());
-            self.meet(&vendors, true, place, catalog);
-        }
-        Ok(())
-    }
-
-    /// Reads the files for the symbols that they hold. A line that cannot be read ends the source when it is
-    /// reached: what comes after it does not count.
-    fn scan(&mut self, paths: &[PathBuf], catalog: &Catalog) -> Result<(), Problem> {
-        let mut met: BTreeMap<String, bool> = BTreeMap::new();
-        'files: for path in paths {
-            let mut current = Input::File(path.clone()).open()?;
-            loop {
-                let line = match current.lines.next() {
-                    Ok(Some(line)) => binance_line::read(line),
-                    Ok(None) => break,
-                    Err(_) => break 'files,
-                };
-                let Ok(Line { symbol, event, .. }) = line else { break 'files };
-                let Some(symbol) = symbol.filter(|_| !matches!(event, Event::Other)) else {
-                    continue;
-                };
-                let trades = matches!(event, Event::Trade { .. });
-                if met.get(symbol).is_none_or(|had| trades && !had) {
-                    let symbol = symbol.to_string();
-                    let place = format!("{}, line {}", current.place, current.lines.number());
-                    self.meet(&symbol.to_uppercase(), trades, &place, catalog);
-                    met.insert(symbol, trades);
-                }
-            }
-        }
-        self.scanned = true;
-        Ok(())
-    }
-
-    /// The symbol of a line. One that a live source was not told of and that is wanted is a fault.
-    fn find(&mut self, symbol: Option<&str>) -> Result<Option<(u32, u8)>, Fault> {
-        let Some(symbol) = symbol else {
-            let mut all = self.known.values();
-            return match (all.next(), all.next()) {
-                (Some(only), None) => Ok(*only),
-                _ => Err(Fault::new(
-                    "",
-                    "a depth snapshot says no symbol, and the source holds several: give it a \
-                     stream, as in {\"stream\":\"btcusdt@snapshot\",\"data\":…}",
-                )),
-            };
-        };
-        if let Some(known) = self.known.get(symbol) {
-            return Ok(*known);
-        }
-        let upper = symbol.to_uppercase();
-        if let Some(known) = self.known.get(&upper) {
-            return Ok(*known);
-        }
-        if self.scanned || self.naming.ours(&upper).is_none() {
-            return Ok(None);
-        }
-        let problem = naming::undefined(&[(upper, String::new())]);
-        Err(Fault::new("s", problem.what))
-    }
 }
 
 /// What was read and not delivered as it stood.

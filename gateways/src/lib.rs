@@ -15,7 +15,7 @@
 //!   `databento`: Databento's files; `book_levels`, `book_orders`: books out of levels and orders.
 //! * `dbn_definition`, `lean_properties`, `definitions`: instrument definitions out of files.
 //! * `full_book`, `depth_window`: a venue's whole book, and its best levels as the engine is told of them.
-//! * `binance_line`, `binance_depth`, `binance_jsonl`: raw streams of Binance.
+//! * `binance_input`, `binance_symbols`, `binance_line`, `binance_depth`, `binance_jsonl`: raw streams of Binance.
 //! * `lobster_name`, `lobster_row`, `lobster`: LOBSTER's message and order book files.
 //! * `row_plan`, `row_fields`, `row_symbols`, `row_reader`: rows of declared columns, wherever they
 //!   come from: `csv_rows`; `table_rows` with `parquet_rows`, `parquet_pages`, and `hdf5_rows`,
@@ -32,8 +32,10 @@
 
 mod bench_ticks;
 mod binance_depth;
+mod binance_input;
 mod binance_jsonl;
 mod binance_line;
+mod binance_symbols;
 mod binance_vision;
 mod book_levels;
 mod book_orders;

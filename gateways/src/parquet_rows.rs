@@ -77,7 +77,7 @@ fn writing(column: &ColumnDescriptor) -> Writing {
 }
 
 /// An open file.
-struct ParquetTable {
+pub(crate) struct ParquetTable {
     pages: Arc<Pages>,
     meta: Arc<ParquetMetaData>,
     columns: Vec<TableColumn>,

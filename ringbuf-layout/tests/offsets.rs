@@ -177,7 +177,10 @@ fn records() -> Vec<Record> {
             micro_vwap: 136, 8;
             micro_change: 144, 8;
             micro_volatility: 152, 8;
-            reserved: 160, 32;
+            kind: 160, 1;
+            reserved1: 161, 7;
+            length: 168, 8;
+            reserved: 176, 16;
         }
         Indicator = 34, 576 {
             valid: 32, 8;

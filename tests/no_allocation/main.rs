@@ -9,6 +9,7 @@ use engine::policy::{Choice, Policies, Policy, Rule, View};
 use engine::run::{JournalRecorder, close, drive};
 use engine::runtime::clock::Clock;
 use engine::runtime::feed;
+use engine::runtime::feed_gauge::FeedGauge;
 use engine::runtime::latency::Collector;
 use engine::runtime::merge::{Inlet, Merge};
 use engine::runtime::sequencer::Sequencer;
@@ -216,8 +217,10 @@ fn counted_run(what: &str, sources: Vec<Source>, policies: Policies) -> Counted 
 
 fn inlet(number: u16, source: Source) -> Inlet {
     let numbers = (0..SYMBOLS.len() as u32).map(Some).collect();
+    let gauge = FeedGauge::of(std::slice::from_ref(&source)).remove(0);
     let inflow =
-        feed::start(source, number, numbers, feed::Filter::default(), 0, Taken::default()).unwrap();
+        feed::start(source, number, numbers, feed::Filter::default(), 0, Taken::default(), gauge)
+            .unwrap();
     Inlet { inflow, live: false, ended: false }
 }
 

@@ -294,7 +294,9 @@ pub(crate) fn sessions(listed: &Listed, from: i64, to: i64) -> Vec<(i64, i64)> {
         if phase.phase != SessionPhase::Closed && found.last() != Some(&session) {
             found.push(session);
         }
-        change = venue.next_after(phase.at);
+        // Round the clock a close and an open are at one instant: the open counts.
+        let next = venue.next_after(phase.at);
+        change = next.and_then(|next| venue.phase_at(next.at));
     }
     found
 }

@@ -6,7 +6,7 @@
 //! | a vendor's bar of a configured length is a bar, at its own input | `VendorBars` |
 //! | it is of the newest session that it overlaps, and of the bucket in which it ends; what ends at a boundary is before it | `span` |
 //! | a larger bar ends with the vendor's bar that ends its bucket, else 1 ns after the boundary | `VendorBars` |
-//! | a bucket that the session cuts short is over with the first end of a vendor's bar at or after the close | `span` |
+//! | a bucket that the session cuts short is over with the first end of a vendor's bar at or after the close, or with the next session's open | `span` |
 //! | timeframes that are no multiple are not made | `VendorBars` |
 //! | no vwap, no micro-batch; prints as far as the vendor counts them | `Bar` |
 
@@ -44,6 +44,7 @@ struct Row<'a> {
     length: i64,
     parts: &'a [Part],
     seen: &'a [Seen],
+    listed: &'a Listed,
 }
 
 /// The bars of all instruments with a vendor's.
@@ -64,8 +65,8 @@ pub(crate) fn expected(
             let timeframe = i64::from(*timeframe_s) * SECOND;
             if timeframe % length == 0 {
                 let parts = &parts[..];
-                let row = Row { instrument, place, timeframe, length, parts, seen };
-                all.extend(row.bars(listed, config.gap));
+                let row = Row { instrument, place, timeframe, length, parts, seen, listed };
+                all.extend(row.bars(config.gap));
             }
         }
     }
@@ -91,7 +92,7 @@ fn parts(seen: &[Seen], instrument: u32, listed: &Listed) -> Result<Vec<Part>, S
 }
 
 impl Row<'_> {
-    fn bars(&self, listed: &Listed, gap: Gap) -> Vec<Expected> {
+    fn bars(&self, gap: Gap) -> Vec<Expected> {
         let mut buckets: BTreeMap<(i64, i64), Bucket> = BTreeMap::new();
         for (place, part) in self.parts.iter().enumerate() {
             let (end, session) = (part.bar.head.ts_event, part.session);
@@ -105,7 +106,7 @@ impl Row<'_> {
             let empty = || Bucket { session, over, parts: Vec::new() };
             buckets.entry((session.0, start)).or_insert_with(empty).parts.push(place);
         }
-        self.add_empty(&mut buckets, listed, gap);
+        self.add_empty(&mut buckets, gap);
         let mut expected = Vec::new();
         let mut newest: Option<((i64, i64), i64)> = None;
         for ((open, start), bucket) in &buckets {
@@ -124,7 +125,13 @@ impl Row<'_> {
 
     fn over(&self, session: (i64, i64), start: i64) -> i64 {
         let end = start + self.timeframe;
-        if self.timeframe == self.length { end } else { end.min(self.grid(session.1)) }
+        if self.timeframe == self.length {
+            return end;
+        }
+        let reached = self.grid(session.1);
+        let later = sessions(self.listed, session.1, reached).into_iter();
+        let next = later.map(|later| later.0).find(|open| *open >= session.1);
+        end.min(reached).min(next.unwrap_or(reached))
     }
 
     /// The first record after input `first` that carries engine time 1 ns past `over`.
@@ -132,13 +139,13 @@ impl Row<'_> {
         self.seen.iter().find(|seen| seen.seq > first && seen.engine_time > over)
     }
 
-    fn add_empty(&self, buckets: &mut BTreeMap<(i64, i64), Bucket>, listed: &Listed, gap: Gap) {
+    fn add_empty(&self, buckets: &mut BTreeMap<(i64, i64), Bucket>, gap: Gap) {
         let end_of_time = self.seen.last().map_or(i64::MIN, |seen| seen.engine_time);
         if gap == Gap::None {
             return;
         }
         let first = &self.parts[0];
-        for session in sessions(listed, first.bar.head.ts_event - 1, end_of_time) {
+        for session in sessions(self.listed, first.bar.head.ts_event - 1, end_of_time) {
             let of_session = (session.0, i64::MIN)..(session.0, i64::MAX);
             let with_parts = buckets.range(of_session).next().map(|(key, _)| key.1);
             let begin = match gap {

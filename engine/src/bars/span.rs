@@ -5,7 +5,8 @@
 //! the vendor's own length, the bucket is the bar itself, wherever the vendor begins to count.
 //!
 //! A bucket that its session cuts short is over with the vendor's bar that reaches the session's close: a bar of
-//! 17:00 to 17:30 tells of a session that closed at 17:15, when 17:30 has come.
+//! 17:00 to 17:30 tells of a session that closed at 17:15, when 17:30 has come. If the next session opens before
+//! that, such a bar is of the next one, and the bucket is over with that open.
 
 use crate::bars::bucket_start;
 use crate::state::state;

@@ -1,6 +1,6 @@
 //! Prints a config: resolved text that reads back to itself, and a commented example.
 
-use super::{BarPrice, Bracket, Config, InstrumentsFrom};
+use super::{BarPrice, Bars, Bracket, Config, InstrumentsFrom};
 use crate::calendar::user::UserCalendar;
 use crate::instrument::InstrumentDef;
 use crate::source::{Column, Columns, SourceConfig, Stamp, TimeUnit};
@@ -28,20 +28,7 @@ impl Config {
     pub fn semantic_text(&self) -> String {
         let s = &self.semantic;
         let mut out = String::new();
-        let price = match s.bars.price {
-            BarPrice::Auto => "auto",
-            BarPrice::Trade => "trade",
-            BarPrice::Mid => "mid",
-            BarPrice::External => "external",
-        };
-        put!(out, "[semantic.bars]\ntimeframes_s = {:?}", s.bars.timeframes_s);
-        put!(out, "gap = {}\nprice = \"{price}\"", quoted(s.bars.gap.word()));
-        // Left out where there are none: configs of before keep their hash.
-        if !s.bars.extra.is_empty() {
-            let extra: Vec<_> = s.bars.extra.iter().map(|bar| quoted(&bar.to_string())).collect();
-            put!(out, "extra = [{}]", extra.join(", "));
-        }
-        put!(out, "");
+        bars(&mut out, &s.bars);
         let v = &s.validate;
         let reject: Vec<_> = v.reject.words().map(quoted).collect();
         put!(
@@ -128,6 +115,25 @@ impl Config {
         put!(out, "ready_segments = {}", h.ready_segments);
         out
     }
+}
+
+fn bars(out: &mut String, bars: &Bars) {
+    let mut text = String::new();
+    let price = match bars.price {
+        BarPrice::Auto => "auto",
+        BarPrice::Trade => "trade",
+        BarPrice::Mid => "mid",
+        BarPrice::External => "external",
+    };
+    put!(text, "[semantic.bars]\ntimeframes_s = {:?}", bars.timeframes_s);
+    put!(text, "gap = {}\nprice = \"{price}\"", quoted(bars.gap.word()));
+    // Left out where there are none: configs of before keep their hash.
+    if !bars.extra.is_empty() {
+        let extra: Vec<_> = bars.extra.iter().map(|bar| quoted(&bar.to_string())).collect();
+        put!(text, "extra = [{}]", extra.join(", "));
+    }
+    put!(text, "");
+    out.push_str(&text);
 }
 
 fn calendar(out: &mut String, own: &UserCalendar) {

@@ -78,7 +78,13 @@ impl Track {
     /// the clock) leaves the open as the next change, due at the same instant.
     pub(super) fn learn(&mut self, at: i64, phase: SessionPhase, session: (i64, i64), row: &Row) {
         let closes = phase == SessionPhase::Closed;
+        let begins = !closes && session.0 != self.vendor.sessions.last().0;
         self.vendor.sessions.learn(session);
+        if self.external && begins {
+            // What comes from now on is of this session: buckets of the last one are over.
+            let open = self.ends.iter_mut().filter(|end| **end != NEVER);
+            open.for_each(|end| *end = (*end).min(at + 1));
+        }
         self.started = true;
         self.session = (!closes).then_some(session);
         self.covered = i64::MIN;
@@ -131,11 +137,11 @@ impl Track {
             self.vendor.length_s = bar.timeframe_s;
         }
         let other = !holds_together(bar) || bar.timeframe_s != self.vendor.length_s;
-        if other || end < self.vendor.newest {
+        if other {
             return;
         }
         let Some(session) = self.vendor.sessions.of(bar.ts_open, end) else { return };
-        self.vendor.newest = end;
+        self.vendor.newest = self.vendor.newest.max(end);
         for (i, timeframe_s) in row.timeframes_s.iter().copied().enumerate() {
             if !can_be_made(timeframe_s, bar.timeframe_s) {
                 continue;

@@ -2,7 +2,7 @@
 
 use super::bench::{Bench, CENT, MS, OPEN};
 use bytemuck::Zeroable;
-use engine::config::Config;
+use engine::config::{Bars, Config};
 use engine::depth::LEVELS;
 use engine::earlier::AfterValidate;
 use engine::instrument::built_in;
@@ -365,7 +365,8 @@ fn bars_from_the_middle_come_from_the_top_of_a_book_without_quotes() {
     let (mut cells, verdict) = verdict_cell();
     let earlier = AfterValidate { verdict };
     let (mut bars, bars_in) = lane::<Bar>(64, 4);
-    let (mut validate, mut stage) = (validate(), BarStage::new(&[60], 2));
+    let minute = Bars { timeframes_s: vec![60], ..Config::default().semantic.bars };
+    let (mut validate, mut stage) = (validate(), BarStage::new(&minute, 2));
     let mut seq = 0;
     let mut feed = |cell: &InputCell| {
         let mut cell = *cell;

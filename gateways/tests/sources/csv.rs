@@ -243,8 +243,8 @@ fn mistakes_in_declaration_and_header_are_found_at_open() {
     let problem = refused(columns("ts_event price size"), text);
     check_problem(&problem, "no `ts_event`", "line 1", "`time`, `price`, `size`");
     let mut unknown = columns("ts_event price size");
-    unknown.symbol = Some("AAPL".to_string());
-    check_problem(&refused(unknown, text), "`AAPL`", "a.csv", "[[semantic.instrument]]");
+    unknown.symbol = Some("ZZZ".to_string());
+    check_problem(&refused(unknown, text), "`ZZZ`", "a.csv", "[[semantic.instrument]]");
     check_problem(&open("csv:a.csv").unwrap_err(), "not declared", "csv:a.csv", "[source.columns]");
 }
 

@@ -151,12 +151,12 @@ fn days_and_symbols_of_a_glob_are_one_stream_in_time() {
     let put = |symbol: &str, date: &str, kind: &str, text: &str| {
         std::fs::write(dir.path().join(file(symbol, date, kind, 1)), text).unwrap();
     };
-    put("AAPL", "2012-06-22", "message", "34200,4,1,3,10000,1\n");
-    put("AAPL", "2012-06-21", "message", "34200,4,1,1,10000,1\n34205,4,1,1,10000,1\n");
-    put("AAPL", "2012-06-21", "orderbook", "10100,1,10000,1\n10100,1,10000,1\n");
+    put("AAAQ", "2012-06-22", "message", "34200,4,1,3,10000,1\n");
+    put("AAAQ", "2012-06-21", "message", "34200,4,1,1,10000,1\n34205,4,1,1,10000,1\n");
+    put("AAAQ", "2012-06-21", "orderbook", "10100,1,10000,1\n10100,1,10000,1\n");
     put("MSFT", "2012-06-21", "message", "34200,4,1,2,10000,1\n34203,4,1,2,10000,1\n");
     let mut config = config(&format!("lobster:{}/*.csv", dir.path().display()));
-    let source = gateways::open(&config, &catalog(&["AAPL", "MSFT"])).unwrap();
+    let source = gateways::open(&config, &catalog(&["AAAQ", "MSFT"])).unwrap();
     assert_eq!(source.symbols.len(), 2);
     let (cells, problem) = drain(source);
     assert_eq!(problem, None);
@@ -167,7 +167,7 @@ fn days_and_symbols_of_a_glob_are_one_stream_in_time() {
     assert_eq!(trades(gateways::open(&config, &catalog(&["MSFT"])).unwrap()).len(), 2);
     config.symbols = Vec::new();
     let problem = gateways::open(&config, &catalog(&["MSFT"])).unwrap_err();
-    check_problem(&problem, "`AAPL`", "AAPL_2012-06-21", "[[semantic.instrument]]");
+    check_problem(&problem, "`AAAQ`", "AAAQ_2012-06-21", "[[semantic.instrument]]");
 }
 
 #[test]

@@ -38,7 +38,11 @@ fn spy_of_2013_10_08_has_every_row_if_present() {
 
 #[test]
 fn two_days_of_spy_by_glob_are_one_source_if_present() {
-    let Some(one) = recorded("spy-20131007-trade.zip") else { return };
+    let (Some(one), Some(_)) =
+        (recorded("spy-20131007-trade.zip"), recorded("spy-20131008-trade.zip"))
+    else {
+        return;
+    };
     let both = one.replace("spy-20131007", "spy-2013100[78]");
     assert_eq!(trades(open(&both).unwrap()).len(), 250_601 + 451_545);
 }

@@ -63,10 +63,10 @@ fn a_renamed_symbol_is_no_longer_itself() {
 fn a_chosen_symbol_without_a_definition_is_named_at_open() {
     let change = |config: &mut SourceConfig| {
         config.columns = Some(with_symbols("ts_event symbol price size"));
-        config.symbols = vec!["SPY".to_string(), "AAPL".to_string()];
+        config.symbols = vec!["SPY".to_string(), "ZZQ".to_string()];
     };
     let (_dir, source) = open_with(change, "ts_event,symbol,price,size\n", &Catalog::default());
-    check_problem(&source.unwrap_err(), "`AAPL`", "a.csv", "[[semantic.instrument]]");
+    check_problem(&source.unwrap_err(), "`ZZQ`", "a.csv", "[[semantic.instrument]]");
 }
 
 #[test]
