@@ -7,7 +7,6 @@
 use crate::instrument::InstrumentDef;
 use crate::problem::Problem;
 use crate::replay::instruments;
-use crate::runtime::schedule::is_of_the_market;
 use journal::{Bookmark, FrameRef, Journal};
 use ringbuf_layout::frame::{FLAGS_OFFSET, LAST, NO_INSTRUMENT};
 use ringbuf_layout::input::SOURCE_SEQ_MASK;
@@ -219,19 +218,13 @@ impl Look {
             self.again = std::mem::take(&mut self.unprocessed);
             return None;
         }
-        if !matches!(
-            kind,
-            Kind::Trade | Kind::Quote | Kind::BookLevel | Kind::ExternalBar | Kind::SourceStatus
-        ) {
-            return None;
-        }
         let cell = plain(frame);
         if cell.is::<SourceStatus>() && cell.tail().instrument == NO_INSTRUMENT {
             // Of a source as a whole: those that come again stand before it.
             self.again = 0;
             return None;
         }
-        if !is_of_the_market(&cell) && !cell.is::<SourceStatus>() {
+        if !cell.is_of_the_market() {
             return None;
         }
         self.behind_market = true;

@@ -31,14 +31,19 @@ pub struct Quiet {
 }
 
 impl Activity {
-    pub(super) fn note(&mut self, ts: i64) {
+    /// A record at `ts`; of a bar, which lasts, at its open.
+    pub(super) fn note(&mut self, ts: i64, lasts: i64) {
         let quarter = ts.div_euclid(QUARTER);
         self.hours[(quarter.rem_euclid(A_DAY as i64) / 4) as usize] += 1;
-        if self.quarters.len() < QUARTERS_MAX || self.quarters.contains_key(&quarter) {
-            let count = self.quarters.entry(quarter).or_default();
-            *count = count.saturating_add(1);
-        } else {
-            self.cut = true;
+        // A bar longer than a day says nothing of hours.
+        let last = ts.saturating_add(lasts.min(A_DAY as i64 * QUARTER) - 1).div_euclid(QUARTER);
+        for quarter in quarter..=last.max(quarter) {
+            if self.quarters.len() < QUARTERS_MAX || self.quarters.contains_key(&quarter) {
+                let count = self.quarters.entry(quarter).or_default();
+                *count = count.saturating_add(1);
+            } else {
+                self.cut = true;
+            }
         }
     }
 
@@ -108,7 +113,7 @@ mod tests {
         for (monday, first) in [("2013-10-28T00:00:00Z", 54), ("2013-11-04T00:00:00Z", 58)] {
             for day in 0..5 {
                 for quarter in first..first + 26 {
-                    activity.note(ns(monday) + (day * 96 + quarter) * QUARTER + 7);
+                    activity.note(ns(monday) + (day * 96 + quarter) * QUARTER + 7, 0);
                 }
             }
         }
@@ -117,6 +122,10 @@ mod tests {
         let weeks = [ns("2013-10-28T00:00:00Z"), ns("2013-11-04T00:00:00Z")];
         assert_eq!(found, [(weeks[0], 80, 70), (weeks[1], 84, 70)]);
         assert_eq!(activity.hours.iter().sum::<u64>(), 260);
+        let mut bars = Activity::default();
+        bars.note(ns("2013-10-28T10:30:00Z"), 2 * QUARTER);
+        assert!(bars.is_active(ns("2013-10-28T10:59:59Z")));
+        assert!(!bars.is_active(ns("2013-10-28T11:00:00Z")));
         assert!(activity.is_active(ns("2013-10-28T13:44:00Z")));
         assert!(!activity.is_active(ns("2013-10-28T13:29:00Z")));
     }

@@ -25,7 +25,7 @@ mod zones;
 
 pub use activity::{Activity, Quiet};
 pub use latency::Latency;
-pub use tally::{Gap, Grid, JUMP_PCT, KINDS, Tally, ladder};
+pub use tally::{Gap, Grid, JUMP_PCT, KINDS, LONG, Tally, ladder};
 pub use zones::Fit;
 
 use engine::Problem;
@@ -33,6 +33,7 @@ use engine::config::Config;
 use engine::instrument::{Catalog, InstrumentDef};
 use engine::source::{Feed, Source, SourceConfig};
 use kind::{Kind, quoted};
+use ringbuf_layout::units::SECOND;
 use ringbuf_layout::{ExternalBar, InputCell};
 use std::path::{Path, PathBuf};
 
@@ -107,7 +108,6 @@ pub fn inspect(path: &Path, watch: &mut dyn FnMut(u64)) -> Result<Report, Proble
     let zone_is_open = kind.zone_is_open;
     let mut seen = look(path, &kind, Some("UTC"), watch)?;
     let mut fits = zones::fits(&seen.activity, zone_is_open);
-    fits.truncate(FITS);
     let mut zone = kind.zone();
     if zone_is_open {
         let best = fits.first().map_or("UTC", |fit| &fit.zone).to_string();
@@ -121,10 +121,12 @@ pub fn inspect(path: &Path, watch: &mut dyn FnMut(u64)) -> Result<Report, Proble
     if let Some(seconds) = seen.bars_s {
         kind.bars_s = seconds;
     }
-    let calendar = fits.first().map(|fit| fit.calendar.clone());
+    let calendar = calendar(&mut kind, &fits);
+    ask_for_stamp(&mut kind, &seen.activity, &calendar);
+    fits.truncate(FITS);
     let spans = seen.symbols.iter().filter_map(|(_, tally)| tally.span);
     let span = spans.reduce(|a, b| (a.0.min(b.0), a.1.max(b.1)));
-    let config = proposal::config(path, &mut kind, &seen, calendar.as_deref());
+    let config = proposal::config(path, &mut kind, &seen, &calendar);
     Ok(Report {
         file: path.to_path_buf(),
         format: kind.format.to_string(),
@@ -139,7 +141,7 @@ pub fn inspect(path: &Path, watch: &mut dyn FnMut(u64)) -> Result<Report, Proble
         activity: seen.activity,
         fits,
         latency: seen.latency,
-        facts: facts(path, kind.format),
+        facts: facts(path, kind.format, seen.records),
         inferred: kind.inferred,
         asked: kind.asked,
         config,
@@ -147,18 +149,58 @@ pub fn inspect(path: &Path, watch: &mut dyn FnMut(u64)) -> Result<Report, Proble
     })
 }
 
-/// What a DBN file says of itself, its records counted by type, those that are no market data too.
-fn facts(path: &Path, format: &str) -> Vec<String> {
-    if format != "databento" {
-        return Vec::new();
+/// What a file says of itself: a DBN file's records counted by type, those that are no market data too.
+fn facts(path: &Path, format: &str, records: u64) -> Vec<String> {
+    let mut facts = Vec::new();
+    if format == "databento"
+        && let Ok(inventory) = crate::inventory(path)
+    {
+        let version = inventory.version;
+        let version = version.map_or("a fragment".to_string(), |v| format!("DBN version {v}"));
+        let schema = inventory.schema.map(|schema| format!(", schema {schema}"));
+        let counts = inventory.records.iter().map(|(name, count)| format!("{name} {count}"));
+        let counts: Vec<String> = counts.collect();
+        let counts = if counts.is_empty() { "none".to_string() } else { counts.join(", ") };
+        facts.push(format!("{version}{}; records by type: {counts}", schema.unwrap_or_default()));
     }
-    let Ok(inventory) = crate::inventory(path) else { return Vec::new() };
-    let version =
-        inventory.version.map_or("a fragment".to_string(), |v| format!("DBN version {v}"));
-    let schema = inventory.schema.map(|schema| format!(", schema {schema}")).unwrap_or_default();
-    let counts = inventory.records.iter().map(|(name, count)| format!("{name} {count}"));
-    let records = counts.collect::<Vec<_>>().join(", ");
-    vec![format!("{version}{schema}; records by type: {records}")]
+    if records == 0 {
+        facts.push("no record of the market: there is nothing to import".to_string());
+    }
+    facts
+}
+
+/// The calendar to propose: the one that fits best, or the one that rejects nothing where that fits as well.
+fn calendar(kind: &mut Kind, fits: &[Fit]) -> String {
+    const ALWAYS: &str = "24/7";
+    let Some(best) = fits.first() else { return ALWAYS.to_string() };
+    let mut alike: Vec<&str> = Vec::new();
+    for fit in fits.iter().filter(|fit| fit.loss() <= best.loss() + ALIKE) {
+        if !alike.contains(&fit.calendar.as_str()) {
+            alike.push(&fit.calendar);
+        }
+    }
+    if alike.len() > 1 {
+        let proposed = if alike.contains(&ALWAYS) { ALWAYS } else { alike[0] };
+        kind.asked.push(format!(
+            "calendar: there are too few hours to tell {} apart; {proposed} is written where it is needed",
+            alike.join(", ")
+        ));
+        return proposed.to_string();
+    }
+    best.calendar.clone()
+}
+
+/// Bars that are declared: how many hours would lie outside the sessions if their stamps were closes.
+fn ask_for_stamp(kind: &mut Kind, activity: &Activity, calendar: &str) {
+    let Some(at) = kind.asked.iter().position(|asked| asked.starts_with("stamp: ")) else { return };
+    let length = i64::from(kind.bars_s) * SECOND;
+    let shares = [0, -length].map(|later| zones::outside_pct(activity, calendar, later));
+    if let [Some(opens), Some(closes)] = shares {
+        kind.asked[at].push_str(&format!(
+            "; by the hours of {calendar}, {opens:.2} % of active quarter hours lie outside every session if it is \
+             the open, {closes:.2} % if it is the close"
+        ));
+    }
 }
 
 fn ask_for_zone(kind: &mut Kind, fits: &[Fit]) {
@@ -271,15 +313,16 @@ fn read(
         // A bar's hours are those that it covers.
         let bar = cell.get::<ExternalBar>();
         let at = bar.map_or(head.ts_event, |bar| bar.ts_open);
+        let lasts = bar.map_or(0, |bar| i64::from(bar.timeframe_s) * SECOND);
         seen.bars_s = bar.map(|bar| bar.timeframe_s).or(seen.bars_s);
-        seen.activity.note(at);
+        seen.activity.note(at, lasts);
         seen.latency.note(head.ts_recv, head.ts_event);
         match seen.symbols.get_mut(cell.tail().instrument as usize) {
             Some((_, tally)) => tally.note(&cell, &ladder),
             None => seen.unknown += 1,
         }
     }
-    seen.left_out =
-        decoder.left_out().into_iter().map(|(why, count)| (why.to_string(), count)).collect();
+    let left_out = decoder.left_out().into_iter().filter(|(_, count)| *count > 0);
+    seen.left_out = left_out.map(|(why, count)| (why.to_string(), count)).collect();
     Ok(seen)
 }

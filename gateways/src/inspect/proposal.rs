@@ -2,7 +2,6 @@
 
 use super::kind::{Kind, quoted};
 use super::{Seen, Tally, ladder};
-use engine::calendar;
 use engine::instrument::{InstrumentDef, SYMBOL_MAX, built_in};
 use ringbuf_layout::Price;
 use ringbuf_layout::units::Decimal;
@@ -62,7 +61,7 @@ fn ours(symbol: &str) -> String {
 }
 
 /// Source and instruments, with what was inferred and what is asked for as comments.
-pub(super) fn config(path: &Path, kind: &mut Kind, seen: &Seen, fitting: Option<&str>) -> String {
+pub(super) fn config(path: &Path, kind: &mut Kind, seen: &Seen, calendar: &str) -> String {
     // Rows that name their symbols know only those that the config defines.
     let define_all = !kind.symbols.is_empty();
     kind.symbols = seen.symbols.iter().map(|(symbol, _)| symbol.clone()).collect();
@@ -83,7 +82,7 @@ pub(super) fn config(path: &Path, kind: &mut Kind, seen: &Seen, fitting: Option<
                     def.tick, def.calendar
                 ),
             ),
-            None => instrument(&mut instruments, symbol, tally, seen.size_precision, fitting),
+            None => instrument(&mut instruments, symbol, tally, seen.size_precision, calendar),
         }
     }
     let mut out = String::new();
@@ -122,7 +121,7 @@ fn defined(out: &mut String, def: &InstrumentDef) {
     );
 }
 
-fn instrument(out: &mut String, symbol: &str, tally: &Tally, digits: u8, fitting: Option<&str>) {
+fn instrument(out: &mut String, symbol: &str, tally: &Tally, digits: u8, calendar: &str) {
     let ladder = ladder();
     let (tick, off) = tally.prices.proposed(&ladder);
     let tick = i64::try_from(tick).ok().filter(|tick| *tick > 0).unwrap_or(1);
@@ -138,8 +137,6 @@ fn instrument(out: &mut String, symbol: &str, tally: &Tally, digits: u8, fitting
     // Of sizes that all are even hundreds, the smallest step is still one.
     let unit = if precision == 0 { 1 } else { unit };
     let lot = Decimal { value: i128::from(unit), digits: u32::from(precision) };
-    let known = |name: &&str| calendar::names().any(|built_in| built_in == *name);
-    let calendar = fitting.filter(known).unwrap_or("24/7");
     put(out, format_args!("\n[[semantic.instrument]]\nsymbol = {}", quoted(&ours(symbol))));
     let values = tally.prices.values;
     let exact = if off == 0 { String::new() } else { format!(", {off} are off it") };

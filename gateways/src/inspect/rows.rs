@@ -311,8 +311,7 @@ impl Steps {
         kind.bars_s = u32::try_from(seconds).unwrap_or(60);
         kind.csv.push(("timeframe_s", seconds.to_string()));
         kind.asked.push(
-            "stamp: is the time a bar's open or its close? \"open\" is written below, as most vendors have it; \
-             see the hours below"
+            "stamp: is the time a bar's open or its close? \"open\" is written below, as most vendors have it"
                 .to_string(),
         );
         kind.csv.push(("stamp", quoted("open")));

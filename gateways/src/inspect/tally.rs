@@ -9,8 +9,8 @@ pub const KINDS: [Kind; 5] =
     [Kind::Trade, Kind::Quote, Kind::BookLevel, Kind::ExternalBar, Kind::SourceStatus];
 /// Gaps that are kept of each sort.
 const GAPS: usize = 5;
-/// Longer gaps are nights and weekends.
-const LONG: i64 = 4 * 3_600 * 1_000 * MILLISECOND;
+/// Longer gaps are nights and weekends, ns.
+pub const LONG: i64 = 4 * 3_600 * 1_000 * MILLISECOND;
 /// Distance to the last price that counts as a jump, percent.
 pub const JUMP_PCT: i64 = 5;
 
@@ -72,6 +72,12 @@ impl Grid {
     /// The step to propose, and how many values are off it: what divides all, unless a step of the ladder at least ten
     /// times as coarse holds nineteen of twenty.
     pub fn proposed(&self, ladder: &[u64]) -> (u64, u64) {
+        if self.values == 1 {
+            // One value says no more than how many digits it has.
+            let digits = (0..=18).map(|power: u32| 10_u64.pow(power));
+            let step = digits.rev().find(|step| self.step.is_multiple_of(*step));
+            return (step.unwrap_or(1), 0);
+        }
         let enough = |on: u64| on * 20 >= self.values * 19;
         let coarsest = self.on.iter().zip(ladder).rfind(|(on, _)| enough(**on));
         match coarsest {
@@ -305,6 +311,15 @@ mod tests {
         let mut quarter = Grid::default();
         (1..100).for_each(|n| quarter.note(n * 250_000_000, &ladder));
         assert_eq!(quarter.proposed(&ladder).0, 250_000_000);
+    }
+
+    #[test]
+    fn one_value_is_no_step_of_its_own() {
+        let ladder = ladder();
+        let mut grid = Grid::default();
+        grid.note(8_531_500_000_000, &ladder);
+        grid.note(8_531_500_000_000, &ladder);
+        assert_eq!(grid.proposed(&ladder), (100_000_000, 0));
     }
 
     #[test]

@@ -116,6 +116,17 @@ fn fit(
     }
 }
 
+/// Share of active quarters of an hour outside every session, percent, if all stood so much later.
+pub(super) fn outside_pct(activity: &Activity, calendar: &str, later: i64) -> Option<f64> {
+    let calendar = Calendar::built_in(calendar)?;
+    let active = activity.active();
+    let chosen = choose(active.len(), CLOSER);
+    let is_closed =
+        |at: i64| calendar.phase_at(at).is_some_and(|change| change.phase == SessionPhase::Closed);
+    let outside = chosen.iter().filter(|i| is_closed(active[**i].saturating_add(later))).count();
+    Some(100.0 * outside as f64 / chosen.len().max(1) as f64)
+}
+
 /// The instant at which the clock of a zone shows what UTC shows at `shown`.
 pub(super) fn instant(zone: &TimeZone, shown: i64) -> Option<i64> {
     let wall = TimeZone::UTC.to_datetime(Timestamp::from_nanosecond(i128::from(shown)).ok()?);
@@ -152,7 +163,7 @@ mod tests {
             if calendar.phase_at(at).is_some_and(|c| c.phase != SessionPhase::Closed) {
                 let local = clock.to_datetime(Timestamp::from_nanosecond(i128::from(at)).unwrap());
                 let shown = TimeZone::UTC.to_timestamp(local).unwrap();
-                activity.note(shown.as_nanosecond() as i64);
+                activity.note(shown.as_nanosecond() as i64, 0);
             }
         }
         activity

@@ -170,6 +170,43 @@ fn day_and_month_that_could_be_changed_about_are_asked_for() {
 }
 
 #[test]
+fn five_minutes_of_data_propose_no_calendar_but_the_one_that_rejects_nothing() {
+    let text = trades_text("time,price,size\n", "{ns},{price},{size}", 300);
+    let report = reads_as_printed("short.csv", text.as_bytes(), "csv", 300);
+    assert!(report.config.contains("calendar = \"24/7\""), "{}", report.config);
+    assert!(report.asked.iter().any(|asked| asked.starts_with("calendar: ")), "{:?}", report.asked);
+}
+
+#[test]
+fn bars_are_declared_with_their_length_and_their_stamp_is_asked_for() {
+    let mut text = "Timestamp,Open,High,Low,Close,Volume\n".to_string();
+    // Ten days of New York's hours, in half hours.
+    for day in 7..12 {
+        for half in 0..32 {
+            let time = format!("{day:02}/10/2013 {:02}:{:02}:00", 4 + half / 2, half % 2 * 30);
+            writeln!(text, "{time},10,11,9.5,10.25,{}", 100 + half).unwrap();
+        }
+    }
+    text.push_str("28/10/2013 04:00:00,10,11,9,10,1\n");
+    let report = reads_as_printed("bars.csv", text.as_bytes(), "csv", 161);
+    assert_eq!(report.symbols[0].1.kinds[3], 161);
+    for line in [
+        "timeframe_s = 1800",
+        "stamp = \"open\"",
+        "zone = \"America/New_York\"",
+        "timeframes_s = [1800]",
+    ] {
+        assert!(report.config.contains(line), "{line}\n{}", report.config);
+    }
+    let stamp = report.asked.iter().find(|asked| asked.starts_with("stamp: ")).unwrap();
+    assert!(
+        stamp
+            .contains("0.00 % of active quarter hours lie outside every session if it is the open"),
+        "{stamp}"
+    );
+}
+
+#[test]
 fn what_is_no_market_data_is_called_by_its_name() {
     let check = |name: &str, text: &str, what: &str| {
         let problem = look(name, text.as_bytes()).unwrap_err();

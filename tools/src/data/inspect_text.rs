@@ -4,7 +4,7 @@ use super::inspect::{kinds, price, size_step, tick};
 use crate::run::grouped;
 use crate::say::Lines;
 use engine::calendar::{Calendar, utc};
-use gateways::inspect::{Gap, JUMP_PCT, Quiet, Report, Tally};
+use gateways::inspect::{Gap, JUMP_PCT, LONG, Quiet, Report, Tally};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use ringbuf_layout::names::SessionPhase;
@@ -116,7 +116,9 @@ fn symbol_lines(
         .collect();
     let words = if words.is_empty() { "none".to_string() } else { words.join(", ") };
     lines.put("", format!("suspicious: {words}"));
-    for (word, gaps) in [("gap", &tally.gaps), ("long gap", &tally.long_gaps)] {
+    let long =
+        tally.long_gaps.iter().filter(|gap| gap.length() >= LONG).copied().collect::<Vec<_>>();
+    for (word, gaps) in [("gap", &tally.gaps), ("long gap", &long)] {
         for gap in gaps.iter().take(3) {
             let session = session(gap, calendar);
             let (length, from) = (seconds(gap.length()), utc(gap.from));
