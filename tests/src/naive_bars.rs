@@ -55,6 +55,8 @@ type Key = (u32, usize, i64, i64);
 #[derive(Default)]
 struct Bucket {
     session_close: i64,
+    /// Of an empty one: the input from which on its boundary counts, the session's first print.
+    since: u64,
     /// Sequence, time, price, size.
     prints: Vec<(u64, i64, i64, i64)>,
 }
@@ -257,7 +259,7 @@ fn expected_bars(seen: &[Seen], instruments: &[Listed], config: &Bars) -> Vec<Ex
         let (start, end) = (open + number * length, open + (number + 1) * length);
         let closes_at = end.min(bucket.session_close);
         // The first record after the bucket opened that carries engine time to its end.
-        let first = bucket.prints.first().map_or(0, |print| print.0);
+        let first = bucket.prints.first().map_or(bucket.since, |print| print.0);
         let releases = seen.iter().find(|s| s.seq > first && s.engine_time >= closes_at);
         let before = releases.map_or(u64::MAX, |s| s.seq);
         let (mut bar, after) = match bucket.prints.last() {
@@ -319,20 +321,23 @@ fn add_empty(
         for (open, close) in sessions(listed, first.bucket_time, end_of_time) {
             for (i, timeframe_s) in config.timeframes_s.iter().enumerate() {
                 let of_session = (instrument, i, open, i64::MIN)..(instrument, i, open, i64::MAX);
-                let with_prints = buckets.range(of_session).next().map(|(key, _)| key.3);
+                let with_prints = buckets.range(of_session).next();
+                let with_prints = with_prints.map(|(key, bucket)| (key.3, bucket.prints[0].0));
                 let begin = match config.gap {
-                    Gap::Carry if open != first.session.0 => Some(0),
+                    Gap::Carry if open != first.session.0 => Some((0, first.seq)),
                     _ => with_prints,
                 };
+                let Some((begin, since)) = begin else { continue };
                 let length = i64::from(*timeframe_s) * SECOND;
+                // A record passes the boundary, and comes after the print: a print may be older than event time.
                 let passed = |number: &i64| {
                     let start = open + number * length;
-                    start < close && (start + length).min(close) <= end_of_time
+                    let end = (start + length).min(close);
+                    start < close && seen.iter().any(|s| s.seq > since && s.engine_time >= end)
                 };
-                let all = begin.into_iter().flat_map(|begin| begin..);
-                for number in all.take_while(passed) {
+                for number in (begin..).take_while(passed) {
                     let bucket = buckets.entry((instrument, i, open, number)).or_default();
-                    bucket.session_close = close;
+                    (bucket.session_close, bucket.since) = (close, since);
                 }
             }
         }

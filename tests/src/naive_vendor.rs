@@ -33,6 +33,8 @@ struct Bucket {
     session: (i64, i64),
     over: i64,
     parts: Vec<usize>,
+    /// Of an empty one: the input from which on its boundary counts, the session's first bar.
+    since: u64,
 }
 
 /// The bars of one instrument and timeframe.
@@ -103,7 +105,7 @@ impl Row<'_> {
                 session.0 + into / self.timeframe * self.timeframe
             };
             let over = self.over(session, start);
-            let empty = || Bucket { session, over, parts: Vec::new() };
+            let empty = || Bucket { session, over, parts: Vec::new(), since: part.seq };
             buckets.entry((session.0, start)).or_insert_with(empty).parts.push(place);
         }
         self.add_empty(&mut buckets, gap);
@@ -130,7 +132,10 @@ impl Row<'_> {
         }
         let reached = self.grid(session.1);
         let later = sessions(self.listed, session.1, reached).into_iter();
-        let next = later.map(|later| later.0).find(|open| *open >= session.1);
+        // One that event time has not reached ends nothing.
+        let end_of_time = self.seen.last().map_or(i64::MIN, |seen| seen.engine_time);
+        let mut opens = later.map(|later| later.0);
+        let next = opens.find(|open| (session.1..=end_of_time).contains(open));
         end.min(reached).min(next.unwrap_or(reached))
     }
 
@@ -147,23 +152,24 @@ impl Row<'_> {
         let first = &self.parts[0];
         for session in sessions(self.listed, first.bar.head.ts_event - 1, end_of_time) {
             let of_session = (session.0, i64::MIN)..(session.0, i64::MAX);
-            let with_parts = buckets.range(of_session).next().map(|(key, _)| key.1);
+            let with_parts = buckets.range(of_session).next();
+            let with_parts = with_parts.map(|(key, bucket)| (key.1, bucket.since));
             let begin = match gap {
                 Gap::Carry if session.0 != first.session.0 => {
                     let first_end = self.grid(session.0 + 1);
                     let own = self.timeframe == self.length;
-                    Some(if own { first_end - self.length } else { session.0 })
+                    Some((if own { first_end - self.length } else { session.0 }, first.seq))
                 }
                 _ => with_parts,
             };
-            let starts =
-                begin.into_iter().flat_map(|begin| (begin..).step_by(self.timeframe as usize));
+            let Some((begin, since)) = begin else { continue };
+            let starts = (begin..).step_by(self.timeframe as usize);
             for start in starts.take_while(|start| *start < session.1) {
                 let over = self.over(session, start);
-                if over >= end_of_time {
+                if self.releases(since, over).is_none() {
                     break;
                 }
-                let empty = || Bucket { session, over, parts: Vec::new() };
+                let empty = || Bucket { session, over, parts: Vec::new(), since };
                 buckets.entry((session.0, start)).or_insert_with(empty);
             }
         }
@@ -181,7 +187,7 @@ impl Row<'_> {
         flag(!own && end > bucket.session.1, BarFlags::SESSION_END);
         flag(parts.is_empty(), BarFlags::FILLED);
         let complete = parts.last().filter(|part| part.bar.head.ts_event >= bucket.over);
-        let first = parts.first().map_or(0, |part| part.seq);
+        let first = parts.first().map_or(bucket.since, |part| part.seq);
         let releases = self.releases(first, bucket.over);
         flag(complete.is_none() && releases.is_none(), BarFlags::END_OF_SOURCE);
         let before = releases.map_or(u64::MAX, |seen| seen.seq);
