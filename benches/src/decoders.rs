@@ -226,35 +226,34 @@ fn write_records(mut out: impl Write, schema: &str, records: u64) -> Result<()> 
                 }
                 .as_ref(),
             )?,
-            "mbp-10" => {
-                // One level of ten changes.
-                let mut levels = core::array::from_fn(|level| BidAskPair {
-                    bid_px: 3_700_000_000_000 - level as i64 * 250_000_000,
-                    ask_px: 3_700_250_000_000 + level as i64 * 250_000_000,
-                    bid_sz: 5,
-                    ask_sz: 5,
-                    bid_ct: 1,
-                    ask_ct: 1,
-                });
-                levels[(dice % 10) as usize].bid_sz = 1 + dice % 90;
-                out.write_all(
-                    Mbp10Msg {
-                        hd: RecordHeader::new::<Mbp10Msg>(rtype::MBP_10, 1, id, at),
-                        price,
-                        action: b'M' as i8,
-                        side,
-                        flags,
-                        ts_recv: at + 500,
-                        levels,
-                        ..Mbp10Msg::default()
-                    }
-                    .as_ref(),
-                )?;
-            }
+            "mbp-10" => out.write_all(levels(number, id, dice, flags).as_ref())?,
             _ => out.write_all(order(number, id, dice, flags).as_ref())?,
         }
     }
     Ok(())
+}
+
+/// One level of ten changes.
+fn levels(number: u64, id: u32, dice: u32, flags: FlagSet) -> Mbp10Msg {
+    let at = NOON + number * 1_000;
+    let mut levels = core::array::from_fn(|level| BidAskPair {
+        bid_px: 3_700_000_000_000 - level as i64 * 250_000_000,
+        ask_px: 3_700_250_000_000 + level as i64 * 250_000_000,
+        bid_sz: 5,
+        ask_sz: 5,
+        bid_ct: 1,
+        ask_ct: 1,
+    });
+    levels[(dice % 10) as usize].bid_sz = 1 + dice % 90;
+    Mbp10Msg {
+        hd: RecordHeader::new::<Mbp10Msg>(rtype::MBP_10, 1, id, at),
+        action: b'M' as i8,
+        side: b'B' as i8,
+        flags,
+        ts_recv: at + 500,
+        levels,
+        ..Mbp10Msg::default()
+    }
 }
 
 /// 500 orders an instrument come, and go in the order in which they came.

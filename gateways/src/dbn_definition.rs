@@ -2,7 +2,7 @@
 
 use crate::dbn_layout::{field, text};
 use crate::files::Fault;
-use dbn::{RecordHeader, v1, v2, v3};
+use dbn::{v1, v2, v3};
 use ringbuf_layout::units::PRICE_ONE;
 
 /// What is taken from a `definition` record. Prices and amounts in 1e-9; an absent one is `None`.
@@ -30,15 +30,14 @@ const US_SHARES: [&str; 12] = [
 /// The record in one version's layout.
 macro_rules! read {
     ($bytes:expr, $record:ty) => {{
-        let bytes = $bytes;
-        let price = |value: i64| (value != i64::MAX).then_some(value);
         macro_rules! chars {
             ($field:ident, $length:expr) => {{
                 let at = core::mem::offset_of!($record, $field);
-                text(&bytes[at..at + $length])
+                text(&$bytes[at..at + $length])
             }};
         }
-        const _: () = assert!(size_of::<RecordHeader>() == core::mem::offset_of!($record, ts_recv));
+        let bytes = $bytes;
+        let price = |value: i64| (value != i64::MAX).then_some(value);
         let multiplier = field!(bytes, $record, contract_multiplier, i32);
         Definition {
             symbol: chars!(raw_symbol, SYMBOL),

@@ -215,13 +215,8 @@ impl Market {
     /// What is left of the record before.
     #[inline]
     pub(crate) fn left(&mut self, cell: &mut InputCell) -> bool {
-        if self.queue.is_empty() {
-            return false;
-        }
-        match self.queue.pop_front() {
-            Some(next) => cell.copy_from(&next),
-            None => return false,
-        }
+        let Some(next) = self.queue.pop_front() else { return false };
+        cell.copy_from(&next);
         true
     }
 
@@ -357,7 +352,7 @@ fn levels(
     let is_there = |level: &Level| *level != ABSENT;
     let bids = Levels::of(pairs.iter().map(|pair| pair.bid).take_while(is_there));
     let asks = Levels::of(pairs.iter().map(|pair| pair.ask).take_while(is_there));
-    tell(state, &front, [bids, asks], out);
+    tell(state, &front, &[bids, asks], out);
     if front.action == Action::Trade {
         out.put(&front.trade(state.unit));
     }
@@ -402,7 +397,7 @@ fn order(
     if front.has(flags::LAST) && state.changed {
         state.changed = false;
         let best = state.orders.best(state.unit)?;
-        tell(state, &front, best, out);
+        tell(state, &front, &best, out);
     }
     Ok(())
 }
@@ -420,15 +415,15 @@ fn clear(state: &mut Instrument, front: &Front, out: &mut Outlet<'_>) {
 }
 
 /// The levels that changed, and the quote if the best did.
-fn tell(state: &mut Instrument, front: &Front, now: [Levels; 2], out: &mut Outlet<'_>) {
+fn tell(state: &mut Instrument, front: &Front, now: &[Levels; 2], out: &mut Outlet<'_>) {
     for (at, side) in [Side::Buy, Side::Sell].into_iter().enumerate() {
         book_levels::changes(side, &state.told[at], &now[at], |change| {
             let action = if change.size == 0 { DELETE } else { 0 };
             out.put(&front.level(change, action));
         });
     }
-    state.told = now;
-    let [bid, ask] = now.map(|side| side.best().unwrap_or(ABSENT));
+    state.told = *now;
+    let [bid, ask] = now.each_ref().map(|side| side.best().unwrap_or(ABSENT));
     let top = Top { bid, ask };
     let nothing_yet = state.quote.is_none() && bid == ABSENT && ask == ABSENT;
     if state.quote != Some(top) && !nothing_yet {

@@ -1,6 +1,8 @@
 //! `databento`: every schema that is market data, in the engine's terms.
 
-use super::dbn_files::*;
+use super::dbn_files::{
+    ESH1, LAST, NOON, cells, file, header, levels, order, pair, read, top, trade,
+};
 use super::*;
 use dbn::{BboMsg, FlagSet, OhlcvMsg, Schema, StatMsg, StatusMsg, UNDEF_PRICE, rtype};
 use ringbuf_layout::{BookLevel, ExternalBar, Price, Side, Size};

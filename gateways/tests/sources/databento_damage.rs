@@ -1,7 +1,9 @@
 //! `databento`: wrappings told apart by content, damage named after everything before it, and no bytes
 //! that make it panic or take memory.
 
-use super::dbn_files::*;
+use super::dbn_files::{
+    ESH1, LAST, Mapped, all_fields, cells, front, levels, order, pair, read, top, trade,
+};
 use super::*;
 use dbn::Schema;
 use proptest::prelude::*;

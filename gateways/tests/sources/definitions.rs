@@ -1,6 +1,6 @@
 //! Definitions that a config takes from files: what they become, and what is refused.
 
-use super::dbn_files::*;
+use super::dbn_files::{ESH1, file, header};
 use super::*;
 use dbn::{InstrumentDefMsg, Schema, rtype};
 use engine::config::Config;
