@@ -1,6 +1,6 @@
 //! `databento`: which instruments the numbers of a file stand for.
 
-use super::dbn_files::{DAY, ESH1, Mapped, NOON, file, front, header, pair, top, trade};
+use super::dbn_files::{DAY, Mapped, NOON, file, front, header, pair, top, trade};
 use super::*;
 use dbn::{Schema, SymbolMappingMsg, rtype, v1};
 
