@@ -1,5 +1,5 @@
 //! The bytes of a parquet file, with bounds that the crate does not set: a page header says how long
-//! its page is, packed and not, and the crate takes as much memory as it says.
+//! its page is, packed and not, and how many values a dictionary has, and the crate takes as much memory as it says.
 
 use crate::table_rows;
 use bytes::Bytes;
@@ -7,11 +7,12 @@ use parquet::errors::{ParquetError, Result};
 use parquet::file::metadata::{ParquetMetaData, ParquetMetaDataReader};
 use parquet::file::reader::{ChunkReader, Length};
 use std::fs::File;
-use std::io::{BufReader, Cursor, Read, Seek, SeekFrom};
+use std::io::{BufReader, Seek, SeekFrom};
 use std::os::unix::fs::FileExt;
 
-/// Largest page, packed or not. Writers make pages of about 1 MiB.
-const PAGE_MAX: u64 = 128 << 20;
+/// Largest page, packed or not. Writers make pages of about 1 MiB; those that make one page of a row group's column
+/// come to 8 MiB in a million rows. Each column holds one.
+const PAGE_MAX: u64 = 32 << 20;
 /// Largest description of a file: a thousand columns in a thousand row groups have about 100 MiB.
 const FOOTER_MAX: u64 = 128 << 20;
 
@@ -63,11 +64,15 @@ impl ChunkReader for Pages {
 
     /// The header of a page: looked at here, read by the crate.
     fn get_read(&self, start: u64) -> Result<Self::T> {
-        let mut begin = [0; 24];
+        let mut begin = [0; HEADER_BEGIN];
         let have = self.length.saturating_sub(start).min(begin.len() as u64) as usize;
         self.file.read_exact_at(&mut begin[..have], start)?;
-        let sizes = page_sizes(&begin[..have])
-            .ok_or_else(|| ParquetError::General("a page header is damaged".to_string()))?;
+        let damaged = || ParquetError::General("a page header is damaged".to_string());
+        let PageHeader { kind, sizes, values } = page_header(&begin[..have]).ok_or_else(damaged)?;
+        // A value has a byte at least. A dictionary is unpacked as a whole: 2^31 values are 16 GiB.
+        if kind == DICTIONARY && values > sizes[0] {
+            return Err(damaged());
+        }
         if sizes.iter().any(|size| *size > PAGE_MAX) {
             let what = format!("a page is said to have {} bytes", sizes[0].max(sizes[1]));
             return Err(ParquetError::General(what));
@@ -89,35 +94,61 @@ impl ChunkReader for Pages {
     }
 }
 
-/// Unpacked and packed size of a page, from the begin of its header: Thrift's compact protocol with
-/// three integers in a row, kind, unpacked and packed size, as every writer has it.
-fn page_sizes(header: &[u8]) -> Option<[u64; 2]> {
+/// The begin of a page header that is looked at: five integers of five bytes at most, and what stands before each.
+const HEADER_BEGIN: usize = 40;
+/// Kind of a page that holds a dictionary.
+const DICTIONARY: u64 = 2;
+
+/// What a page header begins with.
+#[derive(PartialEq, Eq, Debug)]
+struct PageHeader {
+    kind: u64,
+    /// Bytes, unpacked and packed.
+    sizes: [u64; 2],
+    /// How many it holds.
+    values: u64,
+}
+
+/// Reads the begin of a page header: Thrift's compact protocol with kind, unpacked and packed size, a checksum or
+/// none, and the header of its kind, whose first field is the number of values; as every writer has it.
+fn page_header(header: &[u8]) -> Option<PageHeader> {
     const NEXT_FIELD_I32: u8 = 0x15;
-    let mut bytes = Cursor::new(header).bytes().map_while(core::result::Result::ok);
-    let mut sizes = [0; 3];
-    for size in &mut sizes {
-        if bytes.next()? != NEXT_FIELD_I32 {
-            return None;
-        }
+    const I32: u8 = 5;
+    const STRUCT: u8 = 12;
+    let mut bytes = header.iter().copied();
+    let number = |bytes: &mut dyn Iterator<Item = u8>| {
         let (mut raw, mut shift) = (0_u64, 0);
         loop {
             let byte = bytes.next()?;
             raw |= u64::from(byte & 0x7f) << shift;
             shift += 7;
             if byte & 0x80 == 0 {
-                break;
+                // Zigzag; a negative one is no size and no count.
+                return (raw & 1 == 0).then_some(raw >> 1);
             }
             if shift > 28 {
                 return None;
             }
         }
-        // Zigzag; a negative size is none.
-        if raw & 1 == 1 {
+    };
+    let mut first = [0; 3];
+    for value in &mut first {
+        if bytes.next()? != NEXT_FIELD_I32 {
             return None;
         }
-        *size = raw >> 1;
+        *value = number(&mut bytes)?;
     }
-    Some([sizes[1], sizes[2]])
+    let mut field = bytes.next()?;
+    if field & 0xf == I32 {
+        // The checksum may be negative: only its end matters.
+        while bytes.next()? & 0x80 != 0 {}
+        field = bytes.next()?;
+    }
+    if field & 0xf != STRUCT || bytes.next()? != NEXT_FIELD_I32 {
+        return None;
+    }
+    let values = number(&mut bytes)?;
+    Some(PageHeader { kind: first[0], sizes: [first[1], first[2]], values })
 }
 
 #[cfg(test)]
@@ -125,12 +156,19 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_sizes_of_a_page_header_are_read_or_refused() {
-        assert_eq!(page_sizes(&[0x15, 0, 0x15, 0x80, 0x01, 0x15, 20, 0x2c]), Some([64, 10]));
+    fn the_begin_of_a_page_header_is_read_or_refused() {
+        let plain = [0x15, 4, 0x15, 0x80, 0x01, 0x15, 20, 0x4c, 0x15, 6];
+        let read = PageHeader { kind: 2, sizes: [64, 10], values: 3 };
+        assert_eq!(page_header(&plain), Some(read));
+        let with_checksum = [0x15, 0, 0x15, 2, 0x15, 4, 0x15, 0xff, 0x01, 0x1c, 0x15, 8];
+        assert_eq!(
+            page_header(&with_checksum),
+            Some(PageHeader { kind: 0, sizes: [1, 2], values: 4 })
+        );
         for bad in [&[][..], &[0x15], &[0x15, 0, 0x15, 1, 0x15, 2], &[0x25, 0, 0x15, 2, 0x15, 2]] {
-            assert_eq!(page_sizes(bad), None, "{bad:?}");
+            assert_eq!(page_header(bad), None, "{bad:?}");
         }
         let endless = [0x15, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff];
-        assert_eq!(page_sizes(&endless), None);
+        assert_eq!(page_header(&endless), None);
     }
 }

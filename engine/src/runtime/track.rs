@@ -137,7 +137,8 @@ impl Track {
             self.vendor.length_s = bar.timeframe_s;
         }
         let other = !holds_together(bar) || bar.timeframe_s != self.vendor.length_s;
-        if other {
+        // As the verdict goes: one that ends before the newest is late.
+        if other || end < self.vendor.newest {
             return;
         }
         let Some(session) = self.vendor.sessions.of(bar.ts_open, end) else { return };

@@ -53,6 +53,9 @@ struct Vendor {
     length_s: u32,
     /// End of the newest accepted: what begins before it is late.
     until: i64,
+    /// Newest end of one whose times are sound, accepted or not: what ends before it is late, as the sequencer opens no
+    /// bucket that it may have passed over.
+    reached: i64,
     sessions: Sessions,
     /// Open of the session whose sizes are summed.
     summed: i64,
@@ -310,12 +313,16 @@ impl Book {
         if self.vendor.length_s == 0 && holds_together(bar) {
             self.vendor.length_s = bar.timeframe_s;
         }
-        let (vendor, end) = (&self.vendor, bar.head.ts_event);
+        let (vendor, end) = (&mut self.vendor, bar.head.ts_event);
         let phase = if end > vendor.changed { self.phase } else { vendor.phase_before };
-        let other = bar.timeframe_s != vendor.length_s;
+        let other = bar.timeframe_s != vendor.length_s || !holds_together(bar);
         let closed = vendor.sessions.of(bar.ts_open, end).is_none();
-        bit(end < self.boundary || bar.ts_open < vendor.until, Reasons::LATE)
-            | bit(other || !holds_together(bar), Reasons::TIMEFRAME)
+        let late = end < self.boundary.max(vendor.reached) || bar.ts_open < vendor.until;
+        if !other {
+            vendor.reached = vendor.reached.max(end);
+        }
+        bit(late, Reasons::LATE)
+            | bit(other, Reasons::TIMEFRAME)
             | bit(closed, Reasons::CLOSED_SESSION)
             | bit(phase == SessionPhase::Extended as u8, Reasons::EXTENDED_HOURS)
     }
@@ -339,7 +346,7 @@ impl Book {
 impl Vendor {
     fn digest(&self, digest: &mut Digest) {
         digest.word(u64::from(self.length_s) | u64::from(self.phase_before) << 32);
-        for instant in [self.until, self.summed, self.changed] {
+        for instant in [self.until, self.reached, self.summed, self.changed] {
             digest.int(instant);
         }
         self.sessions.instants().into_iter().for_each(|instant| digest.int(instant));
@@ -402,7 +409,7 @@ state!(Book {
     external,
     vendor,
 });
-state!(Vendor { length_s, until, sessions, summed, phase_before, changed });
+state!(Vendor { length_s, until, reached, sessions, summed, phase_before, changed });
 state!(Clock { newest } fixed { stale_after });
 
 impl State for Validate {

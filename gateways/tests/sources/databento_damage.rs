@@ -8,13 +8,8 @@ use super::*;
 use dbn::Schema;
 use proptest::prelude::*;
 
-/// Structured mutations to try; more by `GRANDMODEL_MUTATIONS`.
-fn mutations() -> u32 {
-    let text = std::env::var("GRANDMODEL_MUTATIONS").unwrap_or_default();
-    text.parse().unwrap_or(300)
-}
 
-fn prints(count: u64) -> Vec<u8> {
+pub fn prints(count: u64) -> Vec<u8> {
     (0..count).flat_map(|i| trade(ESH1, i, 5, 1, 'A').as_ref().to_vec()).collect()
 }
 
@@ -147,7 +142,7 @@ fn lengths_and_counts_that_lie_set_no_memory_aside() {
 }
 
 /// A file of every kind of record, in a version, a fragment or packed.
-fn mixture(kind: u8) -> Vec<u8> {
+pub fn mixture(kind: u8) -> Vec<u8> {
     let records = [
         prints(3),
         top(4, 'A', pair((10, 1), (11, 2))).as_ref().to_vec(),
@@ -169,31 +164,6 @@ fn mixture(kind: u8) -> Vec<u8> {
         return records;
     }
     [front(kind, Schema::Trades, &[Mapped(ESH1, "ESH1", 0..1)]), records].concat()
-}
-
-/// One change of a file: flip a bit, set a byte, cut, insert, take out, double, write a length.
-fn mutate(bytes: &mut Vec<u8>, what: u8, at: prop::sample::Index, value: u32) {
-    if bytes.is_empty() {
-        return;
-    }
-    let at = at.index(bytes.len());
-    let end = (at + 1 + value as usize % 64).min(bytes.len());
-    match what {
-        0 => bytes[at] ^= 1 << (value % 8),
-        1 => bytes[at] = value as u8,
-        2 => bytes.truncate(at),
-        3 => drop(bytes.splice(at..at, value.to_le_bytes())),
-        4 => drop(bytes.drain(at..end)),
-        5 => {
-            let part = bytes[at..end].to_vec();
-            bytes.splice(at..at, part);
-        }
-        _ => {
-            for (place, byte) in bytes[at..].iter_mut().zip(value.to_le_bytes()) {
-                *place = byte;
-            }
-        }
-    }
 }
 
 /// Opens and reads it to its end, as a source and for its definitions.
@@ -219,10 +189,17 @@ fn survives(bytes: &[u8]) {
             Err(problem) => sound(problem),
         }
     }
-    let path = spec.strip_prefix("databento:").unwrap();
-    gateways::inventory(Path::new(path)).map_or_else(sound, drop);
+    read_definitions(Path::new(spec.strip_prefix("databento:").unwrap()));
+}
+
+/// Reads a file for what it holds and for its definitions.
+pub fn read_definitions(path: &Path) {
+    let sound = |problem: Problem| {
+        assert!(!problem.what.is_empty() && !problem.place.is_empty() && !problem.fix.is_empty());
+    };
+    gateways::inventory(path).map_or_else(sound, drop);
     let from = engine::config::InstrumentsFrom {
-        file: path.to_string(),
+        file: path.display().to_string(),
         market: None,
         security_type: None,
         symbols: Vec::new(),
@@ -233,36 +210,7 @@ fn survives(bytes: &[u8]) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(mutations()))]
-
-    #[test]
-    fn no_mutated_file_makes_it_panic(
-        kind in 0_u8..4,
-        changes in proptest::collection::vec(
-            (0_u8..7, any::<prop::sample::Index>(), any::<u32>()), 1..6),
-        splice in any::<Option<(prop::sample::Index, prop::sample::Index)>>(),
-        packs in any::<bool>(),
-        after_packing in proptest::collection::vec(
-            (0_u8..7, any::<prop::sample::Index>(), any::<u32>()), 0..2),
-    ) {
-        let mut bytes = mixture(kind);
-        for (what, at, value) in changes {
-            mutate(&mut bytes, what, at, value);
-        }
-        if let Some((mine, theirs)) = splice {
-            // The end of another file behind the beginning of this one.
-            let other = mixture((kind + 1) % 4);
-            bytes.truncate(mine.index(bytes.len().max(1)));
-            bytes.extend_from_slice(&other[theirs.index(other.len())..]);
-        }
-        if packs {
-            bytes = packed(&bytes);
-            for (what, at, value) in after_packing {
-                mutate(&mut bytes, what, at, value);
-            }
-        }
-        survives(&bytes);
-    }
+    #![proptest_config(ProptestConfig::with_cases(300))]
 
     #[test]
     fn no_random_bytes_make_it_panic(

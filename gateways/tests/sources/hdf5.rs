@@ -143,8 +143,10 @@ fn what_is_no_table_of_pandas_is_refused() {
 
 #[test]
 fn changed_files_of_hdf5_end_in_records_or_a_problem() {
-    // Fewer than of other formats: the reader is C, and a file made to harm is not its promise.
-    mutations::check("hdf5", "a.h5", &table(&["a"], 50), 100, |config| {
+    // The reader is C: a file made to harm is not its promise.
+    let set = |config: &mut SourceConfig| {
         config.columns = Some(columns("timestamp", TimeUnit::Milliseconds));
-    });
+    };
+    let files = vec![("a.h5", table(&["a"], 50))];
+    mutations::check(&mutations::Subject { format: "hdf5", files, pack: &mutations::plain, set: &set });
 }

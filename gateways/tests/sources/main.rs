@@ -12,7 +12,6 @@ mod databento_symbols;
 mod dbn_files;
 mod definitions;
 mod definitions_real;
-mod depth_mutations;
 mod every_file;
 #[cfg(feature = "hdf5")]
 mod hdf5;
