@@ -16,7 +16,9 @@ use crate::table_rows::{
     write_time,
 };
 use engine::Problem;
-use hdf5_metno::types::{FixedAscii, FixedUnicode, FloatSize, IntSize, TypeDescriptor};
+use hdf5_metno::types::{
+    CompoundType, FixedAscii, FixedUnicode, FloatSize, IntSize, TypeDescriptor,
+};
 use hdf5_metno::{Dataset, File, Group};
 use jiff::tz::TimeZone;
 use std::path::Path;
@@ -136,10 +138,8 @@ impl Hdf5Table {
         let TypeDescriptor::Compound(compound) = &ty else {
             return Err(format!("the rows of the table are {ty} instead of compounds"));
         };
-        let per_chunk: usize = dataset.chunk().unwrap_or_default().iter().product();
-        if per_chunk.saturating_mul(compound.size) > CHUNK_MAX {
-            return Err(format!("a chunk of the table has {per_chunk} rows"));
-        }
+        sound(compound)?;
+        stored(&dataset, rows, compound.size)?;
         let mut table = Self {
             fields: Vec::new(),
             columns: Vec::new(),
@@ -254,6 +254,43 @@ impl Hdf5Table {
         let offsets = self.places.iter().enumerate().map(offset).collect();
         Ok(Used { layout, offsets, step: BATCH_ROWS.min(BATCH_BYTES / size) })
     }
+}
+
+/// Refuses a compound whose fields do not lie in it one behind the other: libhdf5 copies what they
+/// say, wherever it lies.
+fn sound(compound: &CompoundType) -> Result<(), String> {
+    let mut fields: Vec<_> = compound.fields.iter().collect();
+    fields.sort_by_key(|field| field.offset);
+    let mut end = 0;
+    for field in fields {
+        let size = field.ty.size();
+        let begins = field.offset;
+        if begins < end || size == 0 || size > compound.size || begins > compound.size - size {
+            let name = field.name.escape_debug();
+            return Err(format!("the field `{name}` does not lie in the rows of the table"));
+        }
+        end = begins + size;
+    }
+    Ok(())
+}
+
+/// Refuses more rows than are stored, which libhdf5 would make up, and chunks that it would take too
+/// much memory for.
+fn stored(dataset: &Dataset, rows: usize, size: usize) -> Result<(), String> {
+    let room = match dataset.chunk() {
+        Some(chunk) => {
+            let per_chunk = chunk.iter().product::<usize>();
+            if per_chunk.saturating_mul(size) > CHUNK_MAX {
+                return Err(format!("a chunk of the table has {per_chunk} rows"));
+            }
+            dataset.num_chunks().unwrap_or(0).saturating_mul(per_chunk)
+        }
+        None => usize::try_from(dataset.storage_size()).unwrap_or(0) / size.max(1),
+    };
+    if rows > room {
+        return Err(format!("the table says {rows} rows and has room for {room}"));
+    }
+    Ok(())
 }
 
 /// Writes a value out of its bytes.

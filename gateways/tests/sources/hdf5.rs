@@ -1,7 +1,7 @@
 //! `hdf5`: tables as pandas writes them, written here.
 
 use super::*;
-use hdf5_metno::types::{FixedAscii, TypeDescriptor};
+use hdf5_metno::types::FixedAscii;
 use hdf5_metno::{File, H5Type};
 use ringbuf_layout::Price;
 
@@ -119,20 +119,26 @@ fn what_is_no_table_of_pandas_is_refused() {
     let declared = || columns("timestamp", TimeUnit::Milliseconds);
     let problem = refused(declared(), b"no hdf5", "");
     check_problem(&problem, "not a whole HDF5 file", "a.h5", "give parquet");
-    let dir = tempfile::tempdir().unwrap();
-    let path = dir.path().join("a.h5");
-    let file = File::create(&path).unwrap();
-    let group = file.create_group("a").unwrap();
-    group.new_dataset_builder().with_data(&[1.0, 2.0]).create("table").unwrap();
-    drop(file);
-    let bytes = std::fs::read(&path).unwrap();
-    check_problem(&refused(declared(), &bytes, ""), "instead of compounds", "a.h5", "to_hdf");
-    let file = File::create(&path).unwrap();
-    file.create_group("b").unwrap();
-    drop(file);
-    let bytes = std::fs::read(&path).unwrap();
-    check_problem(&refused(declared(), &bytes, ""), "no table of pandas", "a.h5", "to_hdf");
-    assert!(matches!(Row::type_descriptor(), TypeDescriptor::Compound(_)));
+    let made = |make: &dyn Fn(&hdf5_metno::Group)| {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("a.h5");
+        {
+            let file = File::create(&path).unwrap();
+            make(&file.create_group("a").unwrap());
+        }
+        std::fs::read(&path).unwrap()
+    };
+    let numbers = made(&|group| {
+        group.new_dataset_builder().with_data(&[1.0, 2.0]).create("table").unwrap();
+    });
+    check_problem(&refused(declared(), &numbers, ""), "instead of compounds", "a.h5", "to_hdf");
+    let empty = made(&|_| {});
+    check_problem(&refused(declared(), &empty, ""), "no table of pandas", "a.h5", "to_hdf");
+    // Rows that were never written would be read as zeros.
+    let unwritten = made(&|group| {
+        group.new_dataset_builder().chunk(10).empty::<Row>().shape(1_000).create("table").unwrap();
+    });
+    check_problem(&refused(declared(), &unwritten, ""), "says 1000 rows", "a.h5", "to_hdf");
 }
 
 #[test]
