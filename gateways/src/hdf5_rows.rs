@@ -1,6 +1,7 @@
 //! `hdf5:FILE` or `hdf5:FILE#GROUP`: rows of declared columns in a table of pandas.
 //!
-//! Reading HDF5 takes the C library, so it is a feature of the build and off by default.
+//! Reading HDF5 takes the C library, so it is a feature of the build and off by default. A damaged file can bring that
+//! library down by a signal (a test counts how often): what came before is in the journal, as after a `kill -9`.
 
 use engine::Problem;
 use engine::instrument::Catalog;

@@ -135,11 +135,11 @@ fn rows_in_every_packing(dir: &Path) {
 fn parquet_row_groups_of_a_million(dir: &Path) {
     use ::parquet::data_type::{DoubleType, Int64Type};
     use ::parquet::file::writer::SerializedFileWriter;
-    let schema = "message schema { required int64 ts; required double price; required double size; }";
+    let schema =
+        "message schema { required int64 ts; required double price; required double size; }";
     let schema = Arc::new(::parquet::schema::parser::parse_message_type(schema).unwrap());
     let path = dir.join("a.parquet");
-    let mut writer =
-        SerializedFileWriter::new(create(&path), schema, Arc::default()).unwrap();
+    let mut writer = SerializedFileWriter::new(create(&path), schema, Arc::default()).unwrap();
     // 24 bytes a row, without the encodings.
     let rows = input_bytes() / 24;
     for from in (0..rows).step_by(1_000_000) {
@@ -181,8 +181,7 @@ fn databento_prints(dir: &Path) {
         end_date: date(1_000),
         symbol: "1".to_string(),
     };
-    let mapping =
-        dbn::SymbolMapping { raw_symbol: "ESH1".to_string(), intervals: vec![interval] };
+    let mapping = dbn::SymbolMapping { raw_symbol: "ESH1".to_string(), intervals: vec![interval] };
     DbnMetadataEncoder::new(&mut to).encode(&front(START, vec![mapping])).unwrap();
     while n * 48 < input_bytes() {
         let header = dbn::RecordHeader::new::<dbn::TradeMsg>(dbn::rtype::MBP_0, 1, 1, START + n);

@@ -7,7 +7,7 @@ use crate::options::SyncBackend;
 use crate::store::{Bytes, OPEN_MODE, SEALED_MODE, Store, StoreFile, View};
 use crate::uring::Uring;
 use std::fs::{DirBuilder, File, OpenOptions, Permissions};
-use std::io;
+use std::io::{self, Read};
 use std::ops::Range;
 use std::os::unix::fs::{DirBuilderExt, FileExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::Path;
@@ -79,6 +79,16 @@ impl Store for Disk {
         let mode = metadata.permissions().mode() & 0o777;
         let modified_ns = metadata.mtime() * 1_000_000_000 + metadata.mtime_nsec();
         Ok(View { bytes, is_file, mode, modified_ns })
+    }
+
+    fn head(&self, path: &Path, most: usize) -> io::Result<Option<Vec<u8>>> {
+        // Not opened otherwise: a pipe would block.
+        if !std::fs::metadata(path)?.is_file() {
+            return Ok(None);
+        }
+        let mut bytes = Vec::with_capacity(most);
+        File::open(path)?.take(most as u64).read_to_end(&mut bytes)?;
+        Ok(Some(bytes))
     }
 
     fn list(&self, dir: &Path) -> io::Result<Vec<String>> {

@@ -35,6 +35,14 @@ struct Shared {
     syncer: OnceLock<Thread>,
 }
 
+/// Where the writer was: everything below `journaled` lies before `offset` of `segment`, or in segments before it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Place {
+    pub(crate) journaled: u64,
+    pub(crate) segment: u32,
+    pub(crate) offset: u64,
+}
+
 impl Durability {
     pub(crate) fn new(next_seq: u64, floor: u64) -> Self {
         Self(Arc::new(Shared {
@@ -114,10 +122,11 @@ impl Durability {
     }
 
     /// The syncer's: the watermark, and a position at or behind it: stored before, loaded after.
-    pub(crate) fn published(&self) -> (u64, u32, u64) {
-        let next_seq = self.0.journaled.next_seq();
+    pub(crate) fn published(&self) -> Place {
+        let journaled = self.0.journaled.next_seq();
         let position = self.0.position.0.load(Ordering::Acquire);
-        (next_seq, (position >> 32) as u32, (position & 0xFFFF_FFFF) << 6)
+        let (segment, offset) = ((position >> 32) as u32, (position & 0xFFFF_FFFF) << 6);
+        Place { journaled, segment, offset }
     }
 
     pub(crate) fn wanted(&self) -> u64 {

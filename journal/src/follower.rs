@@ -248,7 +248,7 @@ impl Follower {
 fn superblock(store: &dyn Store, dir: &Path) -> Result<Superblock, JournalError> {
     let path = || dir.join(crate::superblock::FILE_NAME);
     match Superblock::find(store, dir)? {
-        Found::Whole(block, _) => Ok(block),
+        Found::Whole(block, ..) => Ok(block),
         Found::Absent if !has_segment(store, dir)? => {
             Err(JournalError::NoJournal { dir: dir.to_owned() })
         }

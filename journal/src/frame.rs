@@ -15,7 +15,7 @@ use ringbuf_layout::frame::{Header, Kind, LINE, fields_of};
 
 /// Bound of a slot's bytes in a segment, page padding included. Where less is left, the writer
 /// goes on in the next segment.
-pub const SLOT_BYTES_MAX: usize = 32 << 10;
+pub const SLOT_BYTES_MAX: usize = if cfg!(miri) { 4 << 10 } else { 32 << 10 };
 /// Room kept for the footer: its two lines, and one of padding where a page ends between them.
 pub(crate) const FOOTER_ROOM: usize = 3 * LINE;
 

@@ -38,7 +38,7 @@ use std::sync::OnceLock;
 pub const PAGE: usize = 4096;
 /// Length of a segment unless an option says otherwise.
 pub const SEGMENT_BYTES: u64 = 64 << 20;
-/// The shortest segment. Under Miri, which takes seconds for a page, one slot a segment.
+/// The shortest segment. Under Miri, which takes seconds for a page, a few slots a segment.
 pub const SEGMENT_BYTES_MIN: u64 = if cfg!(miri) { 16 << 10 } else { 256 << 10 };
 /// The longest segment: a map of it still fits any address space.
 pub const SEGMENT_BYTES_MAX: u64 = 4 << 30;

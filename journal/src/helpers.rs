@@ -134,6 +134,7 @@ impl Helpers {
             superblock,
             durability: durability.clone(),
             previous_digest,
+            sealed: 0,
             looked: None,
         };
         let hands = if inline {
@@ -230,9 +231,19 @@ fn spawn(
     Ok(threads)
 }
 
+/// As threads they take no turns: a segment is sealed before the superblock knows of it as well as after. Here by
+/// turns.
 fn pump(segments: &mut Segments, mut syncer: Option<&mut Syncer>) {
     loop {
-        let synced = syncer.as_mut().is_some_and(|syncer| syncer.step(Instant::now()));
+        let mut synced = false;
+        if let Some(syncer) = &mut syncer {
+            let (place, handed_on) = syncer.hand_on();
+            if handed_on && segments.sealed % 2 == 1 {
+                segments.step();
+            }
+            syncer.catch_up(place, Instant::now(), handed_on);
+            synced = handed_on;
+        }
         if !segments.step() && !synced {
             return;
         }
@@ -256,6 +267,8 @@ struct Segments {
     superblock: SharedSuperblock,
     durability: Durability,
     previous_digest: u64,
+    /// How many were.
+    sealed: u64,
     /// When the free space was last looked at.
     looked: Option<Instant>,
 }
@@ -306,6 +319,7 @@ impl Segments {
         let contents = rolled.contents;
         let sealed = rolled.seal(self.previous_digest).and_then(|digest| {
             self.previous_digest = digest;
+            self.sealed += 1;
             if contents.is_final { self.finish(contents.number, contents.next_seq) } else { Ok(()) }
         });
         if let Err(error) = sealed {

@@ -229,7 +229,7 @@ pub(crate) fn map_segment(file: &File, bytes: usize) -> io::Result<Map> {
     map_writable(file, bytes).map(Map::of)
 }
 
-/// Maps a segment for reading.
+/// Maps a segment for reading. Of what may be shortened only a copy is read.
 pub(crate) fn map_readable(file: &File) -> io::Result<Mmap> {
     // SAFETY: a segment is never shortened once made. Its bytes may still grow while a writer is
     // alive; readers take no decision on bytes whose CRC does not match and keep no reference to

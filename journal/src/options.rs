@@ -84,7 +84,7 @@ impl Options {
         Err(JournalError::Options { what })
     }
 
-    /// In line there is no clock: an order that waits, or a close, brings a sync.
+    /// In line there is no clock: an order that waits, a roll or a close brings a sync.
     pub(crate) fn sync_interval(&self, inline: bool) -> Option<Duration> {
         let interval =
             if inline { Duration::MAX } else { Duration::from_millis(self.sync_interval_ms) };

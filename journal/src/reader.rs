@@ -24,6 +24,8 @@ pub struct Journal {
     pub(crate) superblock: Option<Superblock>,
     /// How many of its two copies are whole.
     pub(crate) superblock_copies: u8,
+    /// True if something was appended to them.
+    pub(crate) superblock_longer: bool,
     /// The first spare that is not empty, and where its first byte lies that is not zero.
     pub(crate) spare: Option<(Mapped, u64)>,
     /// True if a whole spare is the segment after the last one in use.
@@ -75,11 +77,11 @@ impl Journal {
         let dir = dir.as_ref();
         loop {
             // Before the segments: what it calls durable must then be found in them.
-            let (superblock, copies) = superblock_of(store, dir)?;
-            let opened = Self::open_as(store, dir, superblock, copies);
+            let block = superblock_of(store, dir)?;
+            let opened = Self::open_as(store, dir, block);
             // Retention may have removed the first ones meanwhile; it says so before it does.
             let first = |block: Option<Superblock>| block.map(|block| block.first_segment);
-            if first(superblock_of(store, dir)?.0) == first(superblock) {
+            if first(superblock_of(store, dir)?.0) == first(block.0) {
                 return opened;
             }
         }
@@ -88,8 +90,7 @@ impl Journal {
     fn open_as(
         store: &dyn Store,
         dir: &Path,
-        superblock: Option<Superblock>,
-        superblock_copies: u8,
+        (superblock, superblock_copies, superblock_longer): Block,
     ) -> Result<Self, JournalError> {
         let first = superblock.map_or(0, |block| block.first_segment);
         let mut segments: Vec<Mapped> = Vec::new();
@@ -127,6 +128,7 @@ impl Journal {
             rules,
             superblock,
             superblock_copies,
+            superblock_longer,
             spare: None,
             goes_on_in_spare: false,
         };
@@ -277,12 +279,14 @@ impl SegmentHeader {
     }
 }
 
-/// The superblock, and how many of its copies are whole.
-fn superblock_of(store: &dyn Store, dir: &Path) -> Result<(Option<Superblock>, u8), JournalError> {
+/// The superblock, how many of its copies are whole, and whether something lies behind them.
+type Block = (Option<Superblock>, u8, bool);
+
+fn superblock_of(store: &dyn Store, dir: &Path) -> Result<Block, JournalError> {
     let path = || dir.join(FILE_NAME);
     match Superblock::find(store, dir)? {
-        Found::Absent => Ok((None, 0)),
-        Found::Whole(block, copies) => Ok((Some(block), copies)),
+        Found::Absent => Ok((None, 0, false)),
+        Found::Whole(block, copies, longer) => Ok((Some(block), copies, longer)),
         Found::Damaged(why) => {
             // A start that was killed before its first segment had not finished writing it.
             if !has_segment(store, dir)? {

@@ -58,7 +58,14 @@ pub fn recover_on(
             None => Ok(Examined::of(store, dir)?.recovery),
         };
     }
-    let _lock = locked(store, dir)?;
+    let mut lock = locked(store, dir)?;
+    let mended = mended(store, dir);
+    // Who is refused later is not sent to a process that has ended.
+    lock.clear()?;
+    mended
+}
+
+fn mended(store: &dyn Store, dir: &Path) -> Result<Recovery, JournalError> {
     let examined = Examined::of(store, dir)?;
     let (mut superblock, _) = examined.mend(store, dir)?;
     let (durable, last_segment) = (examined.recovery.next_seq, examined.last_segment());
@@ -68,8 +75,23 @@ pub fn recover_on(
 
 /// Takes the lock, recovers, and begins the next epoch.
 pub(crate) fn resume(store: &dyn Store, options: &Options) -> Result<Resumed, JournalError> {
+    let mut lock = locked(store, &options.dir)?;
+    match begun(store, options) {
+        Ok((recovery, superblock, previous_digest)) => {
+            Ok(Resumed { recovery, superblock, lock, previous_digest })
+        }
+        Err(error) => {
+            lock.clear()?;
+            Err(error)
+        }
+    }
+}
+
+fn begun(
+    store: &dyn Store,
+    options: &Options,
+) -> Result<(Recovery, SuperblockFile, u64), JournalError> {
     let dir = &options.dir;
-    let lock = locked(store, dir)?;
     let examined = Examined::of(store, dir)?;
     let (mut superblock, previous_digest) = examined.mend(store, dir)?;
     let mut recovery = examined.recovery.clone();
@@ -86,7 +108,7 @@ pub(crate) fn resume(store: &dyn Store, options: &Options) -> Result<Resumed, Jo
     recovery.epoch_after = now.epoch;
     (recovery.chain, recovery.chain_first_seq) = (now.chain, now.chain_first_seq);
     recovery.written = true;
-    Ok(Resumed { recovery, superblock, lock, previous_digest })
+    Ok((recovery, superblock, previous_digest))
 }
 
 /// The lock of a directory that holds something: looked at first, as taking it makes a file.

@@ -474,6 +474,11 @@ impl Store for Sim {
         Ok(View { bytes, is_file: true, mode: file.mode, modified_ns: 0 })
     }
 
+    fn head(&self, path: &Path, most: usize) -> io::Result<Option<Vec<u8>>> {
+        let bytes = self.view(path)?.bytes;
+        Ok(Some(bytes[..bytes.len().min(most)].to_vec()))
+    }
+
     fn list(&self, dir: &Path) -> io::Result<Vec<String>> {
         let mut state = self.state();
         state.call("list")?;

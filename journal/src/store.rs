@@ -64,6 +64,13 @@ pub trait Store: Debug + Send + Sync {
     /// The system's.
     fn view(&self, path: &Path) -> io::Result<View>;
 
+    /// At most the first `most` bytes of a file, copied: of one that may be shortened while it is read, as the
+    /// superblock by a recovery. `None` if it is no file.
+    ///
+    /// # Errors
+    /// The system's.
+    fn head(&self, path: &Path, most: usize) -> io::Result<Option<Vec<u8>>>;
+
     /// The names in a directory; none if it does not exist.
     ///
     /// # Errors

@@ -101,8 +101,8 @@ const _: () = {
 pub(crate) enum Found {
     /// There is none.
     Absent,
-    /// The newer of the whole copies, and how many there are.
-    Whole(Superblock, u8),
+    /// The newer of the whole copies, how many there are, and whether anything lies behind them.
+    Whole(Superblock, u8, bool),
     /// No copy is whole.
     Damaged(&'static str),
     /// Written by a newer format.
@@ -150,16 +150,19 @@ impl Superblock {
         Ok(copy)
     }
 
-    /// Judges the file's bytes.
+    /// Judges the file's bytes. What was appended to them is no damage of a copy.
     pub(crate) fn judge(bytes: &[u8]) -> Found {
-        let (a, b) = bytes.split_at(bytes.len().min(PAGE));
+        let longer = bytes.len() > 2 * PAGE;
+        let (a, b) = bytes[..bytes.len().min(2 * PAGE)].split_at(bytes.len().min(PAGE));
         match (Self::read(a), Self::read(b)) {
-            (Ok(a), Ok(b)) => Found::Whole(if a.generation > b.generation { a } else { b }, 2),
+            (Ok(a), Ok(b)) => {
+                Found::Whole(if a.generation > b.generation { a } else { b }, 2, longer)
+            }
             // A newer build wrote the other one: what this one says may be long past.
             (Err(Flaw::Newer(version)), _) | (_, Err(Flaw::Newer(version))) => {
                 Found::Newer(version)
             }
-            (Ok(one), Err(_)) | (Err(_), Ok(one)) => Found::Whole(one, 1),
+            (Ok(one), Err(_)) | (Err(_), Ok(one)) => Found::Whole(one, 1, longer),
             (Err(Flaw::Damaged(why)), Err(_)) => Found::Damaged(why),
         }
     }
@@ -167,15 +170,12 @@ impl Superblock {
     /// Reads a journal's superblock.
     pub(crate) fn find(store: &dyn Store, dir: &Path) -> Result<Found, JournalError> {
         let path = dir.join(FILE_NAME);
-        match store.view(&path) {
+        match store.head(&path, 2 * PAGE + 1) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Found::Absent),
             Err(error) => Err(JournalError::io("open", &path)(error)),
-            Ok(view) if !view.is_file => Err(JournalError::NotAFile { path }),
-            // Copied first: a writer may be alive, and a check must see what is then used.
-            Ok(view) => {
-                let copy = view.bytes.to_vec();
-                Ok(Self::judge(&copy))
-            }
+            Ok(None) => Err(JournalError::NotAFile { path }),
+            // A copy: a writer may be alive, and a check must see what is then used.
+            Ok(Some(bytes)) => Ok(Self::judge(&bytes)),
         }
     }
 }
@@ -221,7 +221,7 @@ impl SuperblockFile {
     ) -> Result<Self, JournalError> {
         let path = dir.join(FILE_NAME);
         let file = store.open(&path).map_err(JournalError::io("open", &path))?;
-        // What was appended to it would keep the second copy from being one for ever.
+        // What was appended to it goes; readers copy, so the cut takes no page from under them.
         file.reserve(2 * PAGE as u64).map_err(JournalError::io("set the length of", &path))?;
         Ok(Self { file, path, now })
     }
@@ -277,10 +277,25 @@ mod tests {
     #[test]
     fn the_newer_copy_wins_wherever_it_lies() {
         let (newer, older) = copies();
-        let Found::Whole(found, 2) = Superblock::judge(&pages(newer, older)) else { panic!() };
+        let Found::Whole(found, 2, false) = Superblock::judge(&pages(newer, older)) else {
+            panic!()
+        };
         assert_eq!((found.generation, found.durable, found.last_segment), (8, 200, 4));
-        let Found::Whole(found, 2) = Superblock::judge(&pages(older, newer)) else { panic!() };
+        let Found::Whole(found, 2, false) = Superblock::judge(&pages(older, newer)) else {
+            panic!()
+        };
         assert_eq!((found.generation, found.durable, found.epoch), (8, 200, 3));
+    }
+
+    #[test]
+    fn what_was_appended_hides_no_copy() {
+        let (newer, older) = copies();
+        for extra in [1, PAGE] {
+            let mut bytes = pages(older, newer);
+            bytes.resize(2 * PAGE + extra, 7);
+            let Found::Whole(found, 2, true) = Superblock::judge(&bytes) else { panic!("{extra}") };
+            assert_eq!(found.durable, 200);
+        }
     }
 
     #[test]
@@ -290,7 +305,9 @@ mod tests {
         for bit in 0..whole.len() * 8 {
             let mut bytes = whole.clone();
             bytes[bit / 8] ^= 1 << (bit % 8);
-            let Found::Whole(found, 1) = Superblock::judge(&bytes) else { panic!("bit {bit}") };
+            let Found::Whole(found, 1, false) = Superblock::judge(&bytes) else {
+                panic!("bit {bit}")
+            };
             let expected = if bit < PAGE * 8 { 100 } else { 200 };
             assert_eq!(found.durable, expected, "bit {bit}");
         }
@@ -309,6 +326,9 @@ mod tests {
         }
         let future = Superblock { version: VERSION + 1, ..older };
         assert_eq!(Superblock::judge(&pages(newer, future)), Found::Newer(2));
-        assert!(matches!(Superblock::judge(&pages(newer, older)[..PAGE]), Found::Whole(_, 1)));
+        assert!(matches!(
+            Superblock::judge(&pages(newer, older)[..PAGE]),
+            Found::Whole(_, 1, false)
+        ));
     }
 }

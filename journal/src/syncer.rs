@@ -11,17 +11,19 @@
 //!
 //! While data flows the active pages are left alone: a page that was synced is write-protected, and the
 //! writer's next store into it faults (3.9 µs against 35 ns). Once an order waits, or the interval has
-//! passed, everything journaled is synced. Ranges only, never a whole mapped file in use.
+//! passed, everything journaled is synced. A segment that was rolled is synced to its end and called durable at
+//! once. Ranges only, never a whole mapped file in use.
 //!
 //! The first error is final. The kernel has then marked pages clean that the disk does not have, so a
 //! second try could succeed for lost records: `durable` stays where it is, and nothing is sealed.
 
-use crate::durability::Durability;
+use crate::durability::{Durability, Place};
 use crate::error::JournalError;
 use crate::header::PAGE;
 use crate::helpers::{ABANDON, CLOSE, Roll, SharedSuperblock, Stop};
 use crate::maker::Segment;
 use crate::map::Region;
+use crate::seal::Contents;
 use crate::store::StoreFile;
 use std::path::Path;
 use std::sync::{Arc, PoisonError};
@@ -146,11 +148,23 @@ impl Syncer {
 
     /// Hands on what was rolled, syncs what is due; true if anything was handed on.
     pub(crate) fn step(&mut self, now: Instant) -> bool {
-        let (journaled, segment, offset) = self.durability.published();
+        let (place, handed_on) = self.hand_on();
+        self.catch_up(place, now, handed_on);
+        handed_on
+    }
+
+    /// Syncs each segment that was rolled to its end and hands it on to be sealed. How far the journal is on the
+    /// disk then, or, if that is more, where the writer was before.
+    pub(crate) fn hand_on(&mut self) -> (Place, bool) {
+        // Before the rolls: a segment that is published has come through the queue, or comes now.
+        let mut place = self.durability.published();
         let mut handed_on = false;
         while let Ok(mut roll) = self.rolls.pop() {
-            let end = roll.rolled.contents.end as u64;
-            self.attempt(|syncer| syncer.sync_to(end));
+            let Contents { number, end, next_seq, .. } = roll.rolled.contents;
+            self.attempt(|syncer| syncer.sync_to(end as u64));
+            if place.journaled < next_seq {
+                place = Place { journaled: next_seq, segment: number, offset: end as u64 };
+            }
             self.current = roll.next.take();
             self.synced = 0;
             self.populated = self.current.as_ref().map_or(0, |current| current.bytes);
@@ -158,8 +172,12 @@ impl Syncer {
             assert!(pushed.is_ok(), "Invariant: the queue holds all rolled segments");
             handed_on = true;
         }
-        self.attempt(|syncer| syncer.catch_up(journaled, segment, offset, now, handed_on));
-        handed_on
+        (place, handed_on)
+    }
+
+    /// Syncs what is due; after a roll at once.
+    pub(crate) fn catch_up(&mut self, place: Place, now: Instant, rolled: bool) {
+        self.attempt(|syncer| syncer.bring(place, now, rolled));
     }
 
     /// Nothing is tried again once anything has failed.
@@ -183,14 +201,8 @@ impl Syncer {
 
     /// The writer was at `offset` of `segment` when it had journaled everything below `journaled`, or
     /// behind that place. Segments before the current one are synced to their ends.
-    fn catch_up(
-        &mut self,
-        journaled: u64,
-        segment: u32,
-        offset: u64,
-        now: Instant,
-        rolled: bool,
-    ) -> Result<(), JournalError> {
+    fn bring(&mut self, place: Place, now: Instant, rolled: bool) -> Result<(), JournalError> {
+        let Place { journaled, segment, offset } = place;
         // It can have rolled since: then its segment is synced whole.
         let here = self.current.as_ref().is_some_and(|current| current.number == segment);
         // After a roll at once: a sealed segment is durable, however long the interval.
@@ -202,9 +214,12 @@ impl Syncer {
             }
             self.caught_up = now;
             let mut block = self.superblock.lock().unwrap_or_else(PoisonError::into_inner);
-            block.store(|block| (block.durable, block.last_segment) = (journaled, segment))?;
+            // The journal may have been closed since: what is durable never falls.
+            if block.now().durable < journaled {
+                block.store(|block| (block.durable, block.last_segment) = (journaled, segment))?;
+                self.durability.durable().store(journaled);
+            }
             drop(block);
-            self.durability.durable().store(journaled);
         } else if here && offset >= self.synced + ACTIVE + RUN {
             self.sync_to((offset - ACTIVE) / PAGE as u64 * PAGE as u64)?;
         }

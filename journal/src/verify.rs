@@ -41,6 +41,8 @@ pub struct Report {
     pub durable: Option<u64>,
     /// Whole copies of the superblock, of two; fewer are no damage yet: a cut during a write leaves one.
     pub superblock_copies: u8,
+    /// True if something was appended to the superblock: no damage, and the next run cuts it.
+    pub superblock_longer: bool,
     /// All damage, in order: at most one a segment, as nothing behind it can be trusted.
     pub findings: Vec<Finding>,
     by_kind: Vec<(Kind, u64)>,
@@ -199,6 +201,7 @@ impl<'a> Tally<'a> {
             end: frames.end().cloned(),
             durable: self.journal.superblock.map(|block| block.durable),
             superblock_copies: self.journal.superblock_copies,
+            superblock_longer: self.journal.superblock_longer,
             findings: self.findings,
             by_kind,
         }

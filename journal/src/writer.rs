@@ -457,6 +457,8 @@ impl Writer {
             Some(error) => return Err(error.clone()),
             None => self.next_segment().inspect_err(|error| self.failed = Some(error.clone()))?,
         };
+        // The syncer calls all of a rolled segment durable, which never passes what is journaled.
+        self.publish();
         self.seed = frame::seed(self.epoch, next.number);
         self.done = self.stats();
         let contents = self.contents(false);
@@ -510,7 +512,7 @@ fn header_of(segment: &Segment, epoch: u32, base_seq: u64, created_ns: i64) -> S
 /// that speaks of records.
 fn has_journal(store: &dyn Store, dir: &Path) -> Result<bool, JournalError> {
     let spoken_of = match Superblock::find(store, dir)? {
-        Found::Whole(block, _) => block.durable > 0,
+        Found::Whole(block, ..) => block.durable > 0,
         Found::Newer(_) => true,
         // A start that was killed while it wrote the file.
         Found::Absent | Found::Damaged(_) => false,

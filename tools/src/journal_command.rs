@@ -85,6 +85,7 @@ fn report_json(report: &Report) -> Map<String, Value> {
         "first_seq": first, "last_seq": last, "first_ts_event": from, "last_ts_event": to,
         "inputs": kinds(report.inputs()), "outputs": kinds(report.outputs()),
         "durable": report.durable, "superblock_copies": report.superblock_copies,
+        "superblock_longer": report.superblock_longer,
         "end": end_text(report.end.as_ref()),
         "findings": report.findings.iter().map(finding_json).collect::<Vec<_>>(),
     });
@@ -141,6 +142,12 @@ fn report_text(report: &Report) -> String {
             lines.put(
                 "superblock",
                 "one of its two copies is damaged; a run or `journal recover --write` mends it",
+            );
+        }
+        if report.superblock_longer {
+            lines.put(
+                "superblock",
+                "bytes lie behind its two copies; a run or `journal recover --write` cuts them",
             );
         }
     }

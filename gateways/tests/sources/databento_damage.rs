@@ -8,7 +8,6 @@ use super::*;
 use dbn::Schema;
 use proptest::prelude::*;
 
-
 pub fn prints(count: u64) -> Vec<u8> {
     (0..count).flat_map(|i| trade(ESH1, i, 5, 1, 'A').as_ref().to_vec()).collect()
 }

@@ -61,7 +61,7 @@ fn race(random: &mut Random, defect: Defect) -> Result<(u64, u64), String> {
     if !is_new {
         closed(&dir, 20, random.next());
     }
-    let racers = racers(&dir, 2 + random.below(4), defect);
+    let racers = racers(&dir, 2 + random.below(7), defect);
     let (won, lost): (Vec<_>, Vec<_>) = racers.iter().partition(|racer| racer.said == "won");
     let said: Vec<String> = racers.iter().map(|racer| racer.said.clone()).collect();
     let owners: Vec<String> = won.iter().map(|racer| format!("pid {}", racer.child.id())).collect();

@@ -88,6 +88,10 @@ impl Store for Hooked {
         self.disk.view(path)
     }
 
+    fn head(&self, path: &Path, most: usize) -> io::Result<Option<Vec<u8>>> {
+        self.disk.head(path, most)
+    }
+
     fn list(&self, dir: &Path) -> io::Result<Vec<String>> {
         self.disk.list(dir)
     }

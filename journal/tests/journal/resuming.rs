@@ -3,14 +3,15 @@
 
 use crate::support::{
     Random, SMALL, Slot, append, append_slot, closed, options, patch, path, places, read,
-    segment_files, slot, synced, wait_for, writable,
+    segment_files, slot, synced, writable,
 };
 use journal::{
-    Case, End, Journal, JournalError, Options, Recovery, SyncBackend, Writer, recover, verify,
+    Case, Disk, End, Journal, JournalError, Options, Recovery, SyncBackend, Writer, recover, verify,
 };
 use ringbuf_layout::Kind;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
+use std::sync::Arc;
 
 fn sound(dir: &Path) -> journal::Report {
     let report = verify(dir, &mut |_| ()).unwrap();
@@ -281,16 +282,61 @@ fn a_closed_segment_is_durable_at_once_however_long_the_interval() {
     let dir = tempfile::tempdir().unwrap();
     let options = Options { sync_interval_ms: 60_000, ..synced(dir.path()) };
     let mut writer = Writer::create(&options).unwrap();
-    let slots = append(&mut writer, 0, 1_000, &mut Random(14));
-    assert!(writer.next_seq() == 1_000 && slots.len() == 1_000, "they fill more than a segment");
-    let durability = writer.durability();
-    let journal = || Journal::open(dir.path()).unwrap();
-    wait_for("a closed segment that is durable", || {
-        let first_of_second = journal().segments().nth(1).map(|info| info.header.base_seq);
-        first_of_second.is_some_and(|seq| durability.durable().next_seq() >= seq)
-    });
-    assert!(journal().superblock().unwrap().last_segment > 0);
+    let (durability, mut random) = (writer.durability(), Random(14));
+    // A roll in the middle of what is published at once, as the engine does it, and then silence.
+    for round in 0..40 {
+        for _ in 0..200 + random.below(400) {
+            let seq = writer.next_seq();
+            let frames = slot(seq, &mut random);
+            writer.begin(seq).unwrap();
+            for (index, frame) in frames.iter().enumerate() {
+                writer.append(frame, index + 1 == frames.len());
+            }
+        }
+        writer.publish();
+        let (mut newest, started) = (0, std::time::Instant::now());
+        while newest == 0 || durability.durable().next_seq() < newest {
+            assert!(started.elapsed().as_secs() < 5, "round {round}: below {newest}");
+            let journal = Journal::open(dir.path()).unwrap();
+            newest = journal.segments().last().map_or(0, |info| info.header.base_seq);
+            if journal.segments().count() == 1 {
+                break;
+            }
+        }
+    }
+    assert!(writer.stats().segments > 5, "{:?}", writer.stats());
+    let journal = Journal::open(dir.path()).unwrap();
+    assert!(journal.superblock().unwrap().last_segment > 4);
     writer.close().unwrap();
+}
+
+/// Two copies that differ, a damaged frame between what each calls durable, and a byte behind them.
+#[test]
+fn what_was_appended_to_the_superblock_makes_no_recovery_believe_the_older_copy() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = Arc::new(Disk::default());
+    let mut writer = Writer::create_on(store, &synced(dir.path()), true).unwrap();
+    let mut random = Random(3);
+    for (from, to) in [(0, 20), (20, 40)] {
+        append(&mut writer, from, to, &mut random);
+        writer.durability().want(to - 1);
+        writer.pump();
+        assert_eq!(writer.durable().next_seq(), to, "one copy of the superblock says so");
+    }
+    drop(writer);
+    let (segment, offset, ..) = places(dir.path()).into_iter().find(|place| place.3 == 30).unwrap();
+    let bytes = std::fs::read(path(dir.path(), segment)).unwrap();
+    patch(dir.path(), segment, offset + 40, &[bytes[offset as usize + 40] ^ 1]);
+    let refusal = || recover(dir.path(), false).unwrap_err().to_string();
+    let as_it_was = refusal();
+    let file = dir.path().join("superblock");
+    std::fs::write(&file, [std::fs::read(&file).unwrap(), vec![7]].concat()).unwrap();
+    let report = verify(dir.path(), &mut |_| ()).unwrap();
+    assert_eq!((report.superblock_copies, report.superblock_longer), (2, true));
+    assert_eq!((refusal(), report.durable), (as_it_was, Some(40)));
+    recover(dir.path(), true).unwrap_err();
+    let lock = std::fs::read(dir.path().join("LOCK")).unwrap();
+    assert!(lock.is_empty(), "a recovery that has ended holds nothing");
 }
 
 #[test]
@@ -304,12 +350,22 @@ fn what_was_appended_to_the_superblock_is_cut_when_the_journal_goes_on() {
     assert_eq!(std::fs::metadata(&file).unwrap().len(), bytes.len() as u64);
 }
 
+struct Ended<'a>(&'a std::sync::atomic::AtomicBool);
+
+impl Drop for Ended<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, std::sync::atomic::Ordering::Relaxed);
+    }
+}
+
 #[test]
 fn a_look_at_who_holds_the_lock_never_keeps_a_writer_out() {
     let dir = tempfile::tempdir().unwrap();
     closed(dir.path(), 5, 1);
     let over = std::sync::atomic::AtomicBool::new(false);
     std::thread::scope(|scope| {
+        // Also where a life panics: the looks would never end.
+        let ended = Ended(&over);
         scope.spawn(|| {
             let lock = std::fs::File::open(dir.path().join("LOCK")).unwrap();
             while !over.load(std::sync::atomic::Ordering::Relaxed) {
@@ -321,7 +377,7 @@ fn a_look_at_who_holds_the_lock_never_keeps_a_writer_out() {
         });
         let live = |_| Writer::resume(&options(dir.path())).and_then(|(writer, _)| writer.close());
         let lives: Vec<_> = (0..20).map(live).collect();
-        over.store(true, std::sync::atomic::Ordering::Relaxed);
+        drop(ended);
         for life in lives {
             life.unwrap();
         }

@@ -186,7 +186,7 @@ pub fn segment_files(dir: &Path) -> usize {
     entries.filter(|name| name.to_string_lossy().ends_with(".gmj")).count()
 }
 
-/// As `options`, synced: on a simulated disk, when something waits or the journal is closed.
+/// As `options`, synced: on a simulated disk, when something waits, a segment was rolled or the journal is closed.
 pub fn synced(dir: &Path) -> Options {
     Options { sync_backend: SyncBackend::Msync, ..options(dir) }
 }

@@ -10,9 +10,13 @@ fn line(place: &Place, more: &str) -> String {
 
 /// Kills a paced run of the small market once it is under way.
 fn killed(place: &Place) {
+    let slots = || {
+        let said = place.run("journal describe J --json");
+        if said.code == Some(0) { said.json()["slots"].as_u64().unwrap_or(0) } else { 0 }
+    };
+    let before = slots();
     let mut run = place.start(&line(place, "--pace 3000"));
-    until(|| place.run("journal describe J --json").code == Some(0));
-    std::thread::sleep(std::time::Duration::from_millis(150));
+    until(|| slots() > before + 200);
     run.signal("-KILL");
     run.end();
 }

@@ -9,6 +9,7 @@ use serde_json::Value;
 use std::collections::HashSet;
 use std::io::Write as _;
 use std::process::{Child, Command, Stdio};
+use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
 /// A paced run that has journaled something.
@@ -136,13 +137,26 @@ fn sender() -> Child {
     script.expect("a shell")
 }
 
-/// A run of any kind, and a signal within its first 400 ms; a quarter of them within its first 4 ms, in which
-/// it comes to its `main` and opens its sources. What was run, and how it ended.
+/// How long a small run takes from its start to its end here and now, which says how long a start takes: 30 ms on a
+/// free machine, seconds on a busy one.
+fn short_run() -> Duration {
+    static TAKEN: OnceLock<Duration> = OnceLock::new();
+    *TAKEN.get_or_init(|| {
+        let place = Place::new().with_small_config();
+        let start = Instant::now();
+        place.small_run("J");
+        start.elapsed()
+    })
+}
+
+/// A run of any kind, and a signal within its first 400 ms, or longer where starts take long; a quarter of them within
+/// its first 4 ms, in which it comes to its `main` and opens its sources. What was run, and how it ended.
 fn signalled(place: &Place, dice: &mut Dice, signal: &str) -> (String, Said) {
     let layout = LAYOUTS[dice.below(3) as usize];
     let config = ["small.toml", "drill.toml"][dice.below(2) as usize];
     let pace = ["2000", "max"][dice.below(2) as usize];
-    let stretch = [4_000, 400_000, 400_000, 400_000][dice.below(4) as usize];
+    let most = (3 * short_run().as_micros() as u64).max(400_000);
+    let stretch = [4_000, most, most, most][dice.below(4) as usize];
     let moment = Duration::from_micros(dice.below(stretch));
     place.write("drill.toml", &drill(100, ""));
     let line = format!(
