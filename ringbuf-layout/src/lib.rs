@@ -29,7 +29,7 @@ pub use input::{
     RunStart, Session, SourceStatus, Timer, Trade,
 };
 pub use lane::{Handle, LaneReader, LaneWriter, lane};
-pub use names::{BarFlags, Part, Reasons, Side};
+pub use names::{BarFlags, Conditions, Part, Reasons, Side};
 pub use output::{
     Bar, Decision, Execution, Fill, Footer, Indicator, Matrix, Order, Panic, Portfolio, Risk,
     StateHash, Synergy, Unprocessed, Verdict,
