@@ -35,6 +35,9 @@ const EXTRA: [&str; 8] = [
 
 /// The condition that keeps prints from setting prices, where a table has it.
 const ASIDE: Conditions = Conditions::AVERAGE_PRICE;
+/// Tables to choose from, none among them.
+const TABLES: [Conditions; 3] =
+    [Conditions::NONE, ASIDE, Conditions(ASIDE.0 | Conditions::CASH.0)];
 
 /// What a record is, by the source of its instrument's bars.
 #[derive(Clone, Copy, Debug)]
@@ -90,7 +93,7 @@ pub fn bar_scripts(records: usize) -> impl Strategy<Value = BarScript> {
             (&TIMEFRAMES_S[..], &LENGTHS_S[..])
         };
         let from = select(&[BarSource::Trades, BarSource::Mid, BarSource::External][..]);
-        let table = select(&[Conditions::NONE, ASIDE, ASIDE.with(Conditions::CASH)][..]);
+        let table = select(&TABLES[..]);
         let shape = (
             subsequence(timeframes, 1..=3),
             subsequence(&EXTRA[..], 0..=1),
