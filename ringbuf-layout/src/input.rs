@@ -1,8 +1,9 @@
 //! Inputs: what enters the engine. The sequencer numbers them; the stages are a pure function of
 //! them. Every input fits the ring's 128-byte cell, so no input needs a side ring.
 
+use crate::conditions::Conditions;
 use crate::frame::{NO_INSTRUMENT, record};
-use crate::names::{BOOK_UPDATE_END, BookAction, Conditions};
+use crate::names::{BOOK_UPDATE_END, BookAction};
 use crate::units::{Money, Price, Size};
 
 record! {
@@ -91,8 +92,7 @@ record! {
         price: Price,
         /// Traded size.
         size: Size,
-        /// Low 48 bits: sequence within its source; high 16 bits:
-        /// [`Conditions`].
+        /// Low 48 bits: sequence within its source; high 16 bits: [`Conditions`].
         source_seq: u64,
     } tail {}
 }

@@ -36,8 +36,7 @@ const EXTRA: [&str; 8] = [
 /// The condition that keeps prints from setting prices, where a table has it.
 const ASIDE: Conditions = Conditions::AVERAGE_PRICE;
 /// Tables to choose from, none among them.
-const TABLES: [Conditions; 3] =
-    [Conditions::NONE, ASIDE, Conditions(ASIDE.0 | Conditions::CASH.0)];
+const TABLES: [Conditions; 3] = [Conditions::NONE, ASIDE, Conditions(ASIDE.0 | Conditions::CASH.0)];
 
 /// What a record is, by the source of its instrument's bars.
 #[derive(Clone, Copy, Debug)]

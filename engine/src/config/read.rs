@@ -383,15 +383,14 @@ fn condition_table<'t>(walk: &Walk<'t>, s: &mut Section<'t>) -> ConditionTable {
     }
     let mut no_price = Conditions::NONE;
     for word in s.text_list(walk, "no_price").unwrap_or_default() {
-        match Conditions::parse(&word) {
-            Some(condition) => no_price = no_price.with(condition),
-            None => {
-                let words: Vec<&str> = Conditions::WORDS.iter().map(|(_, word)| *word).collect();
-                let near = nearest(&word, &words)
-                    .map_or_else(|| words.join(", "), |near| format!("did you mean \"{near}\"?"));
-                s.violate(walk, "no_price", format!("\"{word}\" is not a condition; {near}"));
-            }
+        if let Some(condition) = Conditions::parse(&word) {
+            no_price = no_price.with(condition);
+            continue;
         }
+        let words: Vec<&str> = Conditions::WORDS.iter().map(|(_, word)| *word).collect();
+        let near = nearest(&word, &words)
+            .map_or_else(|| words.join(", "), |near| format!("did you mean \"{near}\"?"));
+        s.violate(walk, "no_price", format!("\"{word}\" is not a condition; {near}"));
     }
     if no_price == Conditions::NONE {
         s.violate(walk, "no_price", "is needed: the conditions that set no price");

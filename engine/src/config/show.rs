@@ -286,14 +286,6 @@ mod tests {
             symbol = "OWN"
             tick = "0.01"
             calendar = "MYCAL"
-            conditions = "mine"
-            [[semantic.condition_table]]
-            name = "mine"
-            no_price = ["odd_lot", "average_price"]
-            [[semantic.instrument]]
-            symbol = "SPY"
-            tick = "0.01"
-            conditions = "us-equities"
             [[semantic.instrument]]
             symbol = "BTCUSDT"
             tick = "0.01"
@@ -427,6 +419,27 @@ mod tests {
             only("[[semantic.instrument]]\nsymbol = \"A\"\ntick = \"1\"\ncalendar = \"CMS\"\n");
         assert_eq!(key, "semantic.instrument[0].calendar");
         assert!(what.contains("did you mean \"CMES\"?"), "{what}");
+    }
+
+    #[test]
+    fn a_table_of_conditions_reads_back_with_the_instruments_that_name_it() {
+        let text = r#"
+            [[semantic.condition_table]]
+            name = "mine"
+            no_price = ["odd_lot", "average_price"]
+            [[semantic.instrument]]
+            symbol = "OWN"
+            tick = "0.01"
+            conditions = "mine"
+            [[semantic.instrument]]
+            symbol = "SPY"
+            tick = "0.01"
+            conditions = "us-equities"
+        "#;
+        let config = Config::parse(text, "test").expect("valid");
+        reads_back(&config);
+        let no_price = |at: usize| config.semantic.instruments[at].no_price.words().count();
+        assert_eq!((no_price(0), no_price(1)), (2, 9));
     }
 
     #[test]
