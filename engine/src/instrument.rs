@@ -2,7 +2,7 @@
 
 use ringbuf_layout::input::{fixed_text, text_of};
 use ringbuf_layout::units::PRICE_ONE;
-use ringbuf_layout::{Frame, Instrument, Price, Size, Tail};
+use ringbuf_layout::{Conditions, Frame, Instrument, Price, Size, Tail};
 
 /// Definition of one instrument, from the config or built in.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -23,6 +23,8 @@ pub struct InstrumentDef {
     pub currency: String,
     /// Name of its calendar, see [`crate::calendar`].
     pub calendar: String,
+    /// The conditions of a print that keep it from setting prices, see [`crate::conditions`].
+    pub no_price: Conditions,
 }
 
 /// Fee of a US share: 0.005.
@@ -120,6 +122,7 @@ fn usd(symbol: &str, (_, tick, multiplier, calendar): Future<'_>, fee: i64) -> I
         fee,
         currency: "USD".to_string(),
         calendar: calendar.to_string(),
+        no_price: Conditions::NONE,
     }
 }
 
@@ -186,6 +189,7 @@ impl Catalog {
             fee: 0,
             currency: "USD".to_string(),
             calendar: "24/7".to_string(),
+            no_price: Conditions::NONE,
         };
         Self { configured: Vec::new(), fallback: Some(fallback) }
     }
@@ -214,6 +218,7 @@ impl InstrumentDef {
             fee: record.fee,
             currency: text_of(&record.currency).to_string(),
             calendar: text_of(&record.calendar).to_string(),
+            no_price: Conditions(record.no_price),
         }
     }
 
@@ -232,7 +237,7 @@ impl InstrumentDef {
             currency,
             size_precision: self.size_precision,
             bar_price,
-            reserved: [0; 2],
+            no_price: self.no_price.0,
             calendar: fixed_text(&self.calendar),
             reserved2: 0,
         }
@@ -246,7 +251,9 @@ mod tests {
     #[test]
     fn a_definition_comes_back_from_its_record() {
         for symbol in ["SPY", "GC.201312", "SYN8"] {
-            let def = built_in(symbol).unwrap();
+            let mut def = built_in(symbol).unwrap();
+            assert_eq!(def.no_price, Conditions::NONE);
+            def.no_price = Conditions::ODD_LOT.with(Conditions::REOPENING);
             assert_eq!(InstrumentDef::of(&def.record(3, 1, 7)), def);
         }
     }

@@ -10,6 +10,7 @@ pub mod audit;
 pub mod bars;
 mod begun;
 pub mod calendar;
+pub mod conditions;
 pub mod config;
 pub mod depth;
 pub mod earlier;

@@ -7,6 +7,7 @@ use crate::instrument::InstrumentDef;
 use crate::problem::Problem;
 use crate::source::Source;
 use journal::objects;
+use ringbuf_layout::Conditions;
 use ringbuf_layout::names::BarSource;
 use serde_json::{Value, json};
 use std::path::Path;
@@ -87,6 +88,9 @@ fn instrument_json(listed: &Listed) -> Value {
     });
     if listed.bars_from == BarSource::External {
         json["bars_from_external"] = json!(true);
+    }
+    if def.no_price != Conditions::NONE {
+        json["no_price"] = json!(def.no_price.words().collect::<Vec<_>>());
     }
     json
 }

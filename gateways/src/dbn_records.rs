@@ -13,7 +13,7 @@
 //! Every other record is skipped and counted ([`inventory`](crate::inventory)): `statistics`, `status`,
 //! `imbalance`, bars of a session; `definition` serves [`definitions`](crate::definitions).
 //!
-//! DBN's flags are the low byte of a trade's and a quote's conditions. The orders of a snapshot are older
+//! These schemas have no sale conditions, and DBN's flags are none: they go no further. The orders of a snapshot are older
 //! than it: what it says happened when it was received. An absent side has no price and size 0.
 
 use crate::book_levels::{self, Change, Level, Levels};
@@ -118,7 +118,7 @@ impl Front {
             head: Trade::header(self.ts_event, self.ts_recv),
             price: Price(self.price),
             size: Size(i64::from(self.size) * unit),
-            source_seq: conditions(self.flags),
+            source_seq: 0,
             tail: self.tail(self.side),
         }
     }
@@ -129,7 +129,7 @@ impl Front {
             head: Quote::header(self.ts_event, self.ts_recv),
             bid: Price(top.bid.price),
             ask: Price(top.ask.price),
-            source_seq: conditions(self.flags),
+            source_seq: 0,
             tail: self.tail(Side::None),
             bid_size: Size(top.bid.size),
             ask_size: Size(top.ask.size),
@@ -150,11 +150,6 @@ impl Front {
     fn tail(&self, side: Side) -> Tail {
         Tail { instrument: self.instrument, side: side as u8, ..Tail::default() }
     }
-}
-
-/// DBN's flags as condition bits.
-fn conditions(flags: u8) -> u64 {
-    u64::from(flags) << 48
 }
 
 /// When it happened and when it was received, ns UTC.

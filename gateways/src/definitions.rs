@@ -13,7 +13,7 @@ use engine::instrument::{
     FEE_PER_CONTRACT, FEE_PER_SHARE, InstrumentDef, SYMBOL_MAX, future_calendar, future_root,
 };
 use ringbuf_layout::units::PRICE_ONE;
-use ringbuf_layout::{Price, Size};
+use ringbuf_layout::{Conditions, Price, Size};
 use std::collections::BTreeMap;
 use std::path::Path;
 
@@ -130,6 +130,7 @@ fn of_properties(from: &InstrumentsFrom, market: &str) -> Result<Vec<InstrumentD
             fee: from.fee.unwrap_or(usual_fee(is_equity || row.multiplier == PRICE_ONE)),
             currency: row.currency.clone(),
             calendar: String::new(),
+            no_price: Conditions::NONE,
         };
         found.push(complete(from, definition, known)?);
     }
@@ -249,6 +250,7 @@ fn of_record(
         fee: from.fee.unwrap_or(usual_fee(is_share)),
         currency: read.currency().to_string(),
         calendar: String::new(),
+        no_price: Conditions::NONE,
     };
     complete(from, definition, known)
 }

@@ -1,20 +1,21 @@
 //! `lean-trade`: trade ticks, `ms_since_midnight,price,size,exchange,conditions,suspicious`.
 //!
-//! Exchange and condition codes are not carried (the record's `conditions` are 0); a `suspicious` 1
-//! is [`TRADE_SUSPICIOUS`].
+//! A `suspicious` 1 is [`TRADE_SUSPICIOUS`]. The conditions of an equity are LEAN's `TradeConditionFlags`, 32 bits in
+//! hexadecimal ([`lean_conditions`]); other markets have none that are known. Exchanges are not carried.
 
 use crate::decimals::{self, Scale};
 use crate::files::{Fault, quoted};
+use crate::lean_conditions;
 use crate::lean_day::Day;
 use crate::lean_merge;
-use crate::lean_name::{Kind, LeanName, Resolution};
+use crate::lean_name::{Kind, LeanName, Market, Resolution};
 use ringbuf_layout::names::TRADE_SUSPICIOUS;
 use ringbuf_layout::units::parse_decimal;
-use ringbuf_layout::{Frame, InputCell, Price, Size, Tail, Trade};
+use ringbuf_layout::{Conditions, Frame, InputCell, Price, Size, Tail, Trade};
 
 const COLUMNS: [&str; 6] = ["ms", "price", "size", "exchange", "conditions", "suspicious"];
 
-/// What a row says. Exchange and conditions are not carried: no stage reads them.
+/// What a row says. Exchanges are not carried: no stage reads them.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct Row {
     /// ns UTC.
@@ -23,6 +24,8 @@ pub(crate) struct Row {
     pub price: Price,
     /// Traded size.
     pub size: Size,
+    /// How the print came about.
+    pub conditions: Conditions,
     /// The venue doubts the print.
     pub suspicious: bool,
 }
@@ -33,6 +36,8 @@ pub(crate) struct TradeRows {
     day: Day,
     scale: Scale,
     size_digits: u32,
+    /// The conditions are those of an equity.
+    has_conditions: bool,
 }
 
 impl lean_merge::RowReader for TradeRows {
@@ -48,7 +53,8 @@ impl lean_merge::RowReader for TradeRows {
         (name.resolution == Resolution::Tick && name.kind == Kind::Trade).then(|| {
             let day = name.market.day(name.date)?;
             let size_digits = u32::from(size_digits);
-            Ok(Self { day, scale: name.market.scale(), size_digits })
+            let has_conditions = name.market == Market::Equity;
+            Ok(Self { day, scale: name.market.scale(), size_digits, has_conditions })
         })
     }
 
@@ -58,7 +64,7 @@ impl lean_merge::RowReader for TradeRows {
 
     #[inline]
     fn read(&mut self, line: &[u8]) -> Result<Row, Fault> {
-        let Some(([ms, price, size, _exchange, _conditions, suspicious], 6)) = split::<6>(line)
+        let Some(([ms, price, size, _exchange, conditions, suspicious], 6)) = split::<6>(line)
         else {
             return Err(wrong_count(line, &COLUMNS));
         };
@@ -71,6 +77,11 @@ impl lean_merge::RowReader for TradeRows {
             size: parse_decimal(size, self.size_digits)
                 .map(Size)
                 .map_err(|error| decimals::fault("size", size, error))?,
+            conditions: if self.has_conditions {
+                lean_conditions::parse(conditions)?
+            } else {
+                Conditions::NONE
+            },
             suspicious: is_suspicious(suspicious)?,
         })
     }
@@ -86,7 +97,7 @@ impl lean_merge::RowReader for TradeRows {
             head: Trade::header(row.ts, row.ts),
             price: row.price,
             size: row.size,
-            source_seq: 0,
+            source_seq: Trade::with_conditions(row.conditions),
             tail: Tail {
                 instrument,
                 flags: if row.suspicious { TRADE_SUSPICIOUS } else { 0 },
@@ -215,6 +226,7 @@ mod tests {
         check("x,1,1,P,,0", "ms", "`x`");
         check("-1,1,1,P,,0", "ms", "time of day");
         check("86400000,1,1,P,,0", "ms", "time of day");
+        check("1,1,1,P,xyz,0", "conditions", "`xyz` is no hexadecimal number of 32 bits");
         check("1,1,1,P,,2", "suspicious", "not 0 or 1");
         check("1,1,1,P", "conditions", "4 columns");
         check("1", "price", "1 column instead");

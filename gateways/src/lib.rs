@@ -64,6 +64,7 @@ pub mod inspect;
 mod journal;
 mod kraken;
 mod lean_bar;
+mod lean_conditions;
 mod lean_day;
 mod lean_merge;
 mod lean_name;

@@ -1,6 +1,7 @@
 //! Inputs: what enters the engine. The sequencer numbers them; the stages are a pure function of
 //! them. Every input fits the ring's 128-byte cell, so no input needs a side ring.
 
+use crate::conditions::Conditions;
 use crate::frame::{NO_INSTRUMENT, record};
 use crate::names::{BOOK_UPDATE_END, BookAction};
 use crate::units::{Money, Price, Size};
@@ -45,7 +46,7 @@ record! {
     /// 56 │ tail: instrument = its number                                 │
     /// 64 │ symbol (UTF-8, zero-padded)                          24 bytes │
     /// 88 │ fee (1e-9 a unit)                                             │
-    /// 96 │ currency (ISO 4217)           │ prec  │ price │ reserved      │
+    /// 96 │ currency (ISO 4217)           │ prec  │ price │ no_price      │
     /// 104│ calendar (UTF-8, zero-padded)                        16 bytes │
     /// 120│ reserved                                                      │
     /// ```
@@ -67,8 +68,8 @@ record! {
         size_precision: u8,
         /// What bars are made from: [`BarSource`](crate::names::BarSource).
         bar_price: u8,
-        /// Zero.
-        reserved: [u8; 2],
+        /// [`Conditions`] of a print that keep it from setting prices.
+        no_price: u16,
         /// Name of its calendar, UTF-8, zero-padded.
         calendar: [u8; 16],
         /// Zero.
@@ -91,8 +92,7 @@ record! {
         price: Price,
         /// Traded size.
         size: Size,
-        /// Low 48 bits: sequence within its source; high 16 bits: condition bits of the instrument's
-        /// condition table.
+        /// Low 48 bits: sequence within its source; high 16 bits: [`Conditions`].
         source_seq: u64,
     } tail {}
 }
@@ -103,7 +103,7 @@ record! {
     /// ```text
     /// 32 │ bid                                                           │
     /// 40 │ ask                                                           │
-    /// 48 │ source_seq (48 bits)                          │ conditions    │
+    /// 48 │ source_seq (48 bits)                          │ zero          │
     /// 56 │ tail                                                          │
     /// 64 │ bid_size                                                      │
     /// 72 │ ask_size                                                      │
@@ -114,7 +114,7 @@ record! {
         bid: Price,
         /// Best ask.
         ask: Price,
-        /// As in [`Trade`].
+        /// Low 48 bits: sequence within its source; the others are zero.
         source_seq: u64,
     } tail {
         /// Size at the bid.
@@ -390,9 +390,15 @@ impl Trade {
         self.source_seq & SOURCE_SEQ_MASK
     }
 
-    /// Condition bits.
-    pub fn conditions(&self) -> u16 {
-        (self.source_seq >> 48) as u16
+    /// How it came about.
+    #[inline]
+    pub fn conditions(&self) -> Conditions {
+        Conditions((self.source_seq >> 48) as u16)
+    }
+
+    /// `source_seq` of these conditions, before the source sequence is put in.
+    pub const fn with_conditions(conditions: Conditions) -> u64 {
+        (conditions.0 as u64) << 48
     }
 }
 

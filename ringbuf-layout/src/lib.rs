@@ -12,6 +12,7 @@
 //! acquire give the order, one owner per writer gives the exclusivity, and a wiring mistake
 //! shows as a wrong sequence (asserted on every read) instead of undefined behaviour.
 
+pub mod conditions;
 pub mod frame;
 pub mod input;
 pub mod lane;
@@ -23,6 +24,7 @@ pub mod units;
 #[cfg(target_endian = "big")]
 compile_error!("records are little-endian in memory and on disk");
 
+pub use conditions::Conditions;
 pub use frame::{Frame, Header, Kind, Tail};
 pub use input::{
     BookLevel, ExecutionReport, ExternalBar, Heartbeat, Instrument, Operator, Quote, RunEnd,

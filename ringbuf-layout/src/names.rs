@@ -66,6 +66,8 @@ macro_rules! bits {
     };
 }
 
+pub(crate) use bits;
+
 bits! {
     /// Why `validate` flags or rejects an input. Bits 0–15 reject by default, bits 16–31 only flag.
     Reasons(u32) {
@@ -100,7 +102,8 @@ bits! {
         DISORDER = 22 => "disorder",
         /// Older than `stale_after_ms` when it came.
         STALE = 23 => "stale",
-        /// A condition code that the instrument's table names. No table is built in, so nothing sets it yet.
+        /// A condition of the print keeps it from setting prices, by the table of its instrument: its size counts,
+        /// its price does not.
         CONDITION = 24 => "condition",
     }
 }

@@ -75,7 +75,7 @@ fn records() -> Vec<Record> {
             currency: 96, 4;
             size_precision: 100, 1;
             bar_price: 101, 1;
-            reserved: 102, 2;
+            no_price: 102, 2;
             calendar: 104, 16;
             reserved2: 120, 8;
         }
@@ -465,5 +465,5 @@ fn a_trade_has_its_documented_bytes() {
         bytes.extend(first..first + 8);
     }
     assert_eq!(bytemuck::bytes_of(&trade), bytes);
-    assert_eq!((trade.source_sequence(), trade.conditions()), (0x4645_4443_4241, 0x4847));
+    assert_eq!((trade.source_sequence(), trade.conditions().0), (0x4645_4443_4241, 0x4847));
 }

@@ -6,7 +6,8 @@ use engine::manifest::Listed;
 use proptest::prelude::*;
 use ringbuf_layout::names::BarSource;
 use ringbuf_layout::{
-    Bar, BarFlags, Decision, ExternalBar, Fill, Frame, Indicator, InputCell, Kind, Reasons, Verdict,
+    Bar, BarFlags, Conditions, Decision, ExternalBar, Fill, Frame, Indicator, InputCell, Kind,
+    Reasons, Trade, Verdict,
 };
 use std::cell::Cell;
 use tests::bar_script::bar_scripts;
@@ -130,7 +131,8 @@ fn bar_cases() -> u32 {
 
 #[test]
 fn bars_of_every_kind_and_gap_policy_equal_the_naive_builder() {
-    const COUNTED: [&str; 6] = ["bars", "gaps", "session ends", "filled", "extra", "external"];
+    const COUNTED: [&str; 7] =
+        ["bars", "gaps", "session ends", "filled", "extra", "external", "prints without a price"];
     let seen = [const { Cell::new(0_u64) }; COUNTED.len()];
     let cases = bar_cases();
     check_cases("bars of every kind", cases, &bar_scripts(50), |script| {
@@ -138,8 +140,8 @@ fn bars_of_every_kind_and_gap_policy_equal_the_naive_builder() {
         let recording = scene.record();
         let checked = check_all(&recording, &scene.instruments, &scene.semantic.bars)
             .map_err(TestCaseError::fail)?;
-        let Checked { bars, gaps, cut_short, filled, extra, external, .. } = checked;
-        let counts = [bars, gaps, cut_short, filled, extra, external];
+        let Checked { bars, gaps, cut_short, filled, extra, external, aside, .. } = checked;
+        let counts = [bars, gaps, cut_short, filled, extra, external, aside];
         seen.iter().zip(counts).for_each(|(sum, count)| sum.set(sum.get() + count));
         Ok(())
     });
@@ -237,6 +239,62 @@ fn only_carry_fills_before_the_first_print_of_a_session() {
     let night = [(12, 100, "filled"), (16, 100, "filled")];
     let carry = [today[0], today[1], today[2], night[0], night[1], tail[0], tail[1]];
     assert_eq!(hours(with(Gap::Carry)), rows(&carry));
+}
+
+/// Bars of a minute of prints: seconds from noon, price in ticks, size, whether it sets no price. Each bar as open,
+/// high, low, close and vwap in ticks, volume, prints.
+fn bars_with_odd_lots(
+    configure: impl FnOnce(&mut Scene),
+    prints: &[(i64, i64, i64, bool)],
+) -> Vec<([i64; 5], i64, u32)> {
+    const TICK: i64 = 7_000_000;
+    let noon = ns("2024-02-05T12:00:00Z");
+    let print = |(at, ticks, size, aside): &(i64, i64, i64, bool)| {
+        let mut print = trade(0, noon + at * 1_000_000_000, ticks * TICK, *size);
+        let conditions = if *aside { Conditions::ODD_LOT } else { Conditions::OPENING };
+        print.source_seq = Trade::with_conditions(conditions);
+        cell(&print)
+    };
+    let mut instruments = vec![listed(ROUND_THE_CLOCK, false)];
+    instruments[0].def.no_price = Conditions::ODD_LOT;
+    let mut scene = Scene::new(instruments, vec![prints.iter().map(print).collect()]);
+    scene = scene.timeframes(&[60]);
+    configure(&mut scene);
+    let recording = scene.record();
+    let checked = check_all(&recording, &scene.instruments, &scene.semantic.bars).unwrap();
+    assert_eq!(checked.aside as usize, prints.iter().filter(|print| print.3).count());
+    let row = |bar: &Bar| {
+        let prices = [bar.open, bar.high, bar.low, bar.close, bar.vwap].map(|p| p.0 / TICK);
+        (prices, bar.volume.0, bar.ticks)
+    };
+    recording.all::<Bar>().iter().map(row).collect()
+}
+
+#[test]
+fn a_print_that_sets_no_price_is_in_volume_and_ticks_and_in_no_price_of_its_bar() {
+    let nothing = |_: &mut Scene| {};
+    // Before, between and after those that set prices.
+    let prints = [
+        (0, 50, 9, true),
+        (1, 100, 1, false),
+        (2, 900, 5, true),
+        (3, 102, 1, false),
+        (4, 1, 7, true),
+    ];
+    let bars = bars_with_odd_lots(nothing, &prints);
+    assert_eq!(bars, [([100, 102, 100, 102, 101], 23, 5)]);
+    // Where there is no other, the prices are its own.
+    let alone = [(0, 50, 1, true), (1, 54, 3, true), (2, 52, 0, true)];
+    assert_eq!(bars_with_odd_lots(nothing, &alone), [([50, 54, 50, 52, 53], 4, 3)]);
+}
+
+#[test]
+fn an_empty_bucket_is_filled_at_the_last_price_that_was_set() {
+    let flat = |scene: &mut Scene| scene.semantic.bars.gap = Gap::Flat;
+    let prints = [(0, 70, 1, true), (120, 100, 1, false), (180, 500, 2, true), (300, 90, 1, false)];
+    let closes: Vec<(i64, u32)> =
+        bars_with_odd_lots(flat, &prints).into_iter().map(|bar| (bar.0[3], bar.2)).collect();
+    assert_eq!(closes, [(70, 1), (70, 0), (100, 1), (500, 1), (100, 0), (90, 1)]);
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use ringbuf_layout::frame::NO_INSTRUMENT;
 use ringbuf_layout::names::TRADE_SUSPICIOUS;
 use ringbuf_layout::units::PRICE_ONE;
-use ringbuf_layout::{InputCell, Price, Reasons, Size, Verdict};
+use ringbuf_layout::{Conditions, InputCell, Price, Reasons, Size, Trade, Verdict};
 use tests::market::{cell, external_bar, level, listed, ns, quote, trade};
 use tests::scene::Scene;
 
@@ -33,7 +33,8 @@ fn sized(seconds: i64, size: i64) -> InputCell {
 
 /// The verdict on the last of these records: its reasons in words, and whether it is rejected.
 fn verdict_on_last(records: &[InputCell], reject: &[Reasons]) -> (String, bool) {
-    let instruments = vec![listed("SPY", false), listed("GC.201312", false)];
+    let mut instruments = vec![listed("SPY", false), listed("GC.201312", false)];
+    instruments[0].def.no_price = Conditions::ODD_LOT.with(Conditions::FORM_T);
     let mut scene = Scene::new(instruments, vec![records.to_vec()]);
     scene.semantic.validate.reject = reject.iter().fold(Reasons::NONE, |all, r| all.with(*r));
     let recording = scene.record();
@@ -213,6 +214,33 @@ fn a_record_that_is_old_when_it_comes_is_flagged() {
     // Against the newest record of any instrument.
     let gold = cell(&trade(GC, at(6), 1_313 * PRICE_ONE, 1));
     accepted(&[gold, print(0)], "stale");
+}
+
+#[test]
+fn a_print_with_a_condition_of_its_instruments_table_is_flagged_and_no_jump_is_measured_from_it() {
+    let with = |mut record: Trade, conditions: Conditions| {
+        record.source_seq = Trade::with_conditions(conditions);
+        cell(&record)
+    };
+    let hundred = 100 * PRICE_ONE;
+    let print = |seconds, price, conditions| with(trade(SPY, at(seconds), price, 100), conditions);
+    accepted(&[print(0, hundred, Conditions::ODD_LOT)], "condition");
+    accepted(&[print(0, hundred, Conditions::ODD_LOT.with(Conditions::OPENING))], "condition");
+    accepted(&[print(0, hundred, Conditions::OPENING)], "");
+    // Gold has no table.
+    let gold = trade(GC, at(0), 1_313 * PRICE_ONE, 1);
+    accepted(&[with(gold, Conditions::ODD_LOT)], "");
+    let far = |seconds, conditions| print(seconds, 2 * hundred, conditions);
+    accepted(&[priced(0, hundred), far(1, Conditions::FORM_T)], "jump+condition");
+    accepted(&[priced(0, hundred), far(1, Conditions::FORM_T), priced(2, hundred)], "");
+    accepted(&[priced(0, hundred), far(1, Conditions::NONE), priced(2, hundred)], "jump");
+    let odd = [print(0, hundred, Conditions::ODD_LOT)];
+    assert_eq!(verdict_on_last(&odd, &[Reasons::CONDITION]), ("condition".into(), true));
+    // Its size counts.
+    let most = print(0, hundred, Conditions::ODD_LOT);
+    let mut all = *most.get::<Trade>().unwrap();
+    all.size = Size(i64::MAX);
+    rejected(&[cell(&all), sized(1, 1)], "overflow");
 }
 
 #[test]

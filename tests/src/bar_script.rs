@@ -10,7 +10,7 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::{select, subsequence};
 use ringbuf_layout::names::BarSource;
-use ringbuf_layout::{ExternalBar, Frame, InputCell, Price, Size};
+use ringbuf_layout::{Conditions, ExternalBar, Frame, InputCell, Price, Size, Trade};
 
 const SECOND: i64 = 1_000_000_000;
 const HOUR: i64 = 3_600 * SECOND;
@@ -32,6 +32,11 @@ const EXTRA: [&str; 8] = [
     "notional:0.5",
     "notional:200000",
 ];
+
+/// The condition that keeps prints from setting prices, where a table has it.
+const ASIDE: Conditions = Conditions::AVERAGE_PRICE;
+/// Tables to choose from, none among them.
+const TABLES: [Conditions; 3] = [Conditions::NONE, ASIDE, Conditions(ASIDE.0 | Conditions::CASH.0)];
 
 /// What a record is, by the source of its instrument's bars.
 #[derive(Clone, Copy, Debug)]
@@ -56,6 +61,8 @@ struct Step {
     /// Vendor's bars that are left out before it.
     skipped: i64,
     reach: (i64, i64),
+    /// Of a print.
+    conditions: Conditions,
 }
 
 /// A market and the bars to make of it.
@@ -65,6 +72,8 @@ pub struct BarScript {
     gap: Gap,
     extra: Vec<&'static str>,
     instruments: Vec<(&'static str, BarSource)>,
+    /// Of the instruments: what keeps a print from setting prices.
+    no_price: Vec<Conditions>,
     length_s: u32,
     sources: usize,
     begins: &'static str,
@@ -83,11 +92,12 @@ pub fn bar_scripts(records: usize) -> impl Strategy<Value = BarScript> {
             (&TIMEFRAMES_S[..], &LENGTHS_S[..])
         };
         let from = select(&[BarSource::Trades, BarSource::Mid, BarSource::External][..]);
+        let table = select(&TABLES[..]);
         let shape = (
             subsequence(timeframes, 1..=3),
             subsequence(&EXTRA[..], 0..=1),
             subsequence(&SYMBOLS[..], 1..=3).prop_shuffle(),
-            vec(from, 3),
+            vec((from, table), 3),
             select(lengths),
             1..=3_usize,
             select(&BEGINNINGS[..]),
@@ -106,12 +116,14 @@ pub fn bar_scripts(records: usize) -> impl Strategy<Value = BarScript> {
                 begins_s,
                 hesitation,
             ) = shape;
+            let (from, no_price): (Vec<_>, Vec<_>) = from.into_iter().unzip();
             let instruments = symbols.into_iter().zip(from).collect();
             BarScript {
                 timeframes_s,
                 gap,
                 extra,
                 instruments,
+                no_price,
                 length_s,
                 sources,
                 begins,
@@ -143,14 +155,22 @@ fn step() -> impl Strategy<Value = Step> {
     ];
     let skipped = prop_oneof![6 => Just(0_i64), 2 => 1..4_i64, 1 => 4..40_i64];
     let reach = (0..4_i64, 0..4_i64);
-    (0..3_usize, 0..3_usize, advance, what, skipped, reach).prop_map(
-        |(source, instrument, advance, what, skipped, reach)| Step {
+    let conditions = prop_oneof![
+        5 => Just(Conditions::NONE),
+        3 => Just(ASIDE),
+        1 => Just(ASIDE.with(Conditions::OPENING)),
+        1 => Just(Conditions::CASH),
+        1 => any::<u16>().prop_map(Conditions),
+    ];
+    (0..3_usize, 0..3_usize, advance, what, skipped, reach, conditions).prop_map(
+        |(source, instrument, advance, what, skipped, reach, conditions)| Step {
             source,
             instrument,
             advance,
             what,
             skipped,
             reach,
+            conditions,
         },
     )
 }
@@ -161,12 +181,13 @@ impl BarScript {
     /// # Panics
     /// Never: the extra bars are valid.
     pub fn scene(&self) -> Scene {
-        let of = |(symbol, from): &(&str, BarSource)| {
+        let of = |((symbol, from), no_price): (&(&str, BarSource), &Conditions)| {
             let mut listed = listed(symbol, false);
             listed.bars_from = *from;
+            listed.def.no_price = *no_price;
             listed
         };
-        let instruments: Vec<_> = self.instruments.iter().map(of).collect();
+        let instruments: Vec<_> = self.instruments.iter().zip(&self.no_price).map(of).collect();
         let mut scene = Scene::new(instruments, Vec::new()).timeframes(&self.timeframes_s);
         scene.semantic.bars.gap = self.gap;
         let extra = |text: &&str| ExtraBar::parse(text).expect("Condition failed: an extra bar");
@@ -274,5 +295,9 @@ fn record(
         let bid = Price(*last * tick);
         return cell(&quote(instrument, ts, bid, Price(bid.0 + step.reach.0 * tick / 3)));
     }
-    cell(&trade(instrument, ts, *last * tick, size))
+    // A print that sets no price may stand far away: were it taken for one, a bar would show it.
+    let off = if step.conditions.has(ASIDE) { step.reach.0 * 9 } else { 0 };
+    let mut print = trade(instrument, ts, (*last + off) * tick, size);
+    print.source_seq = Trade::with_conditions(step.conditions);
+    cell(&print)
 }

@@ -5,7 +5,9 @@ use engine::instrument::{InstrumentDef, built_in};
 use engine::manifest::Listed;
 use ringbuf_layout::names::BarSource;
 use ringbuf_layout::units::PRICE_ONE;
-use ringbuf_layout::{BookLevel, ExternalBar, Frame, InputCell, Price, Quote, Size, Tail, Trade};
+use ringbuf_layout::{
+    BookLevel, Conditions, ExternalBar, Frame, InputCell, Price, Quote, Size, Tail, Trade,
+};
 
 /// An instrument that trades round the clock, with a step that divides nothing else.
 pub const ROUND_THE_CLOCK: &str = "COIN";
@@ -37,6 +39,7 @@ pub fn listed(symbol: &str, bars_from_mid: bool) -> Listed {
             fee: 0,
             currency: "USD".to_string(),
             calendar: "24/7".to_string(),
+            no_price: Conditions::NONE,
         }
     } else {
         built_in(symbol).expect("Condition failed: a built-in symbol")

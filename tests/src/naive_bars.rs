@@ -13,6 +13,8 @@
 //! | a bucket closes at its end or at its session's, whichever comes first | design §1 |
 //! | the last bars close with the source, and say so | design §1 |
 //! | vwap is Σ price × size / Σ size, half to even, undefined without volume | `Bar::vwap` |
+//! | a print with a condition of its instrument's table counts with its size; prices are of the others, if any | `piece.rs` |
+//! | such a print is in no micro-batch, and fills an empty bucket only where no other was before | `bar.rs` |
 //! | flat: from a session's first bar on, a boundary that passes over an empty bucket makes a bar of the last close | `Gap` |
 //! | carry: the same, and from the open of every session after the first print | `Gap` |
 //! | a micro-batch ends before the print that is its 101st, 1 ms after its first or of another session | `bar.rs` |
@@ -44,6 +46,8 @@ pub(crate) struct Seen {
     pub session: (i64, i64),
     /// Price and size, if it is accepted and makes bars.
     pub print: Option<(i64, i64)>,
+    /// Its conditions leave its price out.
+    pub aside: bool,
     /// A vendor's bar, if it is accepted and makes bars.
     pub vendors: Option<ExternalBar>,
 }
@@ -57,8 +61,25 @@ struct Bucket {
     session_close: i64,
     /// Of an empty one: the input from which on its boundary counts, the session's first print.
     since: u64,
-    /// Sequence, time, price, size.
-    prints: Vec<(u64, i64, i64, i64)>,
+    prints: Vec<Print>,
+}
+
+/// A print of a bucket.
+#[derive(Clone, Copy)]
+pub(crate) struct Print {
+    seq: u64,
+    ts: i64,
+    price: i64,
+    size: i64,
+    aside: bool,
+}
+
+impl Print {
+    /// The print of an accepted record.
+    pub fn of(seen: &Seen) -> Self {
+        let (price, size) = seen.print.unwrap_or_default();
+        Self { seq: seen.seq, ts: seen.ts, price, size, aside: seen.aside }
+    }
 }
 
 /// A bar as it should be, without its sequence and micro-batch.
@@ -83,6 +104,8 @@ pub struct Checked {
     pub gaps: u64,
     /// Bars that the end of the session cut short.
     pub cut_short: u64,
+    /// Prints that set no price.
+    pub aside: u64,
     /// Prints of another time than their bucket's.
     pub disordered: u64,
     /// Bars in which nothing traded.
@@ -140,6 +163,7 @@ pub fn check_all(
         checked.extra += u64::from(bar.kind != 0);
     }
     checked.bars = bars.len() as u64;
+    checked.aside = accepted(&seen).filter(|seen| seen.aside).count() as u64;
     checked.disordered = accepted(&seen).filter(|seen| seen.ts < seen.bucket_time).count() as u64;
     if bars.len() != expected.len() {
         let (ours, theirs) = (expected.len(), bars.len());
@@ -183,6 +207,10 @@ fn market_records(recording: &Recording, instruments: &[Listed]) -> Vec<Seen> {
                 from => print = print_of(&frame, from == BarSource::Mid),
             }
         }
+        let listed = instruments.get(instrument as usize);
+        let aside = frame.get::<Trade>().zip(listed).is_some_and(|(trade, listed)| {
+            trade.source_seq >> 48 & u64::from(listed.def.no_price.0) != 0
+        });
         let (seq, ts) = (head.seq, head.ts_event);
         let session = (0, 0);
         seen.push(Seen {
@@ -194,6 +222,7 @@ fn market_records(recording: &Recording, instruments: &[Listed]) -> Vec<Seen> {
             engine_time,
             session,
             print,
+            aside,
             vendors,
         });
     }
@@ -239,13 +268,12 @@ fn print_of(frame: &View<'_>, from_mid: bool) -> Option<(i64, i64)> {
 fn expected_bars(seen: &[Seen], instruments: &[Listed], config: &Bars) -> Vec<Expected> {
     let mut buckets: BTreeMap<Key, Bucket> = BTreeMap::new();
     for seen in accepted(seen) {
-        let (price, size) = seen.print.unwrap_or_default();
         let session = seen.session;
         for (i, timeframe_s) in config.timeframes_s.iter().enumerate() {
             let number = (seen.bucket_time - session.0) / (i64::from(*timeframe_s) * SECOND);
             let bucket = buckets.entry((seen.instrument, i, session.0, number)).or_default();
             bucket.session_close = session.1;
-            bucket.prints.push((seen.seq, seen.ts, price, size));
+            bucket.prints.push(Print::of(seen));
         }
     }
     add_empty(&mut buckets, seen, instruments, config);
@@ -259,12 +287,12 @@ fn expected_bars(seen: &[Seen], instruments: &[Listed], config: &Bars) -> Vec<Ex
         let (start, end) = (open + number * length, open + (number + 1) * length);
         let closes_at = end.min(bucket.session_close);
         // The first record after the bucket opened that carries engine time to its end.
-        let first = bucket.prints.first().map_or(bucket.since, |print| print.0);
+        let first = bucket.prints.first().map_or(bucket.since, |print| print.seq);
         let releases = seen.iter().find(|s| s.seq > first && s.engine_time >= closes_at);
         let before = releases.map_or(u64::MAX, |s| s.seq);
         let (mut bar, after) = match bucket.prints.last() {
-            Some(last) => (fold(&bucket.prints), last.0),
-            None => nothing_traded(seen, *instrument, before),
+            Some(last) => (fold(&bucket.prints), last.seq),
+            None => nothing_traded(seen, *instrument, before, (config.gap, *open)),
         };
         (bar.ts_open, bar.ts_close) = (start, end);
         bar.timeframe_s = config.timeframes_s[*i];
@@ -322,7 +350,7 @@ fn add_empty(
             for (i, timeframe_s) in config.timeframes_s.iter().enumerate() {
                 let of_session = (instrument, i, open, i64::MIN)..(instrument, i, open, i64::MAX);
                 let with_prints = buckets.range(of_session).next();
-                let with_prints = with_prints.map(|(key, bucket)| (key.3, bucket.prints[0].0));
+                let with_prints = with_prints.map(|(key, bucket)| (key.3, bucket.prints[0].seq));
                 let begin = match config.gap {
                     Gap::Carry if open != first.session.0 => Some((0, first.seq)),
                     _ => with_prints,
@@ -345,9 +373,20 @@ fn add_empty(
 }
 
 /// A bar of the last close before an input, and the record before that input.
-fn nothing_traded(seen: &[Seen], instrument: u32, before: u64) -> (Bar, u64) {
+fn nothing_traded(
+    seen: &[Seen],
+    instrument: u32,
+    before: u64,
+    (gap, open): (Gap, i64),
+) -> (Bar, u64) {
     let earlier = || seen.iter().rev().filter(move |seen| seen.seq < before);
-    let print = earlier().filter(|seen| seen.instrument == instrument).find_map(|seen| seen.print);
+    let ours = || {
+        earlier()
+            .filter(move |seen| seen.instrument == instrument && seen.print.is_some())
+            .filter(move |seen| gap == Gap::Carry || seen.session.0 == open)
+    };
+    let print = ours().find(|seen| !seen.aside).or_else(|| ours().next());
+    let print = print.and_then(|seen| seen.print);
     let price = Price(print.expect("Invariant: a filled bucket follows a print").0);
     let bar = Bar {
         open: price,
@@ -361,21 +400,26 @@ fn nothing_traded(seen: &[Seen], instrument: u32, before: u64) -> (Bar, u64) {
 }
 
 /// Open, high, low, close, sums and times of prints in journaled order.
-pub(crate) fn fold(prints: &[(u64, i64, i64, i64)]) -> Bar {
-    let prices = || prints.iter().map(|print| print.2);
-    let volume: i128 = prints.iter().map(|print| i128::from(print.3)).sum();
-    let notional: i128 = prints.iter().map(|p| i128::from(p.2) * i128::from(p.3)).sum();
+pub(crate) fn fold(prints: &[Print]) -> Bar {
+    let mut priced: Vec<Print> = prints.iter().filter(|print| !print.aside).copied().collect();
+    if priced.is_empty() {
+        priced = prints.to_vec();
+    }
+    let prices = || priced.iter().map(|print| print.price);
+    let sizes = |prints: &[Print]| prints.iter().map(|p| i128::from(p.size)).sum::<i128>();
+    let volume = sizes(prints);
+    let notional: i128 = priced.iter().map(|p| i128::from(p.price) * i128::from(p.size)).sum();
     let (first, last) = (prints[0], prints[prints.len() - 1]);
     Bar {
         ticks: prints.len() as u32,
-        open: Price(first.2),
+        open: Price(priced[0].price),
         high: Price(prices().max().unwrap_or_default()),
         low: Price(prices().min().unwrap_or_default()),
-        close: Price(last.2),
+        close: Price(priced[priced.len() - 1].price),
         volume: Size(i64::try_from(volume).expect("Invariant: validate keeps volumes in bounds")),
-        vwap: average(notional, volume),
-        ts_first: first.1,
-        ts_last: last.1,
+        vwap: average(notional, sizes(&priced)),
+        ts_first: first.ts,
+        ts_last: last.ts,
         ..Bar::zeroed()
     }
 }
@@ -401,7 +445,7 @@ fn micro_batches(seen: &[Seen], instrument: u32) -> Vec<Micro> {
     let mut batches = Vec::new();
     let mut start = (0, 0);
     let mut prints: Vec<(i64, i64)> = Vec::new();
-    for seen in accepted(seen).filter(|seen| seen.instrument == instrument) {
+    for seen in accepted(seen).filter(|seen| seen.instrument == instrument && !seen.aside) {
         let over = seen.ts - start.0 >= 1_000_000 || seen.session.0 != start.1;
         if prints.len() == 100 || (!prints.is_empty() && over) {
             batches.push(Micro { by: seen.seq, prints: std::mem::take(&mut prints) });

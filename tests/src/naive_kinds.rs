@@ -9,7 +9,7 @@
 //! | money is price × size × multiplier | `ExtraBar` |
 //! | start and end are bucket times: of the first print, of the last or the session's close | `Bar::ts_open` |
 
-use crate::naive_bars::{Expected, Seen, accepted, fold};
+use crate::naive_bars::{Expected, Print, Seen, accepted, fold};
 use engine::bars::ExtraBar;
 use engine::config::Bars;
 use engine::manifest::Listed;
@@ -69,11 +69,7 @@ fn is_full(extra: &ExtraBar, listed: &Listed, prints: &[&Seen]) -> bool {
 /// The bar of these prints, ended by the last of them or by what comes after.
 fn close(seen: &[Seen], prints: &[&Seen], is_full: bool) -> Expected {
     let (first, last) = (prints[0], prints[prints.len() - 1]);
-    let print = |seen: &&Seen| {
-        let (price, size) = seen.print.unwrap_or_default();
-        (seen.seq, seen.ts, price, size)
-    };
-    let mut bar = fold(&prints.iter().map(print).collect::<Vec<_>>());
+    let mut bar = fold(&prints.iter().map(|seen| Print::of(seen)).collect::<Vec<_>>());
     bar.tail = Tail { instrument: first.instrument, ..Tail::default() };
     bar.ts_open = first.bucket_time;
     if is_full {

@@ -118,19 +118,25 @@ impl Extras {
         }
     }
 
-    /// A print, added to every open bar; those that it completes go to `closed` with their place.
+    /// A print, added to every open bar; those that it completes go to `closed` with their place. One that sets no
+    /// price counts as well, with its size and its money.
     #[inline(never)]
     pub fn add(
         &mut self,
         instrument: u32,
         print: (i64, i64, i64, i64),
+        sets_price: bool,
         mut closed: impl FnMut(usize, &ExtraBar, &Piece),
     ) {
         let Some(row) = self.rows.get_mut(instrument as usize) else { return };
         let (ts, ts_bucket, price, size) = print;
         for (i, bar) in self.bars.iter().enumerate() {
             let piece = &mut row.pieces[i];
-            piece.add(ts, ts_bucket, price, size);
+            if sets_price {
+                piece.add(ts, ts_bucket, price, size);
+            } else {
+                piece.add_aside(ts, ts_bucket, price, size);
+            }
             if bar.measure(piece) >= row.thresholds[i] {
                 closed(i, bar, piece);
                 *piece = Piece::default();

@@ -9,6 +9,7 @@ pub mod walk;
 
 use crate::bars::{ExtraBar, Gap};
 use crate::calendar::user::UserCalendar;
+use crate::conditions::ConditionTable;
 use crate::instrument::{Catalog, InstrumentDef};
 use crate::problem::Problem;
 use crate::source::SourceConfig;
@@ -46,6 +47,8 @@ pub struct Semantic {
     pub drill: Drill,
     /// `[[semantic.calendar]]`
     pub calendars: Vec<UserCalendar>,
+    /// `[[semantic.condition_table]]`
+    pub condition_tables: Vec<ConditionTable>,
     /// `[[semantic.instrument]]`
     pub instruments: Vec<InstrumentDef>,
     /// `[[semantic.instruments_from]]`: read, and put into `instruments`, before anything is hashed or

@@ -1,7 +1,7 @@
 //! Reads each section: its keys, bounds and defaults.
 
 use super::read_source;
-use super::walk::{Section, Walk};
+use super::walk::{Section, Walk, nearest};
 use super::{
     Account, BarPrice, Bars, Bracket, Clock, Config, Drill, Host, Indicators, InstrumentsFrom,
     Orders, Policy, RING_SLOTS_MAX, Risk, Semantic, Synergy, Validate, Venue,
@@ -9,12 +9,13 @@ use super::{
 use crate::bars::{ExtraBar, Gap};
 use crate::calendar;
 use crate::calendar::user::{NAME_MAX, OBJECT, UserCalendar};
+use crate::conditions::{self, ConditionTable};
 use crate::instrument::{FEE_PER_CONTRACT, FEE_PER_SHARE, InstrumentDef, SYMBOL_MAX};
 use crate::layout::{Cores, Layout};
 use crate::pipeline::HANDLERS;
 use ringbuf_layout::output::TIMEFRAMES_MAX;
 use ringbuf_layout::units::{PRICE_DIGITS, PRICE_ONE};
-use ringbuf_layout::{Price, Reasons, Size};
+use ringbuf_layout::{Conditions, Price, Reasons, Size};
 use toml_edit::Document;
 
 pub(super) const DAY_S: i64 = 86_400;
@@ -44,9 +45,11 @@ fn semantic<'t>(walk: &Walk<'t>, s: &mut Section<'t>) -> Semantic {
     let account = account(walk, s.section(walk, "account"));
     let drill = drill(walk, s.section(walk, "drill"));
     let calendars = calendars(walk, s);
+    let condition_tables = condition_tables(walk, s);
     let mut instruments: Vec<InstrumentDef> = Vec::new();
     for mut section in s.sections(walk, "instrument") {
-        if let Some(def) = instrument(walk, &mut section, &account.currency, &calendars) {
+        let own = (&calendars[..], &condition_tables[..]);
+        if let Some(def) = instrument(walk, &mut section, &account.currency, own) {
             if instruments.iter().any(|other| other.symbol == def.symbol) {
                 section.violate(walk, "symbol", format!("{} is defined twice", def.symbol));
             }
@@ -69,6 +72,7 @@ fn semantic<'t>(walk: &Walk<'t>, s: &mut Section<'t>) -> Semantic {
         account,
         drill,
         calendars,
+        condition_tables,
         instruments,
         instruments_from,
     }
@@ -298,7 +302,7 @@ fn instrument<'t>(
     walk: &Walk<'t>,
     s: &mut Section<'t>,
     account_currency: &str,
-    own: &[UserCalendar],
+    (own, own_tables): (&[UserCalendar], &[ConditionTable]),
 ) -> Option<InstrumentDef> {
     let symbol = s.text(walk, "symbol");
     let is_symbol = |t: &String| {
@@ -335,6 +339,7 @@ fn instrument<'t>(
     let mut calendars: Vec<&str> = calendar::names().collect();
     calendars.extend(own.iter().map(|calendar| calendar.name.as_str()));
     let calendar = s.word(walk, "calendar", &calendars).unwrap_or_else(|| "24/7".into());
+    let no_price = table_of(walk, s, own_tables);
     Some(InstrumentDef {
         symbol: symbol?,
         tick: Price(tick?),
@@ -344,7 +349,53 @@ fn instrument<'t>(
         fee: fee.unwrap_or(usual),
         currency,
         calendar,
+        no_price,
     })
+}
+
+/// The conditions of the table that an instrument names.
+fn table_of<'t>(walk: &Walk<'t>, s: &mut Section<'t>, own: &[ConditionTable]) -> Conditions {
+    let tables: Vec<ConditionTable> = conditions::tables(own).collect();
+    let names: Vec<&str> = tables.iter().map(|table| table.name.as_str()).collect();
+    let name = s.word(walk, "conditions", &names);
+    let table = tables.iter().find(|table| Some(&table.name) == name.as_ref());
+    table.map_or(Conditions::NONE, |table| table.no_price)
+}
+
+fn condition_tables<'t>(walk: &Walk<'t>, s: &mut Section<'t>) -> Vec<ConditionTable> {
+    let mut tables: Vec<ConditionTable> = Vec::new();
+    for mut section in s.sections(walk, "condition_table") {
+        let table = condition_table(walk, &mut section);
+        if conditions::tables(&tables).any(|other| other.name == table.name) {
+            let what = format!("{} is defined already: give this one another name", table.name);
+            section.violate(walk, "name", what);
+        }
+        tables.push(table);
+        section.finish(walk);
+    }
+    tables
+}
+
+fn condition_table<'t>(walk: &Walk<'t>, s: &mut Section<'t>) -> ConditionTable {
+    let name = s.text(walk, "name").unwrap_or_default();
+    if name.is_empty() {
+        s.violate(walk, "name", "is needed: what instruments call the table");
+    }
+    let mut no_price = Conditions::NONE;
+    for word in s.text_list(walk, "no_price").unwrap_or_default() {
+        if let Some(condition) = Conditions::parse(&word) {
+            no_price = no_price.with(condition);
+            continue;
+        }
+        let words: Vec<&str> = Conditions::WORDS.iter().map(|(_, word)| *word).collect();
+        let near = nearest(&word, &words)
+            .map_or_else(|| words.join(", "), |near| format!("did you mean \"{near}\"?"));
+        s.violate(walk, "no_price", format!("\"{word}\" is not a condition; {near}"));
+    }
+    if no_price == Conditions::NONE {
+        s.violate(walk, "no_price", "is needed: the conditions that set no price");
+    }
+    ConditionTable { name, no_price }
 }
 
 /// `fee_per_contract` or `fee_per_share`.

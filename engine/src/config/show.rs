@@ -2,6 +2,7 @@
 
 use super::{BarPrice, Bars, Bracket, Config, InstrumentsFrom};
 use crate::calendar::user::UserCalendar;
+use crate::conditions::{self, ConditionTable};
 use crate::instrument::InstrumentDef;
 use crate::source::{Column, Columns, SourceConfig, Stamp, TimeUnit};
 use ringbuf_layout::{Money, Price};
@@ -87,7 +88,8 @@ impl Config {
             put!(out, "\n[semantic.drill]\norder_every = {}", s.drill.order_every);
         }
         s.calendars.iter().for_each(|own| calendar(&mut out, own));
-        s.instruments.iter().for_each(|def| instrument(&mut out, def));
+        s.condition_tables.iter().for_each(|own| condition_table(&mut out, own));
+        s.instruments.iter().for_each(|def| instrument(&mut out, def, &s.condition_tables));
         s.instruments_from.iter().for_each(|from| instruments_from(&mut out, from));
         out
     }
@@ -147,7 +149,15 @@ fn calendar(out: &mut String, own: &UserCalendar) {
     out.push_str(&text);
 }
 
-fn instrument(out: &mut String, def: &InstrumentDef) {
+fn condition_table(out: &mut String, own: &ConditionTable) {
+    let mut text = String::new();
+    let words: Vec<_> = own.no_price.words().map(quoted).collect();
+    put!(text, "\n[[semantic.condition_table]]\nname = {}", quoted(&own.name));
+    put!(text, "no_price = [{}]", words.join(", "));
+    out.push_str(&text);
+}
+
+fn instrument(out: &mut String, def: &InstrumentDef, own: &[ConditionTable]) {
     let mut text = String::new();
     put!(text, "\n[[semantic.instrument]]\nsymbol = {}", quoted(&def.symbol));
     put!(text, "tick = \"{}\"\nmultiplier = \"{}\"", def.tick, Price(def.multiplier));
@@ -159,6 +169,9 @@ fn instrument(out: &mut String, def: &InstrumentDef) {
     );
     put!(text, "fee_per_contract = \"{}\"\ncurrency = {}", Price(def.fee), quoted(&def.currency));
     put!(text, "calendar = {}", quoted(&def.calendar));
+    if let Some(table) = conditions::name_of(def.no_price, own) {
+        put!(text, "conditions = {}", quoted(&table));
+    }
     out.push_str(&text);
 }
 
@@ -406,6 +419,45 @@ mod tests {
             only("[[semantic.instrument]]\nsymbol = \"A\"\ntick = \"1\"\ncalendar = \"CMS\"\n");
         assert_eq!(key, "semantic.instrument[0].calendar");
         assert!(what.contains("did you mean \"CMES\"?"), "{what}");
+    }
+
+    #[test]
+    fn a_table_of_conditions_reads_back_with_the_instruments_that_name_it() {
+        let text = r#"
+            [[semantic.condition_table]]
+            name = "mine"
+            no_price = ["odd_lot", "average_price"]
+            [[semantic.instrument]]
+            symbol = "OWN"
+            tick = "0.01"
+            conditions = "mine"
+            [[semantic.instrument]]
+            symbol = "SPY"
+            tick = "0.01"
+            conditions = "us-equities"
+        "#;
+        let config = Config::parse(text, "test").expect("valid");
+        reads_back(&config);
+        let no_price = |at: usize| config.semantic.instruments[at].no_price.words().count();
+        assert_eq!((no_price(0), no_price(1)), (2, 9));
+    }
+
+    #[test]
+    fn a_table_of_conditions_has_a_name_of_its_own_and_known_conditions() {
+        let table = |lines: &str| only(&format!("[[semantic.condition_table]]\n{lines}\n"));
+        let (key, what) = table("name = \"us-equities\"\nno_price = [\"cash\"]");
+        assert_eq!(key, "semantic.condition_table[0].name");
+        assert!(what.contains("us-equities is defined already"), "{what}");
+        assert_eq!(table("no_price = [\"cash\"]").0, "semantic.condition_table[0].name");
+        assert_eq!(table("name = \"a\"").0, "semantic.condition_table[0].no_price");
+        let (key, what) = table("name = \"a\"\nno_price = [\"cash\", \"odd_lots\"]");
+        assert_eq!(key, "semantic.condition_table[0].no_price");
+        assert!(what.contains("did you mean \"odd_lot\"?"), "{what}");
+        let (key, what) = only(
+            "[[semantic.instrument]]\nsymbol = \"A\"\ntick = \"1\"\nconditions = \"us-equity\"\n",
+        );
+        assert_eq!(key, "semantic.instrument[0].conditions");
+        assert!(what.contains("did you mean \"us-equities\"?"), "{what}");
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! The paper venue: which order the next print fills, how much of it, and at what price.
 //!
-//! * A print is an accepted trade; its size is there once, for all own orders together. Of an instrument
+//! * A print is an accepted trade that sets prices (`conditions`); its size is there once, for all own orders
+//!   together. Of an instrument
 //!   without trades (bars from the middle of quotes) each quote is one, and each new top of a book that has no
 //!   quotes beside it: buys find the ask and its size, sells the bid and its size; a side without a size fills
 //!   whatever is ordered.

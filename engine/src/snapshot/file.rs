@@ -33,7 +33,7 @@ use xxhash_rust::xxh3::xxh3_64;
 /// A non-ASCII byte, CR LF, the DOS end-of-file byte and LF: whatever mangles text mangles this.
 pub const MAGIC: [u8; 8] = [0x89, b'G', b'M', b'S', b'\r', b'\n', 0x1A, b'\n'];
 /// Version of the format, and of the order of fields in every section.
-pub const VERSION: u16 = 1;
+pub const VERSION: u16 = 2;
 
 const HEADER: usize = 128;
 const TRAILER: usize = 8 + 32;

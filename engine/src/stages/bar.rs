@@ -25,8 +25,8 @@ use ringbuf_layout::names::{BarSource, TIMER_END_OF_SOURCE};
 use ringbuf_layout::output::TIMEFRAMES_MAX;
 use ringbuf_layout::units::SECOND;
 use ringbuf_layout::{
-    Bar, BarFlags, ExternalBar, Frame, Header, Instrument, Part, Quote, Session, Slot, Tail, Timer,
-    Trade,
+    Bar, BarFlags, ExternalBar, Frame, Header, Instrument, Part, Quote, Reasons, Session, Slot,
+    Tail, Timer, Trade,
 };
 
 /// The bars of one instrument.
@@ -48,6 +48,8 @@ struct Builder {
     external: bool,
     /// Last price that may fill a bucket in which nothing traded; 0 where there is none.
     last_close: i64,
+    /// A print that sets prices has set it.
+    last_is_priced: bool,
 }
 
 /// The stage.
@@ -89,7 +91,11 @@ impl BarStage {
         if found.rejected || of_another_kind || !found.price.is_defined() {
             return;
         }
-        self.take(slot, found.price.0, found.size.0, out);
+        if found.reasons.has(Reasons::CONDITION) {
+            self.take_aside(slot, found.price.0, found.size.0, out);
+        } else {
+            self.take(slot, found.price.0, found.size.0, out);
+        }
     }
 
     /// A record of the market that is no print. The sequencer opens buckets at its time; where bars come from the
@@ -121,15 +127,38 @@ impl BarStage {
             builder.micro.add(price, size);
         }
         if !self.extras.is_empty() {
-            let (builder, first) = (&*builder, self.timeframes.len());
-            let print = (ts, builder.newest, price, size);
-            self.extras.add(instrument, print, |i, extra, piece| {
-                let closed = builder.newest;
-                let mut bar = builder.extra(extra, piece, slot.input.head(), closed);
-                (bar.timeframe_index, bar.tail.instrument) = ((first + i) as u32, instrument);
-                out.push(bar);
-            });
+            self.take_extra(slot, (price, size), true, out);
         }
+    }
+
+    /// A print that counts and sets no price. It is in no micro-batch: those are of prices.
+    #[cold]
+    fn take_aside(&mut self, slot: &Slot, price: i64, size: i64, out: &mut Emit<'_, Bar>) {
+        let builder = &mut self.builders[slot.input.tail().instrument as usize];
+        builder.piece.add_aside(slot.input.head().ts_event, builder.newest, price, size);
+        if !self.extras.is_empty() {
+            self.take_extra(slot, (price, size), false, out);
+        }
+    }
+
+    /// A print of the bars that no length in time ends.
+    #[inline(never)]
+    fn take_extra(
+        &mut self,
+        slot: &Slot,
+        (price, size): (i64, i64),
+        sets_price: bool,
+        out: &mut Emit<'_, Bar>,
+    ) {
+        let instrument = slot.input.tail().instrument;
+        let builder = &self.builders[instrument as usize];
+        let (head, first) = (slot.input.head(), self.timeframes.len());
+        let print = (head.ts_event, builder.newest, price, size);
+        self.extras.add(instrument, print, sets_price, |i, extra, piece| {
+            let mut bar = builder.extra(extra, piece, head, builder.newest);
+            (bar.timeframe_index, bar.tail.instrument) = ((first + i) as u32, instrument);
+            out.push(bar);
+        });
     }
 
     fn on_timer(&mut self, timer: &Timer, out: &mut Emit<'_, Bar>) {
@@ -144,7 +173,7 @@ impl BarStage {
             for bucket in &mut builder.buckets[..self.timeframes.len()] {
                 bucket.fold(&builder.piece);
             }
-            builder.last_close = builder.piece.close;
+            builder.keep_last_close();
             builder.piece = Piece::default();
         }
         // What the end of a source closes early is not filled: its time has not passed.
@@ -202,7 +231,7 @@ impl BarStage {
             builder.last_end = [session.open; TIMEFRAMES_MAX];
             builder.micro.end();
             if self.gap == Gap::Flat {
-                builder.last_close = 0;
+                (builder.last_close, builder.last_is_priced) = (0, false);
             }
         }
         builder.session_close = session.close;
@@ -219,6 +248,15 @@ impl BarStage {
 }
 
 impl Builder {
+    /// The last price of the open piece becomes what fills empty buckets. One that a print has set is not given up
+    /// for one of a print that sets none.
+    fn keep_last_close(&mut self) {
+        let is_priced = self.piece.is_priced();
+        if is_priced || !self.last_is_priced {
+            (self.last_close, self.last_is_priced) = (self.piece.close, is_priced);
+        }
+    }
+
     fn close(&mut self, i: usize, timeframe_s: u32, timer: &Timer) -> Bar {
         let bucket = std::mem::take(&mut self.buckets[i]);
         let mut bar = bucket.bar();
@@ -307,6 +345,9 @@ impl Stage for BarStage {
             builder.last_micro.digest(digest);
             if self.gap.fills() {
                 digest.int(builder.last_close);
+                if builder.last_close > 0 && !builder.last_is_priced {
+                    digest.word(1);
+                }
             }
         }
         self.extras.digest(digest);
@@ -330,6 +371,7 @@ state!(Builder {
     from_mid,
     external,
     last_close,
+    last_is_priced,
 });
 
 impl State for BarStage {

@@ -23,8 +23,8 @@ use ringbuf_layout::names::{Command, OrderReason};
 use ringbuf_layout::output::ORDERS_MAX;
 use ringbuf_layout::units::{MILLISECOND, SECOND};
 use ringbuf_layout::{
-    BookLevel, Execution, ExecutionReport, ExternalBar, Instrument, Operator, Part, Quote, Risk,
-    RunStart, Session, Side, Slot, Trade,
+    BookLevel, Execution, ExecutionReport, ExternalBar, Instrument, Operator, Part, Quote, Reasons,
+    Risk, RunStart, Session, Side, Slot, Trade,
 };
 
 /// The stage.
@@ -124,6 +124,8 @@ impl OmsStage {
             return;
         }
         let print = match (slot.input.get::<Trade>(), slot.input.get::<Quote>()) {
+            // Its size was traded, at a price that is not the market's.
+            (Some(_), _) if found.reasons.has(Reasons::CONDITION) => return,
             (Some(trade), _) if !contract.quoted && !contract.barred => {
                 let (seq, ts) = (slot.seq(), trade.head.ts_event);
                 Print::trade(seq, ts, found.price.0, found.size.0)

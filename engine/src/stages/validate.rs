@@ -31,10 +31,12 @@ struct Book {
     boundary: i64,
     /// Time of the newest record.
     newest: i64,
-    /// Last accepted price; 0 before the first.
+    /// Last accepted price that was set; 0 before the first.
     last: i64,
     /// [`Reasons::OFF_GRID`] if that price was off the grid.
     last_off_grid: u32,
+    /// [`Conditions`](ringbuf_layout::Conditions) of a print that keep it from setting prices.
+    no_price: u16,
     /// Sizes accepted in this session: keeps every bar's volume within an i64.
     session_size: i64,
     phase: u8,
@@ -132,12 +134,16 @@ impl Validate {
                 reasons |= bit(!book.grid.holds(price) && price > 0, Reasons::OFF_GRID);
                 reasons |= bit(is_jump(price, book.last, self.jump_millionths), Reasons::JUMP);
             }
+            let sets_no_price = trade.conditions().0 & book.no_price != 0;
+            reasons |= bit(sets_no_price, Reasons::CONDITION);
             if reasons & self.rejecting == 0 {
                 match book.session_size.checked_add(size) {
                     Some(sum) => {
                         book.session_size = sum;
-                        book.last = price;
-                        book.last_off_grid = reasons & Reasons::OFF_GRID.0;
+                        if !sets_no_price {
+                            book.last = price;
+                            book.last_off_grid = reasons & Reasons::OFF_GRID.0;
+                        }
                     }
                     None => reasons |= Reasons::OVERFLOW.0,
                 }
@@ -259,6 +265,7 @@ impl Validate {
         } else if let Some(instrument) = input.get::<Instrument>() {
             book.grid = Grid::new(instrument.tick.0.max(1));
             book.known = true;
+            book.no_price = instrument.no_price;
             book.external = instrument.bar_price == BarSource::External as u8;
         }
     }
@@ -294,6 +301,9 @@ impl Validate {
                 digest.int(field);
             }
             digest.word(u64::from(book.phase) | u64::from(book.last_off_grid) << 32);
+            if book.no_price != 0 {
+                digest.word(u64::from(book.no_price));
+            }
             if book.external {
                 book.vendor.digest(digest);
             }
@@ -402,6 +412,7 @@ state!(Book {
     newest,
     last,
     last_off_grid,
+    no_price,
     session_size,
     phase,
     known,

@@ -16,9 +16,9 @@ use engine::stages::risk::{ATR_FEATURE, RiskStage};
 use engine::stages::validate::Validate;
 use ringbuf_layout::names::{Command, Exec, OrderReason, OrderState, SessionPhase};
 use ringbuf_layout::{
-    Bar, BookLevel, Decision, Execution, ExecutionReport, Fill, Frame, Heartbeat, Indicator,
-    InputCell, LaneReader, LaneWriter, Operator, Order, Portfolio, Price, Quote, Risk, RunStart,
-    Session, Side, Size, Slot, Timer, Trade, VerdictWriter, lane, verdict_cell,
+    Bar, BookLevel, Conditions, Decision, Execution, ExecutionReport, Fill, Frame, Heartbeat,
+    Indicator, InputCell, LaneReader, LaneWriter, Operator, Order, Portfolio, Price, Quote, Risk,
+    RunStart, Session, Side, Size, Slot, Timer, Trade, VerdictWriter, lane, verdict_cell,
 };
 
 const SLOTS: usize = 16;
@@ -360,6 +360,7 @@ pub fn def(symbol: &str) -> InstrumentDef {
         fee: 0,
         currency: "USD".to_string(),
         calendar: "24/7".to_string(),
+        no_price: Conditions::NONE,
     }
 }
 

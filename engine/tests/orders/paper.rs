@@ -1,9 +1,10 @@
 //! The paper venue, a sentence a case.
 
 use crate::bench::{Bench, CENT, EVEN, HOLD, LONG, MS, SHORT, def};
+use bytemuck::Zeroable;
 use engine::orders::intent::Intent;
 use ringbuf_layout::names::{Liquidity, OrderState, SessionPhase, TimeInForce};
-use ringbuf_layout::{InputCell, Price, Side, Size};
+use ringbuf_layout::{Conditions, Frame, InputCell, Price, Side, Size, Trade};
 
 fn buy(qty: i64) -> Intent {
     Intent::market(Side::Buy, qty)
@@ -67,6 +68,27 @@ fn an_order_fills_in_parts_by_traded_size_and_a_print_is_consumed_once() {
     assert_eq!(bench.print(1, 10_002, 0).trades(), [], "a print of size 0 is no trade");
     assert_eq!(bench.print(1, 10_003, 100).trades(), [(-3, 10_003)]);
     assert_eq!((bench.position(), bench.working().len()), (1, 0));
+}
+
+#[test]
+fn a_print_that_sets_no_price_fills_nothing_and_triggers_no_stop() {
+    let mut odd = def("ODD");
+    odd.no_price = Conditions::ODD_LOT;
+    let mut bench = Bench::with(EVEN, &[odd]);
+    let print = |bench: &mut Bench, conditions: Conditions, cents: i64| {
+        bench.now += MS;
+        let mut trade = Trade { head: Trade::header(bench.now, bench.now), ..Trade::zeroed() };
+        (trade.price, trade.size) = (at(cents), Size(100));
+        trade.source_seq = Trade::with_conditions(conditions);
+        bench.feed(&InputCell::from(&trade), None).trades()
+    };
+    bench.place(buy(5));
+    assert_eq!(print(&mut bench, Conditions::ODD_LOT, 9_000), []);
+    assert_eq!(print(&mut bench, Conditions::OPENING, 10_000), [(5, 10_000)]);
+    bench.place(Intent::stop(Side::Sell, 5, at(9_500)));
+    assert_eq!(print(&mut bench, Conditions::ODD_LOT, 9_000), []);
+    assert_eq!(print(&mut bench, Conditions::NONE, 9_900), []);
+    assert_eq!(bench.working().len(), 1);
 }
 
 #[test]

@@ -2,7 +2,9 @@
 
 use ringbuf_layout::names::TRADE_SUSPICIOUS;
 use ringbuf_layout::units::MILLISECOND;
-use ringbuf_layout::{BookLevel, ExternalBar, InputCell, Kind, Price, Quote, Size, Trade};
+use ringbuf_layout::{
+    BookLevel, Conditions, ExternalBar, InputCell, Kind, Price, Quote, Size, Trade,
+};
 
 /// Kinds that are counted apart.
 pub const KINDS: [Kind; 5] =
@@ -127,6 +129,8 @@ pub struct Tally {
     pub one_sided: u64,
     /// Prints that the venue calls suspicious.
     pub flagged: u64,
+    /// Prints by the bit of each condition.
+    pub conditions: [u64; 16],
     /// The longest gaps below four hours.
     pub gaps: Vec<Gap>,
     /// The longest of all.
@@ -164,6 +168,7 @@ impl Tally {
     fn values(&mut self, cell: &InputCell, ladder: &[u64]) -> (i64, i64, i64) {
         if let Some(Trade { price, size, tail, .. }) = cell.get() {
             self.flagged += u64::from(tail.flags & TRADE_SUSPICIOUS != 0);
+            self.conditions(cell);
             self.price(*price, ladder, true);
             self.size(*size, ladder);
             return (price.0, size.0, i64::from(tail.side));
@@ -202,6 +207,15 @@ impl Tally {
             return (bar.close.0, bar.volume.0, bar.open.0);
         }
         (0, 0, 0)
+    }
+
+    fn conditions(&mut self, cell: &InputCell) {
+        let found = cell.get().map_or(Conditions::NONE, Trade::conditions);
+        if found != Conditions::NONE {
+            for (i, count) in self.conditions.iter_mut().enumerate() {
+                *count += u64::from(found.0 >> i & 1);
+            }
+        }
     }
 
     fn range(&mut self, price: i64) {

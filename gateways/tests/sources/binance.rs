@@ -4,7 +4,7 @@ use super::*;
 use engine::depth::Depth;
 use proptest::prelude::*;
 use ringbuf_layout::names::{GAP_OF_TRADES, SourceState};
-use ringbuf_layout::{BookLevel, Kind, Price, Side, SourceStatus};
+use ringbuf_layout::{BookLevel, Conditions, Kind, Price, Side, SourceStatus};
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -18,6 +18,7 @@ pub(crate) fn coin(symbol: &str) -> InstrumentDef {
         size_precision: 5,
         fee: 0,
         calendar: "24/7".to_string(),
+        no_price: Conditions::NONE,
         ..built_in("SPY").unwrap()
     }
 }

@@ -2,7 +2,7 @@
 
 use super::*;
 use ringbuf_layout::names::TRADE_SUSPICIOUS;
-use ringbuf_layout::{Price, Size};
+use ringbuf_layout::{Conditions, Price, Size};
 
 const SPY: &str = "20131007_spy_Trade_Tick.csv";
 
@@ -35,7 +35,10 @@ fn an_equity_file_gives_exact_trades_in_new_york_time() {
     assert_eq!(first.head.ts_recv, first.head.ts_event);
     assert_eq!((first.price, first.size), (Price(167_410_000_000), Size(100)));
     assert_eq!((first.tail.instrument, first.tail.side, first.tail.flags), (0, 0, 0));
+    assert_eq!(first.conditions(), Conditions::FORM_T);
+    assert_eq!(first.source_sequence(), 0);
     assert_eq!((rows[1].size, rows[1].tail.flags), (Size(0), TRADE_SUSPICIOUS));
+    assert_eq!(rows[1].conditions(), Conditions::NONE);
     assert_eq!((rows[2].price, rows[2].size), (Price(167_415_050_000), Size(7)));
 }
 

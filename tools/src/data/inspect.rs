@@ -1,6 +1,6 @@
 //! `data inspect`: what files are and hold, and the config that imports them.
 
-use super::inspect_text::text_of;
+use super::inspect_text::{conditions, text_of};
 use crate::cli;
 use crate::run::grouped;
 use crate::say::{Exit, Say, error_object, print, stdout_is_gone, watched};
@@ -10,6 +10,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use ringbuf_layout::Price;
 use ringbuf_layout::units::Decimal;
 use serde_json::{Map, Value, json};
+use std::collections::BTreeMap;
 
 /// `data inspect …`
 pub fn inspect(arguments: &cli::Inspect, say: Say) -> Result<Exit, Problem> {
@@ -146,7 +147,7 @@ fn symbol_json(tally: &Tally, precision: u8) -> Value {
         "equal_neighbours": tally.equal_neighbours, "zero_sizes": tally.zero_sizes,
         "bad_prices": tally.bad_prices, "jumps": tally.jumps, "crossed": tally.crossed,
         "one_sided": tally.one_sided, "flagged": tally.flagged, "gaps": gaps(&tally.gaps),
-        "long_gaps": gaps(&tally.long_gaps),
+        "long_gaps": gaps(&tally.long_gaps), "conditions": conditions(tally).collect::<BTreeMap<_, _>>(),
     })
 }
 

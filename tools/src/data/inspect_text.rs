@@ -7,6 +7,7 @@ use engine::calendar::{Calendar, utc};
 use gateways::inspect::{Gap, JUMP_PCT, LONG, Quiet, Report, Tally};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
+use ringbuf_layout::Conditions;
 use ringbuf_layout::names::SessionPhase;
 
 /// Symbols that are shown one by one.
@@ -116,6 +117,11 @@ fn symbol_lines(
         .collect();
     let words = if words.is_empty() { "none".to_string() } else { words.join(", ") };
     lines.put("", format!("suspicious: {words}"));
+    let conditions: Vec<String> =
+        conditions(tally).map(|(w, n)| format!("{} {w}", grouped(n))).collect();
+    if !conditions.is_empty() {
+        lines.put("", format!("conditions: {}", conditions.join(", ")));
+    }
     let long =
         tally.long_gaps.iter().filter(|gap| gap.length() >= LONG).copied().collect::<Vec<_>>();
     for (word, gaps) in [("gap", &tally.gaps), ("long gap", &long)] {
@@ -125,6 +131,12 @@ fn symbol_lines(
             lines.put("", format!("{word} of {length} from {from}{session}"));
         }
     }
+}
+
+/// The conditions that prints have, with how many.
+pub fn conditions(tally: &Tally) -> impl Iterator<Item = (&'static str, u64)> {
+    let words = Conditions::WORDS.iter().map(|(_, word)| *word);
+    words.zip(tally.conditions).filter(|(_, count)| *count > 0)
 }
 
 /// Whether a gap lies inside a session of the calendar that fits.

@@ -141,10 +141,14 @@ fn verdict(slot: &Slot<'_>) -> Cell {
     }))
 }
 
-/// The words of the flags that are set, joined by `+`.
-fn flag_words(flags: u8, words: &[(u8, &str)]) -> Cell {
+/// The words of the flags that are set, and further ones, joined by `+`.
+fn flag_words(
+    flags: u8,
+    words: &[(u8, &'static str)],
+    further: impl Iterator<Item = &'static str>,
+) -> Cell {
     let set = words.iter().filter(|(bit, _)| flags & bit != 0).map(|(_, word)| *word);
-    let set: Vec<&str> = set.collect();
+    let set: Vec<&str> = set.chain(further).collect();
     if set.is_empty() { Cell::Empty } else { text(&set.join("+")) }
 }
 
@@ -157,7 +161,8 @@ fn tick(slot: &Slot<'_>, symbols: &Symbols) -> Option<Vec<Cell>> {
     // price, size, bid, ask, bid_size, ask_size
     let (kind, values) = if let Some(trade) = slot.first::<Trade>() {
         let words = [(TRADE_SUSPICIOUS, "suspicious"), (TRADE_CROSS, "cross")];
-        flags = flag_words(trade.tail.flags, &words);
+        let conditions = trade.conditions().words();
+        flags = flag_words(trade.tail.flags, &words, conditions);
         let [bid, ask, bid_size, ask_size] = [const { Cell::Empty }; 4];
         ("trade", [price(trade.price), size(trade.size), bid, ask, bid_size, ask_size])
     } else if let Some(quote) = slot.first::<Quote>() {
