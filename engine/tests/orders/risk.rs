@@ -22,6 +22,7 @@ fn limits(text: &str) -> Limits {
 fn facts() -> Facts {
     Facts {
         mode: Mode::Active,
+        not_front: false,
         contract: Some(Contract::of(&def("TEST").record(0, 0, 0))),
         price: 100 * PRICE_ONE,
         atr: PRICE_ONE,
