@@ -13,6 +13,7 @@ pub mod calendar;
 pub mod config;
 pub mod depth;
 pub mod earlier;
+mod futures;
 pub mod image;
 pub mod import;
 pub mod indicators;

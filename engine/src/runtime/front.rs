@@ -348,3 +348,171 @@ impl State for Fronts {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NONE: u32 = NO_INSTRUMENT;
+
+    /// A future of these contracts that were told of their front.
+    fn begun(contracts: &[u32], first: Option<u32>) -> Fronts {
+        let mut fronts = Fronts::default();
+        fronts.follow(contracts, first).unwrap();
+        let mut all = Vec::new();
+        fronts.tell_new(|_| 5, |told| all.push((told.contract, told.future, told.front)));
+        let front = first.unwrap_or(NONE);
+        assert_eq!(all, contracts.iter().map(|c| (*c, contracts[0], front)).collect::<Vec<_>>());
+        assert!(!fronts.has_new());
+        fronts
+    }
+
+    /// A session with these volumes that closes at `close`: what each contract is told then.
+    fn session(fronts: &mut Fronts, close: i64, volumes: &[(u32, i64)]) -> Vec<(u32, u32)> {
+        for (contract, volume) in volumes {
+            fronts.count(*contract, close - 100, *volume);
+        }
+        let contracts: Vec<u32> =
+            fronts.futures[0].contracts.iter().map(|c| c.instrument).collect();
+        for (i, contract) in contracts.iter().enumerate() {
+            assert_eq!(fronts.due(), NEVER, "not before the last has closed");
+            fronts.close(*contract, close, false, |other| contracts[i + 1..].contains(&other));
+        }
+        assert_eq!(fronts.due(), close);
+        fronts.decide(close);
+        let mut all = Vec::new();
+        fronts.tell(close, |told| {
+            assert_eq!((told.at, told.future), (close, contracts[0]));
+            all.push((told.contract, told.front));
+        });
+        assert_eq!(fronts.due(), NEVER);
+        all
+    }
+
+    #[test]
+    fn the_front_is_the_contract_with_the_largest_volume_of_the_session_before() {
+        let mut fronts = begun(&[3, 4, 7], Some(3));
+        assert_eq!(session(&mut fronts, 1_000, &[(3, 10), (4, 5), (4, 4), (7, 1)]), []);
+        // Of this session alone: what was traded before it is forgotten.
+        let all = [(3, 4), (4, 4), (7, 4)];
+        assert_eq!(session(&mut fronts, 2_000, &[(3, 4), (4, 2), (4, 3)]), all);
+        let all = [(3, 7), (4, 7), (7, 7)];
+        assert_eq!(session(&mut fronts, 3_000, &[(3, 1), (4, 2), (7, 9)]), all);
+    }
+
+    #[test]
+    fn a_tie_keeps_the_front_and_of_two_others_the_first_contract_takes_it() {
+        let mut fronts = begun(&[1, 2, 3], Some(2));
+        assert_eq!(session(&mut fronts, 1_000, &[(1, 6), (2, 6), (3, 6)]), []);
+        assert_eq!(
+            session(&mut fronts, 2_000, &[(1, 7), (2, 6), (3, 7)]),
+            [(1, 1), (2, 1), (3, 1)]
+        );
+    }
+
+    #[test]
+    fn a_front_that_was_left_never_comes_back() {
+        let mut fronts = begun(&[1, 2, 3], Some(1));
+        assert_eq!(session(&mut fronts, 1_000, &[(1, 1), (2, 2)]), [(1, 2), (2, 2), (3, 2)]);
+        assert_eq!(session(&mut fronts, 2_000, &[(1, 100), (2, 2)]), []);
+        // The largest of those that may come, though the one that was left trades more.
+        assert_eq!(
+            session(&mut fronts, 3_000, &[(1, 9), (2, 2), (3, 3)]),
+            [(1, 3), (2, 3), (3, 3)]
+        );
+        assert_eq!(session(&mut fronts, 4_000, &[(1, 9), (2, 9), (3, 0)]), []);
+    }
+
+    #[test]
+    fn without_a_first_front_there_is_none_until_a_session_with_volume_has_ended() {
+        let mut fronts = begun(&[1, 2], None);
+        assert_eq!(session(&mut fronts, 1_000, &[(1, 0), (2, -5)]), []);
+        assert_eq!(session(&mut fronts, 2_000, &[(2, 1)]), [(1, 2), (2, 2)]);
+        // Nor does a session without volume take it away.
+        assert_eq!(session(&mut fronts, 3_000, &[]), []);
+    }
+
+    #[test]
+    fn volume_that_does_not_fit_stays_the_largest_number() {
+        let mut fronts = begun(&[1, 2], Some(1));
+        let huge = [(2, i64::MAX), (2, i64::MAX), (2, i64::MAX), (1, 5)];
+        assert_eq!(session(&mut fronts, 1_000, &huge), [(1, 2), (2, 2)]);
+    }
+
+    #[test]
+    fn a_bar_that_comes_when_its_session_is_decided_is_of_no_later_one() {
+        let mut fronts = begun(&[1, 2], Some(1));
+        assert_eq!(session(&mut fronts, 1_000, &[(1, 5)]), []);
+        fronts.count(2, 900, 50);
+        assert_eq!(session(&mut fronts, 2_000, &[(1, 5)]), []);
+        fronts.count(2, 2_000, 50);
+        assert_eq!(session(&mut fronts, 3_000, &[(1, 5)]), [(1, 2), (2, 2)]);
+    }
+
+    #[test]
+    fn a_future_grows_by_what_shares_a_contract_with_it_and_two_stay_two() {
+        let mut fronts = begun(&[1, 2], Some(1));
+        fronts.follow(&[2, 5], Some(5)).unwrap();
+        let mut all = Vec::new();
+        fronts.tell_new(|_| 9, |told| all.push(told));
+        let told = Told { at: 9, contract: 5, future: 1, front: 1 };
+        assert_eq!(all, [told], "the others know");
+        fronts.follow(&[8, 9], None).unwrap();
+        assert_eq!(fronts.follow(&[9, 5], None), Err(Misfit::Futures(9, 5)));
+        assert_eq!(fronts.beside(2).collect::<Vec<_>>(), [1, 5]);
+        assert_eq!(
+            (fronts.holds(9), fronts.holds(3), fronts.holds(u32::MAX)),
+            (true, false, false)
+        );
+    }
+
+    #[test]
+    fn a_first_front_counts_until_a_session_has_ended_and_never_after() {
+        let mut fronts = begun(&[1, 2], None);
+        fronts.follow(&[1, 2], Some(2)).unwrap();
+        assert!(fronts.has_new());
+        let mut all = Vec::new();
+        fronts.tell_new(|_| 9, |told| all.push((told.contract, told.front)));
+        assert_eq!(all, [(1, 2), (2, 2)]);
+        let mut fronts = begun(&[1, 2], None);
+        assert_eq!(session(&mut fronts, 1_000, &[]), []);
+        fronts.follow(&[1, 2], Some(2)).unwrap();
+        assert!(!fronts.has_new());
+    }
+
+    #[test]
+    fn what_was_told_rebuilds_it_wherever_the_records_are_cut() {
+        // The same session seen by one that tells and by one that reads what was told, through its bytes.
+        let mut teller = begun(&[1, 2, 3], Some(1));
+        let mut reader = Fronts::default();
+        for contract in [1, 2, 3] {
+            let told = Told { at: 5, contract, future: 1, front: 1 };
+            assert!(reader.observe(&told), "the beginning");
+        }
+        assert_eq!(reader, teller);
+        for fronts in [&mut teller, &mut reader] {
+            fronts.count(2, 10, 7);
+            fronts.close(3, 100, false, |_| false);
+            fronts.decide(100);
+        }
+        let mut records = Vec::new();
+        teller.tell(100, |told| records.push(told));
+        assert_eq!(records.len(), 3);
+        for cut in 0..=records.len() {
+            let mut bytes = Vec::new();
+            let mut half = reader.clone();
+            for told in &records[..cut] {
+                assert!(!half.observe(told));
+            }
+            half.state(&mut Codec::save(&mut bytes)).unwrap();
+            let mut other = Fronts::default();
+            other.state(&mut Codec::load(&bytes)).unwrap();
+            assert_eq!(other, half);
+            let mut rest = Vec::new();
+            assert_eq!(other.due(), if cut < 3 { 100 } else { NEVER });
+            other.tell(100, |told| rest.push(told));
+            assert_eq!(rest, records[cut..], "cut at {cut}");
+            assert_eq!(other, teller);
+        }
+    }
+}
