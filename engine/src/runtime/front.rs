@@ -204,7 +204,8 @@ impl Fronts {
     }
 
     fn join(&mut self, place: usize, instrument: u32) {
-        if self.futures[place].position(instrument).is_none() {
+        let is_one = (instrument as usize) < CONTRACTS_MAX;
+        if is_one && self.futures[place].position(instrument).is_none() {
             self.futures[place].contracts.push(Contract { instrument, ..Contract::default() });
             self.index();
         }
