@@ -2,6 +2,7 @@
 
 use crate::calendar::Calendar;
 use crate::config::{Config, Semantic};
+use crate::futures::{Future, futures};
 use crate::image::Image;
 use crate::import::refuse_imported;
 use crate::ledger::Ledger;
@@ -29,6 +30,8 @@ use std::sync::Arc;
 pub(crate) struct Begun {
     pub(crate) table: Vec<Listed>,
     calendars: Vec<Arc<Calendar>>,
+    /// What is due in event time; the sequencer takes it.
+    schedule: Option<Schedule>,
     pub(crate) writer: Option<Writer>,
     /// What lets go of the journal's beginning.
     pub(crate) retainer: Option<Retainer>,
@@ -53,6 +56,7 @@ pub(crate) fn begin(
     refuse_exit(&order.config, order.broker.is_some())?;
     let table = start::instrument_table(&order.config, &order.sources, &order.filter)?;
     start::lengths_fit(&order.config.semantic.bars, &table, &order.sources)?;
+    let futures = futures(&order.sources, &order.filter)?;
     let apart = threads::keep_helpers_on(&order.layout.helpers);
     let mut begun = match start::create_writer(&order.dir, &order.config)? {
         Some(writer) => {
@@ -66,7 +70,9 @@ pub(crate) fn begin(
         tracing::warn!("{problem}");
         order.controls.note_error(problem.to_string());
     }
-    match begun.prologue(order).and_then(|()| begun.retain(order)) {
+    let scheduled = begun.schedule(&order.config.semantic, &futures);
+    let made = scheduled.and_then(|()| begun.prologue(order)).and_then(|()| begun.retain(order));
+    match made {
         Ok(()) => Ok(begun),
         Err(problem) => {
             // Nothing was journaled: the directory shall not look like a journal.
@@ -125,6 +131,7 @@ fn go_on(
     Ok(Begun {
         table,
         calendars,
+        schedule: None,
         writer: Some(writer),
         retainer: None,
         prologue: again,
@@ -142,6 +149,7 @@ impl Begun {
         Self {
             table,
             calendars,
+            schedule: None,
             writer: Some(writer),
             retainer: None,
             prologue: Vec::new(),
@@ -203,16 +211,21 @@ impl Begun {
 }
 
 impl Begun {
-    /// What is due: from the beginning, or from where the journal stands, with the instruments that are new.
-    fn schedule(&self, semantic: &Semantic) -> Schedule {
+    /// Plans what is due: from the beginning, or from where the journal stands, with the instruments and the contracts
+    /// that are new.
+    fn schedule(&mut self, semantic: &Semantic, futures: &[Future]) -> Result<(), Problem> {
         let (bars, heartbeat_ms) = (&semantic.bars, semantic.clock.heartbeat_ms);
-        let Some(ledger) = &self.ledger else {
-            return Schedule::new(bars, heartbeat_ms, self.calendars.clone());
+        let mut schedule = if let Some(ledger) = &self.ledger {
+            let mut schedule = ledger.schedule.clone();
+            let known = ledger.instruments.len();
+            self.calendars.iter().skip(known).for_each(|new| schedule.add(Arc::clone(new)));
+            schedule
+        } else {
+            Schedule::new(bars, heartbeat_ms, self.calendars.clone())
         };
-        let mut schedule = ledger.schedule.clone();
-        let known = ledger.instruments.len();
-        self.calendars.iter().skip(known).for_each(|new| schedule.add(Arc::clone(new)));
-        schedule
+        futures.iter().try_for_each(|future| future.follow(&self.table, &mut schedule))?;
+        self.schedule = Some(schedule);
+        Ok(())
     }
 }
 
@@ -230,7 +243,7 @@ pub(crate) fn plan(order: &mut Order, begun: &mut Begun, beside: Beside) -> Resu
         engine_time: ledger.map_or(0, |ledger| ledger.engine_time),
         prologue: std::mem::take(&mut begun.prologue),
         merge: Merge::new(inlets),
-        schedule: begun.schedule(semantic),
+        schedule: begun.schedule.take().expect("Invariant: a run that has begun has a schedule"),
         pace: order.pace,
         bar_close_delay_ms: clock.bar_close_delay_ms,
         stop: Arc::clone(&order.controls.stop),

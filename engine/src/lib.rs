@@ -14,6 +14,7 @@ pub mod conditions;
 pub mod config;
 pub mod depth;
 pub mod earlier;
+mod futures;
 pub mod image;
 pub mod import;
 pub mod indicators;

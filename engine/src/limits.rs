@@ -63,6 +63,8 @@ impl Limits {
 pub struct Facts {
     /// What operators last said.
     pub mode: Mode,
+    /// It is a contract of a future, and not its front.
+    pub not_front: bool,
     /// The instrument; `None` if it is not defined.
     pub contract: Option<Contract>,
     /// Price that notionals are taken at; 0 if there is none.
@@ -134,12 +136,17 @@ pub fn rule(direction: i64, facts: &Facts, limits: &Limits) -> Ruling {
     };
     let along = facts.position * i128::from(direction);
     let (mut size, mut approved) = (size, size > 0);
-    if facts.mode == Mode::Reducing && i128::from(size) >= along {
+    let held = [
+        (facts.mode == Mode::Reducing, RiskReasons::REDUCING),
+        (facts.not_front, RiskReasons::NOT_FRONT),
+    ];
+    let held = held.into_iter().filter(|(is_so, _)| *is_so).map(|(_, reason)| reason);
+    if let Some(why) = held.reduce(RiskReasons::with).filter(|_| i128::from(size) >= along) {
         // It would grow, open, or reverse; a limit that left a size did not say so.
         if approved {
             reasons = RiskReasons::NONE;
         }
-        reasons = reasons.with(RiskReasons::REDUCING);
+        reasons = reasons.with(why);
         (size, approved) = (0, false);
     }
     // Nothing may be opened: what is held on the other side is closed all the same.

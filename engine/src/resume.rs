@@ -20,7 +20,7 @@ use ringbuf_layout::input::text_of;
 use ringbuf_layout::names::{BarSource, EndReason};
 use ringbuf_layout::{
     ExecutionReport, Heartbeat, InputCell, Instrument, Kind, Operator, RunEnd, RunStart, Session,
-    Timer,
+    SourceStatus, Timer,
 };
 use std::path::Path;
 use std::time::Instant;
@@ -324,6 +324,7 @@ fn again(played: &mut Played) -> Vec<InputCell> {
             || input.is::<Heartbeat>()
             || input.is::<Operator>()
             || input.is::<ExecutionReport>()
+            || input.get().is_some_and(SourceStatus::is_roll)
     });
     inputs
 }

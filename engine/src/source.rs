@@ -60,10 +60,20 @@ pub struct Source {
     pub live: bool,
     /// What it delivers.
     pub symbols: Vec<SymbolUse>,
+    /// Its symbols are the contracts of one future, of which the front is followed.
+    pub front: Option<Front>,
     /// How many records it has, where that is known without reading it.
     pub records_hint: Option<u64>,
     /// The records.
     pub feed: Feed,
+}
+
+/// The contracts of a source are those of one future; its front goes by volume
+/// (see [`runtime::front`](crate::runtime::front)).
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Front {
+    /// The front before any session has ended, ours, upper case; none if not given: then nothing is opened before.
+    pub first: Option<String>,
 }
 
 impl core::fmt::Debug for Source {
@@ -94,6 +104,8 @@ pub struct SourceConfig {
     pub symbols: Vec<String>,
     /// The vendor's symbol → ours, both upper case; a symbol that is not here keeps its name.
     pub rename: BTreeMap<String, String>,
+    /// `front = "volume"`, with `front_first`.
+    pub front: Option<Front>,
 }
 
 impl SourceConfig {

@@ -35,6 +35,7 @@ pub(crate) fn open(
         identity: files::text_identity(&format!("synthetic bench v1 ticks={ticks},seed={seed}")),
         live: false,
         symbols: vec![SymbolUse { symbol: definition.symbol, trades: true, bars_s: 0 }],
+        front: None,
         records_hint: Some(ticks),
         feed: Feed::Memory(trades),
     })

@@ -65,6 +65,7 @@ pub(crate) fn open(
         identity,
         live,
         symbols: uses,
+        front: None,
         records_hint: None,
         feed: Feed::Decoder(Box::new(BinanceJsonl::new(symbols, inputs))),
     })

@@ -75,6 +75,7 @@ pub(crate) fn source(
         identity,
         live,
         symbols: uses,
+        front: None,
         records_hint: None,
         feed: Feed::Decoder(Box::new(rows)),
     })

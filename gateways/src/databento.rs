@@ -45,6 +45,7 @@ pub(crate) fn open(
         identity: files::identity(&[&config.name], &paths)?,
         live: false,
         symbols,
+        front: None,
         records_hint: None,
         feed: Feed::Decoder(Box::new(Dbn { waiting, current: None, market })),
     })

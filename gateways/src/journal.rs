@@ -62,6 +62,7 @@ pub(crate) fn open(config: &SourceConfig, dir: &str, catalog: &Catalog) -> Resul
         identity: identity.finalize().into(),
         live: false,
         symbols,
+        front: None,
         records_hint: Some(survey.records),
         feed: Feed::Decoder(Box::new(decoder)),
     })

@@ -64,6 +64,7 @@ pub(crate) fn open<R: RowReader>(
         identity: files::identity(if names.is_empty() { &texts[..1] } else { &texts }, &paths)?,
         live: false,
         symbols,
+        front: None,
         records_hint: None,
         feed: Feed::Decoder(Box::new(Merge { waiting, heads: BinaryHeap::new(), given: false })),
     })

@@ -108,6 +108,10 @@ pub use spec::{FORMATS, is_stdin};
 /// # Errors
 /// A [`Problem`] that says what is wrong, where, and what to do.
 pub fn open(config: &SourceConfig, catalog: &Catalog) -> Result<Source, Problem> {
+    Ok(Source { front: config.front.clone(), ..open_format(config, catalog)? })
+}
+
+fn open_format(config: &SourceConfig, catalog: &Catalog) -> Result<Source, Problem> {
     match spec::parse(&config.spec)? {
         Spec::LeanTrade(pattern) => {
             lean_merge::open::<lean_trade::TradeRows>(config, pattern, catalog)

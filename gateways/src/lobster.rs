@@ -70,6 +70,7 @@ pub(crate) fn open(
         identity,
         live: false,
         symbols,
+        front: None,
         records_hint: None,
         feed: Feed::Decoder(Box::new(Merge { waiting, streams: Vec::new(), at: None })),
     })

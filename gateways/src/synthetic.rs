@@ -134,6 +134,7 @@ pub(crate) fn open(
         identity: files::text_identity(&text),
         live: false,
         symbols,
+        front: None,
         records_hint: Some(days * ticks),
         feed: Feed::Decoder(Box::new(market)),
     })

@@ -98,6 +98,7 @@ pub(crate) fn open<T: Table>(
         identity,
         live: false,
         symbols: uses,
+        front: None,
         records_hint: exact.then_some(count),
         feed: Feed::Decoder(Box::new(rows)),
     })

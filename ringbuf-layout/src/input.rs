@@ -2,8 +2,8 @@
 //! them. Every input fits the ring's 128-byte cell, so no input needs a side ring.
 
 use crate::conditions::Conditions;
-use crate::frame::{NO_INSTRUMENT, record};
-use crate::names::{BOOK_UPDATE_END, BookAction};
+use crate::frame::{Frame, NO_INSTRUMENT, Tail, record};
+use crate::names::{BOOK_UPDATE_END, BookAction, SourceState};
 use crate::units::{Money, Price, Size};
 
 record! {
@@ -267,26 +267,29 @@ record! {
 }
 
 record! {
-    /// A source came up, went down, lost data or rolled. `tail.side` is the [`SourceState`] code.
+    /// A source came up, went down or lost data, or a future rolled. `tail.side` is the [`SourceState`] code.
     ///
     /// One that the source itself found in its data names the instrument, has its event time and its place among
     /// the source's records: the low 48 bits at `identity` are its source sequence, as in [`Trade`], and
     /// `first_source_seq` is the vendor's own number of what follows.
     ///
+    /// A roll is the sequencer's, of no source: one for each contract of the future, `tail.instrument`. The first two
+    /// words are instrument numbers: see [`SourceStatus::roll`].
+    ///
     /// ```text
-    /// 32 │ first_source_seq                                              │
-    /// 40 │ lost (records, if known)                                      │
-    /// 48 │ identity (first 8 bytes of the SHA-256)                       │
-    /// 56 │ tail: source = its number                                     │
+    /// 32 │ first_source_seq; of a roll: the future's first contract      │
+    /// 40 │ lost (records, if known); of a roll: the front                │
+    /// 48 │ identity (first 8 bytes of the SHA-256); of a roll: zero      │
+    /// 56 │ tail: source = its number; of a roll: 0                       │
     /// ```
     ///
     /// [`SourceState`]: crate::names::SourceState
     SourceStatus = 64 {
-        /// First source sequence that follows.
+        /// First source sequence that follows. Of a roll: the number of the contract that names the future.
         first_source_seq: u64,
-        /// Records known to be lost.
+        /// Records known to be lost. Of a roll: the number of the front, [`NO_INSTRUMENT`] where there is none yet.
         lost: u64,
-        /// First 8 bytes of the source's identity (name and content).
+        /// First 8 bytes of the source's identity (name and content). Of a roll: zero.
         identity: [u8; 8],
     } tail {}
 }
@@ -378,9 +381,34 @@ impl BookLevel {
 }
 
 impl SourceStatus {
-    /// True if the source found it in its data, of one instrument; the others tell of the source as a whole.
-    pub fn is_of_an_instrument(&self) -> bool {
-        self.tail.instrument != NO_INSTRUMENT
+    /// True if the source found it in its data, of one instrument. The others tell of the source as a whole, or are
+    /// rolls.
+    pub fn is_of_its_data(&self) -> bool {
+        self.tail.instrument != NO_INSTRUMENT && !self.is_roll()
+    }
+
+    /// True for a roll.
+    pub fn is_roll(&self) -> bool {
+        self.tail.side == SourceState::Roll as u8
+    }
+
+    /// What a contract is told of its future, which another contract of it names: the front, [`NO_INSTRUMENT`] for
+    /// none.
+    pub fn roll(at: i64, contract: u32, future: u32, front: u32) -> Self {
+        Self {
+            head: Self::header(at, at),
+            first_source_seq: future.into(),
+            lost: front.into(),
+            identity: [0; 8],
+            tail: Tail { instrument: contract, side: SourceState::Roll as u8, ..Tail::default() },
+        }
+    }
+
+    /// Of a roll: the contract that names the future, and the front ([`NO_INSTRUMENT`] for none).
+    pub fn rolled(&self) -> Option<(u32, u32)> {
+        // What is no number of an instrument is none.
+        let number = |word: u64| u32::try_from(word).unwrap_or(NO_INSTRUMENT);
+        self.is_roll().then(|| (number(self.first_source_seq), number(self.lost)))
     }
 }
 

@@ -186,7 +186,7 @@ codes! {
         Down = 2 => "down",
         /// Records are missing.
         Gap = 3 => "gap",
-        /// The front contract changed.
+        /// What the front of a future is, told to each of its contracts: at the beginning, and when it has changed.
         Roll = 4 => "roll",
         /// The venue halts trading.
         Halt = 5 => "halt",
@@ -444,6 +444,10 @@ codes! {
         Closing = 18 => "closing",
         /// It would open something, and the day's loss has reached its limit.
         DailyLoss = 19 => "daily_loss_pct",
+        /// Its contract is the front of its future no longer.
+        Roll = 20 => "roll",
+        /// It would open something, and its contract is not the front of its future.
+        NotFront = 21 => "not_front",
     }
 }
 
@@ -499,6 +503,8 @@ bits! {
         NO_EQUITY = 6 => "no_equity",
         /// The size by ATR is below one lot.
         BELOW_ONE_LOT = 7 => "below_one_lot",
+        /// The instrument is a contract of a future, and not its front: only what reduces is let out.
+        NOT_FRONT = 8 => "not_front",
         /// `max_instrument_pct`: notional of the instrument.
         INSTRUMENT_NOTIONAL = 16 => "max_instrument_pct",
         /// `max_gross_pct`: notional of everything held.

@@ -125,7 +125,7 @@ impl InputCell {
         self.is_tick()
             || self.is::<BookLevel>()
             || self.is::<ExternalBar>()
-            || self.get::<SourceStatus>().is_some_and(SourceStatus::is_of_an_instrument)
+            || self.get::<SourceStatus>().is_some_and(SourceStatus::is_of_its_data)
     }
 
     /// The kind, where the byte names one.

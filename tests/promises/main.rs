@@ -13,6 +13,7 @@ mod pinned;
 mod real_data;
 mod replay;
 mod retaining;
+mod rolls;
 mod same_bytes;
 mod sessions;
 mod snapshots;

@@ -124,6 +124,7 @@ fn plan(scene: &Scene, ledger: &Ledger, before: &[InputCell], base_seq: u64) -> 
     for listed in scene.instruments.iter().skip(ledger.instruments.len()) {
         schedule.add(crate::scene::calendar(&listed.def.calendar));
     }
+    scene.follow(&mut schedule);
     Plan { base_seq, engine_time: ledger.engine_time, schedule, ..plan }
 }
 

@@ -19,6 +19,7 @@ pub fn source(name: &str, symbols: &[&str], feed: Feed) -> Source {
         identity: identity(name),
         live: false,
         symbols: symbols.iter().map(used).collect(),
+        front: None,
         records_hint: None,
         feed,
     }

@@ -47,6 +47,8 @@ pub struct Scene {
     pub instruments: Vec<Listed>,
     /// The sources, finite, in order of their numbers.
     pub sources: Vec<Vec<InputCell>>,
+    /// The contracts of each future whose front is followed, and its first front.
+    pub futures: Vec<(Vec<u32>, Option<u32>)>,
     /// Who decides.
     pub policies: fn() -> Policies,
     /// Slots of the ring.
@@ -71,6 +73,7 @@ impl Scene {
             semantic: DEFAULT.clone(),
             instruments,
             sources,
+            futures: Vec::new(),
             policies: Policies::default,
             slots: 64,
             cuts: Vec::new(),
@@ -170,6 +173,16 @@ impl Scene {
         Watched { sequencer, stop, left, random }
     }
 
+    /// Lets a schedule follow the fronts of the futures.
+    ///
+    /// # Panics
+    /// If their contracts do not fit together: a mistake in a test.
+    pub fn follow(&self, schedule: &mut Schedule) {
+        for (contracts, first) in &self.futures {
+            schedule.follow(contracts, *first).expect("Condition failed: contracts of one future");
+        }
+    }
+
     /// The plan of the sequencer: what `run` makes of a config and sources.
     pub fn plan(&self, stop: Arc<AtomicBool>) -> Plan {
         let mut start = RunStart { head: RunStart::header(0, 0), epoch: 1, ..RunStart::zeroed() };
@@ -192,16 +205,15 @@ impl Scene {
         };
         let inlet = |records| Inlet { inflow: inflow(records), live: false, ended: false };
         let calendars = self.instruments.iter().map(|listed| calendar(&listed.def.calendar));
+        let (bars, heartbeat_ms) = (&self.semantic.bars, self.semantic.clock.heartbeat_ms);
+        let mut schedule = Schedule::new(bars, heartbeat_ms, calendars.collect());
+        self.follow(&mut schedule);
         Plan {
             base_seq: 0,
             engine_time: 0,
             prologue,
             merge: Merge::new(self.sources.iter().map(inlet).collect()),
-            schedule: Schedule::new(
-                &self.semantic.bars,
-                self.semantic.clock.heartbeat_ms,
-                calendars.collect(),
-            ),
+            schedule,
             pace: Pace::Max,
             bar_close_delay_ms: self.semantic.clock.bar_close_delay_ms,
             stop,

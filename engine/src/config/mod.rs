@@ -18,6 +18,7 @@ use sha2::{Digest as _, Sha256};
 use std::path::Path;
 use walk::{Violation, Walk};
 
+pub(crate) use read_source::not_among;
 pub use show::TEMPLATE;
 
 /// Everything that decides outputs.

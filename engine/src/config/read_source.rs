@@ -1,7 +1,7 @@
 //! Reads `[[source]]`: which format, which symbols, and what its rows are declared to hold.
 
-use super::walk::{Section, Walk};
-use crate::source::{COLUMN_FIELDS, Column, Columns, SourceConfig, Stamp, TimeUnit};
+use super::walk::{Section, Walk, nearest};
+use crate::source::{COLUMN_FIELDS, Column, Columns, Front, SourceConfig, Stamp, TimeUnit};
 use ringbuf_layout::Price;
 use ringbuf_layout::units::{PRICE_DIGITS, PRICE_ONE};
 use std::collections::BTreeMap;
@@ -61,7 +61,9 @@ pub(super) fn source<'t>(walk: &Walk<'t>, mut s: Section<'t>) -> SourceConfig {
     let price_scale = price_scale.map(|scale| Price(scale).to_string());
     let security = has_security.then(|| s.word(walk, "security", &SECURITIES)).flatten();
     let upper = |text: String| text.to_uppercase();
-    let symbols = s.text_list(walk, "symbols").unwrap_or_default().into_iter().map(upper).collect();
+    let symbols: Vec<String> =
+        s.text_list(walk, "symbols").unwrap_or_default().into_iter().map(upper).collect();
+    let front = front(walk, &mut s, &symbols);
     let mut rename = BTreeMap::new();
     for pair in s.text_list(walk, "rename").unwrap_or_default() {
         let halves = pair.split_once('=').map(|(a, b)| (a.trim(), b.trim()));
@@ -71,7 +73,35 @@ pub(super) fn source<'t>(walk: &Walk<'t>, mut s: Section<'t>) -> SourceConfig {
         }
     }
     s.finish(walk);
-    SourceConfig { spec, name, columns, symbol, price_scale, security, symbols, rename }
+    SourceConfig { spec, name, columns, symbol, price_scale, security, symbols, rename, front }
+}
+
+/// Whether the symbols are the contracts of one future, and which of them is its first front.
+fn front<'t>(walk: &Walk<'t>, s: &mut Section<'t>, symbols: &[String]) -> Option<Front> {
+    let is_followed = s.is_set("front");
+    let rule = s.word(walk, "front", &["volume"]);
+    let first = s.text(walk, "front_first").map(|text| text.to_uppercase());
+    if let Some(first) = &first {
+        if !is_followed {
+            s.violate(walk, "front_first", "needs front = \"volume\", which says what follows it");
+        }
+        if !symbols.is_empty() && !symbols.contains(first) {
+            let names: Vec<&str> = symbols.iter().map(String::as_str).collect();
+            s.violate(walk, "front_first", not_among(first, &names, "`symbols`"));
+        }
+    }
+    rule.map(|_| Front { first })
+}
+
+/// What to say of a symbol that is not among these.
+pub(crate) fn not_among(symbol: &str, names: &[&str], of: &str) -> String {
+    const SHOWN: usize = 20;
+    let near = nearest(symbol, names).map_or(String::new(), |n| format!("; did you mean \"{n}\"?"));
+    let (shown, more) = match names.get(..SHOWN) {
+        Some(shown) if names.len() > SHOWN => (shown, ", …"),
+        _ => (names, ""),
+    };
+    format!("\"{symbol}\" is not among {of}: {}{more}{near}", shown.join(", "))
 }
 
 /// LEAN's kinds of instruments whose names do not tell them apart.

@@ -216,6 +216,12 @@ fn source(out: &mut String, source: &SourceConfig) {
             put!(text, "{key} = {}", quoted(value));
         }
     }
+    if let Some(front) = &source.front {
+        put!(text, "front = \"volume\"");
+        if let Some(first) = &front.first {
+            put!(text, "front_first = {}", quoted(first));
+        }
+    }
     if let Some(columns) = &source.columns {
         columns_text(&mut text, columns, source.spec.starts_with("csv:"));
     }
@@ -335,6 +341,13 @@ mod tests {
             [[source]]
             spec = "lean-bar:a.zip"
             security = "equity"
+            [[source]]
+            spec = "lean-trade:gc.zip"
+            front = "volume"
+            front_first = "gc.201312"
+            [[source]]
+            spec = "lean-trade:es.zip"
+            front = "volume"
             [host]
             journal = "a \"b\""
         "#;
@@ -458,6 +471,27 @@ mod tests {
         );
         assert_eq!(key, "semantic.instrument[0].conditions");
         assert!(what.contains("did you mean \"us-equities\"?"), "{what}");
+    }
+
+    #[test]
+    fn a_front_goes_by_volume_and_its_first_is_one_of_the_symbols() {
+        let source = |lines: &str| format!("[[source]]\nspec = \"lean-trade:gc.zip\"\n{lines}\n");
+        let (key, what) = only(&source("front = \"open-interest\""));
+        assert_eq!(key, "source[0].front");
+        assert!(what.contains("must be one of volume"), "{what}");
+        let (key, what) = only(&source("front_first = \"GC.201312\""));
+        assert_eq!(key, "source[0].front_first");
+        assert!(what.contains("needs front = \"volume\""), "{what}");
+        let symbols = "front = \"volume\"\nsymbols = [\"gc.201312\", \"gc.201402\"]\n";
+        let (key, what) = only(&source(&format!("{symbols}front_first = \"gc.201313\"")));
+        assert_eq!(key, "source[0].front_first");
+        assert!(what.contains("GC.201312, GC.201402"), "{what}");
+        assert!(what.contains("did you mean \"GC.201312\"?"), "{what}");
+        let text = source(&format!("{symbols}front_first = \"gc.201402\""));
+        let config = Config::parse(&text, "test").unwrap_or_else(|p| panic!("{p}"));
+        let front = config.sources[0].front.clone().expect("it is followed");
+        assert_eq!(front.first.as_deref(), Some("GC.201402"));
+        assert_eq!(Config::parse(&source(""), "test").expect("valid").sources[0].front, None);
     }
 
     #[test]

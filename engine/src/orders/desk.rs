@@ -30,6 +30,18 @@ pub enum Mode {
     Halted,
 }
 
+/// Where an instrument stands among the contracts of its future.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum Rank {
+    /// It is of no future that is followed: positions may be opened.
+    #[default]
+    Alone,
+    /// It is the front: positions may be opened.
+    Front,
+    /// It is not: only what reduces goes out.
+    Back,
+}
+
 /// The input that the desk acts on.
 #[derive(Clone, Copy, Debug)]
 pub struct Moment {
@@ -87,6 +99,8 @@ pub struct Desk {
     pub contract: Option<Contract>,
     /// What the operators last said.
     pub(super) ordered: Mode,
+    /// Where it stands among the contracts of its future.
+    pub(super) rank: Rank,
     /// When the position shall be closed before its session ends; `i64::MAX` for never.
     pub flat_from: i64,
     /// That time has come: until the next session only what reduces goes out.
@@ -111,6 +125,7 @@ impl Desk {
             rules,
             contract: None,
             ordered: Mode::Active,
+            rank: Rank::Alone,
             flat_from: i64::MAX,
             closing: false,
             position: 0,
@@ -127,7 +142,8 @@ impl Desk {
         self.contract = Some(Contract::of(instrument));
     }
 
-    /// What may go out: what the operators said, and before the close what reduces at most.
+    /// What may go out: what the operators said, and before the close what reduces at most. What its rank allows is
+    /// apart: see [`Desk::is_back`].
     pub fn mode(&self) -> Mode {
         if self.closing && self.ordered == Mode::Active { Mode::Reducing } else { self.ordered }
     }
@@ -168,6 +184,9 @@ impl Desk {
             Mode::Halted => return Err(OrderReason::Halted),
             Mode::Reducing if !self.reduces(side, qty) => return Err(OrderReason::Reducing),
             Mode::Reducing | Mode::Active => {}
+        }
+        if self.is_back() && !self.reduces(side, qty) {
+            return Err(OrderReason::NotFront);
         }
         if self.book.room() == 0 {
             return Err(OrderReason::BookFull);
@@ -380,7 +399,7 @@ impl Desk {
         let flags = u64::from(contract.quoted)
             | u64::from(self.closing) << 1
             | u64::from(contract.barred) << 2;
-        digest.word(flags | (self.ordered as u64) << 8);
+        digest.word(flags | (self.ordered as u64) << 8 | (self.rank as u64) << 16);
         digest.int(self.flat_from);
         digest.int(self.position);
         let odd = &self.odd;
@@ -414,6 +433,17 @@ impl State for Mode {
     }
 }
 
+impl State for Rank {
+    fn state(&mut self, codec: &mut Codec<'_>) -> Result<(), StateError> {
+        codec.code(self, *self as u8, |byte| match byte {
+            0 => Some(Self::Alone),
+            1 => Some(Self::Front),
+            2 => Some(Self::Back),
+            _ => None,
+        })
+    }
+}
+
 state!(Odd {
     unknown,
     repeated,
@@ -432,6 +462,7 @@ impl State for Desk {
             rules: _,
             contract,
             ordered,
+            rank,
             flat_from,
             closing,
             position,
@@ -443,6 +474,7 @@ impl State for Desk {
         } = self;
         codec.option(contract, || Contract::BLANK)?;
         ordered.state(codec)?;
+        rank.state(codec)?;
         flat_from.state(codec)?;
         closing.state(codec)?;
         position.state(codec)?;

@@ -1,4 +1,5 @@
-//! What operators can say of an instrument, and what happens then.
+//! What operators can say of an instrument, and what happens then; and what the end of a session and a roll do as if
+//! one had said so.
 //!
 //! | command | new orders | working orders |
 //! |---|---|---|
@@ -7,8 +8,11 @@
 //! | resume | all | stay |
 //! | flatten | all | cancelled, and the position is closed at the market, good till cancelled |
 //! | cancel-all | all | cancelled |
+//!
+//! A contract that is not the front of its future only reduces, whatever was said. One that a halt kept from being
+//! flattened when it rolled is flattened once the halt is over.
 
-use crate::orders::desk::{Desk, Mode, Moment};
+use crate::orders::desk::{Desk, Mode, Moment, Rank};
 use crate::orders::id::OrderId;
 use crate::orders::intent::Intent;
 use crate::orders::order::{Role, Working};
@@ -19,6 +23,7 @@ use ringbuf_layout::names::{Command, OrderReason, TimeInForce};
 impl Desk {
     /// Takes a command.
     pub fn on_command(&mut self, command: Command, at: &Moment, out: &mut Outbox) {
+        let was_halted = self.mode() == Mode::Halted;
         match command {
             Command::Halt => {
                 self.ordered = Mode::Halted;
@@ -38,6 +43,25 @@ impl Desk {
                 self.cancel_where(|_| true, OrderReason::Operator, at, out);
             }
         }
+        if was_halted && self.mode() != Mode::Halted && self.is_back() {
+            self.flatten(OrderReason::Roll, at, out);
+        }
+    }
+
+    /// The front of its future is this contract now, `None` for none so far. One that is the front no longer, or was
+    /// none before it joined the future, is flattened.
+    pub fn on_roll(&mut self, front: Option<u32>, at: &Moment, out: &mut Outbox) {
+        let rank = if front == Some(self.instrument) { Rank::Front } else { Rank::Back };
+        let leaves = rank == Rank::Back && !self.is_back();
+        if leaves && self.mode() != Mode::Halted {
+            self.flatten(OrderReason::Roll, at, out);
+        }
+        self.rank = rank;
+    }
+
+    /// True for a contract that is not the front of its future: it only reduces.
+    pub fn is_back(&self) -> bool {
+        self.rank == Rank::Back
     }
 
     /// The session of the instrument ends soon: as flatten, and nothing is opened until the next.

@@ -8,6 +8,7 @@ pub mod fail_point;
 pub mod feed;
 pub mod feed_gauge;
 pub mod floor;
+pub mod front;
 pub mod gateway;
 pub mod group;
 pub mod handler;

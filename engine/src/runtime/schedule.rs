@@ -1,7 +1,7 @@
-//! What is due in event time: bar boundaries, session changes, heartbeats.
+//! What is due in event time: bar boundaries, session changes, rolls, heartbeats.
 //!
-//! At equal time: bar timers by instrument, session closes, session opens, then a heartbeat; then
-//! operator, execution reports and data, which the sequencer adds.
+//! At equal time: bar timers by instrument, session closes, rolls of the futures whose sessions are over, session
+//! opens, then a heartbeat; then operator, execution reports and data, which the sequencer adds.
 //!
 //! A timer is due at the end of a bucket that had an input. Tick, volume and notional bars end with their session, as
 //! a timeframe as long as the session would. With a gap policy there is a timer for every bucket from the first
@@ -9,17 +9,20 @@
 //! timer is due 1 ns after its bucket: what ends at a boundary comes with the boundary's time.
 
 use crate::bars::extra::same_bars;
-use crate::bars::span::LENGTH_MAX_S;
+use crate::bars::span::holds_together;
 use crate::calendar::{Calendar, PhaseChange};
 use crate::config::Bars;
+use crate::runtime::front::{Fronts, Misfit, Told};
 use crate::runtime::track::{NEVER, Row, Track};
 use crate::state::{Codec, State, StateError, checked};
 use bytemuck::Zeroable;
 use ringbuf_layout::frame::NO_INSTRUMENT;
 use ringbuf_layout::names::{BarSource, SessionPhase, TIMER_END_OF_SOURCE};
 use ringbuf_layout::output::TIMEFRAMES_MAX;
-use ringbuf_layout::units::{MILLISECOND, SECOND};
-use ringbuf_layout::{ExternalBar, Frame, Heartbeat, InputCell, Instrument, Session, Tail, Timer};
+use ringbuf_layout::units::MILLISECOND;
+use ringbuf_layout::{
+    ExternalBar, Frame, Heartbeat, InputCell, Instrument, Session, SourceStatus, Tail, Timer, Trade,
+};
 use std::collections::VecDeque;
 use std::sync::Arc;
 
@@ -31,11 +34,12 @@ const HEARTBEATS_MAX: u64 = 60;
 pub struct Schedule {
     row: Row,
     tracks: Vec<Track>,
+    fronts: Fronts,
     heartbeat: i64,
     beats: u64,
     last_input: i64,
     started: bool,
-    /// An instrument has not learned yet which session it is in.
+    /// An instrument has not learned yet which session it is in, or of which future it is a contract.
     unstarted: bool,
     /// Earliest timer or session change.
     next: i64,
@@ -50,9 +54,10 @@ impl Schedule {
         let tracks: Vec<Track> = calendars.into_iter().map(Track::new).collect();
         Self {
             row: Row::of(bars),
-            // A timer, a close and an open for each instrument can be due at once.
-            due: VecDeque::with_capacity(3 * tracks.len() + 1),
+            // A timer, a close, a roll and an open for each instrument can be due at once.
+            due: VecDeque::with_capacity(4 * tracks.len() + 1),
             tracks,
+            fronts: Fronts::default(),
             heartbeat: heartbeat_ms * MILLISECOND,
             beats: 0,
             last_input: 0,
@@ -90,7 +95,25 @@ impl Schedule {
         self.tracks.push(Track::new(calendar));
         self.unstarted = true;
         self.quiet_until = i64::MIN;
-        self.due.reserve(3 * self.tracks.len() + 1);
+        self.due.reserve(4 * self.tracks.len() + 1);
+    }
+
+    /// Follows a future with these contracts: see [`Fronts::follow`].
+    ///
+    /// # Errors
+    /// Contracts with other sessions than those beside them, or of another future.
+    pub fn follow(&mut self, contracts: &[u32], first: Option<u32>) -> Result<(), Misfit> {
+        self.fronts.follow(contracts, first)?;
+        if let Some(one) = contracts.first() {
+            let calendar = |number: u32| self.tracks.get(number as usize).map(|t| &t.calendar);
+            let other = |other: &u32| calendar(*other) != calendar(*one);
+            if let Some(other) = self.fronts.beside(*one).find(other) {
+                return Err(Misfit::Calendars(*one, other));
+            }
+        }
+        self.unstarted |= self.fronts.has_new();
+        self.settle();
+        Ok(())
     }
 
     /// Goes on with other bars, whose buckets begin with the next record, and another heartbeat.
@@ -129,14 +152,24 @@ impl Schedule {
         }
     }
 
-    /// Every instrument whose phase is not known from before learns the session it is in.
+    /// Every instrument whose phase is not known from before learns the session it is in, and every new contract of
+    /// a future which is the front.
     fn start(&mut self, now: i64) {
-        self.started = true;
+        self.start_sessions(now);
+        let Self { fronts, tracks, due, .. } = self;
+        let at = |contract: u32| tracks.get(contract as usize).map_or(now, |track| track.from(now));
+        fronts.tell_new(at, |told| due.push_back(InputCell::from(&roll(&told))));
         self.unstarted = false;
+        self.plan();
+        self.quiet_until = i64::MIN;
+    }
+
+    fn start_sessions(&mut self, now: i64) {
+        self.started = true;
+        self.unstarted = self.fronts.has_new();
         for (number, track) in self.tracks.iter_mut().enumerate().filter(|(_, t)| !t.started) {
             track.started = true;
-            // A vendor's bar tells of a time before it comes: of a session that may be over.
-            let from = if track.external { now - i64::from(LENGTH_MAX_S) * SECOND } else { now };
+            let from = track.from(now);
             // Only one whose calendar changed is in a session that has to be closed.
             let was_open = track.session.take().is_some();
             if let Some(change) = track.calendar.phase_at(from) {
@@ -161,10 +194,13 @@ impl Schedule {
     /// What was due at the same instant and is not journaled is due still: it follows from what is left open.
     pub fn observe(&mut self, input: &InputCell, now: i64) {
         let (head, tail) = (input.head(), input.tail());
+        self.observe_time(input, now);
         if is_of_the_market(input) {
             if self.unstarted {
-                self.begin(now);
-                self.start(now);
+                if !self.started {
+                    self.last_input = now;
+                }
+                self.start_sessions(now);
                 self.due.clear();
             }
             self.note(now);
@@ -177,9 +213,26 @@ impl Schedule {
             self.observe_timer(timer);
         } else if let Some(session) = input.get::<Session>() {
             self.observe_session(session);
+        } else if let Some((future, front)) = input.get().and_then(SourceStatus::rolled) {
+            let told = Told { at: head.ts_event, contract: tail.instrument, future, front };
+            let begins = self.fronts.observe(&told);
+            self.plan();
+            if !begins {
+                self.note(told.at);
+            }
+            self.settle();
         } else if let Some(heartbeat) = input.get::<Heartbeat>() {
             (self.beats, self.last_input) = (heartbeat.count, head.ts_event);
             self.settle();
+        }
+    }
+
+    /// What is decided by the time that an input tells of is decided. The timers at the end of a source tell of none.
+    fn observe_time(&mut self, input: &InputCell, now: i64) {
+        let market = is_of_the_market(input);
+        let at_end = |timer: &Timer| timer.tail.flags & TIMER_END_OF_SOURCE != 0;
+        if !input.get::<Timer>().is_some_and(at_end) {
+            self.fronts.decide(if market { now } else { input.head().ts_event });
         }
     }
 
@@ -201,6 +254,9 @@ impl Schedule {
         // One that starts an instrument tells of what has begun before: no time has passed.
         let starts = !track.started;
         track.learn(session.head.ts_event, phase, (session.open, session.close), &self.row);
+        if !starts {
+            self.close_contract(session);
+        }
         self.plan();
         if !starts {
             self.note(session.head.ts_event);
@@ -258,6 +314,11 @@ impl Schedule {
     pub fn open_buckets(&mut self, instrument: u32, ts: i64, record: &InputCell) {
         let Some(track) = self.tracks.get_mut(instrument as usize) else { return };
         track.newest = track.newest.max(ts);
+        if self.fronts.holds(instrument)
+            && let Some((open, size)) = traded(track, record)
+        {
+            self.fronts.count(instrument, open, size);
+        }
         if track.newest < track.covered {
             return;
         }
@@ -275,10 +336,14 @@ impl Schedule {
         for number in 0..self.tracks.len() {
             self.fire_timer(number, at, 0);
         }
-        for closes in [true, false] {
-            for number in 0..self.tracks.len() {
-                self.fire_change(number, at, closes);
-            }
+        for number in 0..self.tracks.len() {
+            self.fire_change(number, at, true);
+        }
+        let due = &mut self.due;
+        self.fronts.decide(at);
+        self.fronts.tell(at, |told| due.push_back(InputCell::from(&roll(&told))));
+        for number in 0..self.tracks.len() {
+            self.fire_change(number, at, false);
         }
         self.plan();
     }
@@ -308,7 +373,29 @@ impl Schedule {
             return;
         }
         track.learn(at, change.phase, (change.open, change.close), &self.row);
-        self.due.push_back(InputCell::from(&session(number, &change)));
+        let session = session(number, &change);
+        self.due.push_back(InputCell::from(&session));
+        self.close_contract(&session);
+    }
+
+    /// A session change of a contract, which has learned it: its last close of a trading date may end the session of
+    /// its future.
+    fn close_contract(&mut self, session: &Session) {
+        let Self { fronts, tracks, .. } = self;
+        let number = session.tail.instrument;
+        let Some(track) = tracks.get(number as usize).filter(|_| fronts.holds(number)) else {
+            return;
+        };
+        let goes_on = |next: PhaseChange| next.trading_date == session.trading_date;
+        if session.tail.side != SessionPhase::Closed as u8 || track.change.is_some_and(goes_on) {
+            return;
+        }
+        let lag = track.external
+            || fronts
+                .beside(number)
+                .any(|other| tracks.get(other as usize).is_some_and(|t| t.external));
+        let is_open = |n: u32| tracks.get(n as usize).is_some_and(|track| track.session.is_some());
+        fronts.close(number, session.head.ts_event, lag, is_open);
     }
 
     fn beat(&mut self, at: i64) {
@@ -322,7 +409,7 @@ impl Schedule {
 
     fn plan(&mut self) {
         let due = |track: &Track| track.next_timer().min(track.change.map_or(NEVER, |c| c.at));
-        self.next = self.tracks.iter().map(due).min().unwrap_or(NEVER);
+        self.next = self.tracks.iter().map(due).min().unwrap_or(NEVER).min(self.fronts.due());
     }
 }
 
@@ -337,6 +424,25 @@ fn session(number: usize, change: &PhaseChange) -> Session {
     }
 }
 
+fn roll(told: &Told) -> SourceStatus {
+    SourceStatus::roll(told.at, told.contract, told.future, told.front)
+}
+
+/// The open of the session in which a record tells of trading, and the size: prints, or a vendor's bars where they make
+/// the instrument's.
+fn traded(track: &Track, record: &InputCell) -> Option<(i64, i64)> {
+    if track.external {
+        let bar: &ExternalBar = record.get()?;
+        let length_s = track.vendor.length_s;
+        let is_one = holds_together(bar) && (length_s == 0 || bar.timeframe_s == length_s);
+        let (open, _) = track.vendor.sessions.of(bar.ts_open, bar.head.ts_event)?;
+        return is_one.then_some((open, bar.volume.0));
+    }
+    let trade: &Trade = record.get()?;
+    let (open, _) = track.session?;
+    (trade.head.ts_event >= open).then_some((open, trade.size.0))
+}
+
 /// True for what only a source delivers: market data, and what it found wrong with it.
 pub fn is_of_the_market(input: &InputCell) -> bool {
     input.is_of_the_market()
@@ -347,6 +453,7 @@ impl State for Schedule {
         let Self {
             row: Row { timeframes_s, extra, gap: _ },
             tracks,
+            fronts,
             heartbeat: _,
             beats,
             last_input,
@@ -361,11 +468,12 @@ impl State for Schedule {
         codec.same(&four, "timeframes_s")?;
         same_bars(extra, codec)?;
         tracks.state(codec)?;
+        fronts.state(codec)?;
         beats.state(codec)?;
         last_input.state(codec)?;
         started.state(codec)?;
         checked(due, codec, VecDeque::is_empty)?;
-        *unstarted = tracks.iter().any(|track| !track.started);
+        *unstarted = tracks.iter().any(|track| !track.started) || fronts.has_new();
         self.plan();
         self.settle();
         Ok(())

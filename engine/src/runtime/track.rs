@@ -1,6 +1,6 @@
 //! What is due for one instrument: which buckets are open, when each is over, which follows.
 
-use crate::bars::span::{Buckets, Sessions, can_be_made, holds_together};
+use crate::bars::span::{Buckets, LENGTH_MAX_S, Sessions, can_be_made, holds_together};
 use crate::bars::{ExtraBar, Gap, bucket_start};
 use crate::calendar::{Calendar, PhaseChange};
 use crate::config::Bars;
@@ -72,6 +72,12 @@ impl Track {
             external: false,
             vendor: Vendor::default(),
         }
+    }
+
+    /// From when on its sessions matter to a run whose first record comes now: a vendor's bar tells of a time before
+    /// it comes, of a session that may be over.
+    pub(super) fn from(&self, now: i64) -> i64 {
+        if self.external { now - i64::from(LENGTH_MAX_S) * SECOND } else { now }
     }
 
     /// A session record of this phase is out, from `at` on. A close that is also the next session's open (round

@@ -8,10 +8,7 @@ use crate::earlier::AfterBar;
 use crate::indicators::{ClosedBar, FEATURES, FeatureSet, Features, Roles};
 use crate::stage::{Digest, Emit, Stage};
 use crate::state::{Codec, State, StateError, state};
-use ringbuf_layout::names::SourceState;
-use ringbuf_layout::{
-    Bar, Frame, Header, Indicator, Instrument, Part, Session, Slot, SourceStatus, Tail,
-};
+use ringbuf_layout::{Bar, Frame, Header, Indicator, Instrument, Part, Session, Slot, Tail};
 
 /// The features of one timeframe.
 #[derive(Debug)]
@@ -28,8 +25,8 @@ struct Watched {
     /// The session that runs, or ran last.
     open: i64,
     close: i64,
-    /// Times at which trading was not continuous: a session that did not begin where the last one ended, or a
-    /// roll.
+    /// Times at which trading was not continuous: a session that did not begin where the last one ended. A roll is
+    /// none: each contract has features of its own bars.
     breaks: u64,
     timeframes: Vec<Timeframe>,
 }
@@ -113,8 +110,6 @@ impl Stage for IndicatorStage {
             watched.on_session(session);
         } else if let Some(definition) = input.get::<Instrument>() {
             watched.timeframes.iter_mut().for_each(|t| t.set.set_tick(definition.tick));
-        } else if let Some(status) = input.get::<SourceStatus>() {
-            watched.breaks += u64::from(status.tail.side == SourceState::Roll as u8);
         }
     }
 

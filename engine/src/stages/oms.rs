@@ -1,7 +1,7 @@
 //! oms: orders, their state machine, the deterministic gate, the paper venue.
 //!
 //! In a slot: first the market meets the orders that work already (paper) or a broker's report is booked, then
-//! operators and sessions, then the end of a day that has lost its part, then the decision that `risk` approved, or a drill's order. At most sixteen order
+//! operators, sessions and rolls, then the end of a day that has lost its part, then the decision that `risk` approved, or a drill's order. At most sixteen order
 //! events and sixteen fills go out, the rest with the next inputs; while any wait, the paper venue rests.
 //!
 //! It keeps its own position of each instrument, from its own fills: the account is behind by what waits.
@@ -19,12 +19,13 @@ use crate::stage::{Digest, Emit, Stage};
 use crate::stages::drill::Drill;
 use crate::stages::risk::RiskStage;
 use crate::state::{Codec, State, StateError};
+use ringbuf_layout::frame::NO_INSTRUMENT;
 use ringbuf_layout::names::{Command, OrderReason};
 use ringbuf_layout::output::ORDERS_MAX;
 use ringbuf_layout::units::{MILLISECOND, SECOND};
 use ringbuf_layout::{
     BookLevel, Execution, ExecutionReport, ExternalBar, Instrument, Operator, Part, Quote, Reasons,
-    Risk, RunStart, Session, Side, Slot, Trade,
+    Risk, RunStart, Session, Side, Slot, SourceStatus, Trade,
 };
 
 /// The stage.
@@ -175,6 +176,9 @@ impl OmsStage {
         } else if let Some(session) = input.get::<Session>() {
             desk.on_session(session, at, &mut self.outbox);
             self.plan();
+        } else if let Some((_, front)) = input.get().and_then(SourceStatus::rolled) {
+            let front = (front != NO_INSTRUMENT).then_some(front);
+            desk.on_roll(front, at, &mut self.outbox);
         } else if let Some(operator) = input.get::<Operator>()
             && let Some(command) = Command::from_byte(operator.tail.side)
         {

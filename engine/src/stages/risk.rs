@@ -144,6 +144,7 @@ impl RiskStage {
         let close = bars.last().filter(|bar| bar.tail.instrument == instrument);
         Facts {
             mode: desk.map_or(Mode::Active, Desk::mode),
+            not_front: desk.is_some_and(Desk::is_back),
             contract: desk.and_then(|desk| desk.contract),
             price: close.map_or(0, |bar| bar.close.0),
             atr,

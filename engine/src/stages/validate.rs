@@ -272,11 +272,11 @@ impl Validate {
 
     /// What a source lost, or no longer delivers, is not in its books.
     fn lost(&mut self, status: &SourceStatus) {
-        use SourceState::{Down, Gap, Roll};
+        use SourceState::{Down, Gap};
         let state = SourceState::from_byte(status.tail.side);
         let of_trades = status.tail.flags & GAP_OF_TRADES != 0;
-        if status.is_of_an_instrument() {
-            if let (Some(Gap | Roll), false) = (state, of_trades)
+        if status.is_of_its_data() {
+            if let (Some(Gap), false) = (state, of_trades)
                 && let Some(depth) = self.depths.get_mut(status.tail.instrument as usize)
             {
                 depth.reset();

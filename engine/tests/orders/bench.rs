@@ -18,7 +18,8 @@ use ringbuf_layout::names::{Command, Exec, OrderReason, OrderState, SessionPhase
 use ringbuf_layout::{
     Bar, BookLevel, Conditions, Decision, Execution, ExecutionReport, Fill, Frame, Heartbeat,
     Indicator, InputCell, LaneReader, LaneWriter, Operator, Order, Portfolio, Price, Quote, Risk,
-    RunStart, Session, Side, Size, Slot, Timer, Trade, VerdictWriter, lane, verdict_cell,
+    RunStart, Session, Side, Size, Slot, SourceStatus, Timer, Trade, VerdictWriter, lane,
+    verdict_cell,
 };
 
 const SLOTS: usize = 16;
@@ -261,6 +262,11 @@ impl Bench {
             Operator { head: Operator::header(self.now, self.now), ..Operator::zeroed() };
         (operator.tail.instrument, operator.tail.side) = (instrument, command as u8);
         self.feed(&InputCell::from(&operator), None)
+    }
+
+    /// The first instrument is told of the front of its future.
+    pub fn roll(&mut self, front: u32) -> Brought {
+        self.feed(&InputCell::from(&SourceStatus::roll(self.now, 0, 0, front)), None)
     }
 
     pub fn report(

@@ -290,7 +290,7 @@ fn a_gap_in_the_book_or_the_end_of_its_source_voids_it_and_nothing_else_does() {
     use SourceState::{Down, Gap, Halt, Resume, Roll, Up};
     for (record, voids) in [
         (status(Gap, 0, 1, 0), true),
-        (status(Roll, 0, 1, 0), true),
+        (status(Roll, 0, 1, 0), false),
         (status(Gap, ALL, 1, 0), true),
         (status(Down, ALL, 1, 0), true),
         (status(Gap, 0, 1, GAP_OF_TRADES), false),

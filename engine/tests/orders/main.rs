@@ -12,3 +12,4 @@ mod operators;
 mod paper;
 mod properties;
 mod risk;
+mod rolls;

@@ -22,6 +22,7 @@ fn limits(text: &str) -> Limits {
 fn facts() -> Facts {
     Facts {
         mode: Mode::Active,
+        not_front: false,
         contract: Some(Contract::of(&def("TEST").record(0, 0, 0))),
         price: 100 * PRICE_ONE,
         atr: PRICE_ONE,
@@ -145,6 +146,7 @@ fn an_order_that_reduces_is_never_denied_by_a_limit() {
         (Facts { day_is_over: true, ..short }, "daily_loss_pct"),
         (Facts { equity: i128::MAX, ..short }, "overflow"),
         (Facts { mode: Mode::Reducing, ..short }, "reducing"),
+        (Facts { not_front: true, ..short }, "not_front"),
     ] {
         assert_eq!(long(&facts, ""), (true, 0, reasons.to_string()));
     }
@@ -158,6 +160,8 @@ fn an_order_that_reduces_is_never_denied_by_a_limit() {
     assert!(!long(&held, "").0);
     let held = Facts { position: 1_000, mode: Mode::Reducing, ..facts() };
     assert_eq!(long(&held, ""), (false, 1_000, "reducing".into()));
+    let left = Facts { mode: Mode::Active, not_front: true, ..held };
+    assert_eq!(long(&left, ""), (false, 1_000, "not_front".into()));
 }
 
 fn only(brought: &Brought) -> Risk {
