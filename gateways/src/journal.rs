@@ -136,12 +136,11 @@ impl Decoder for Records {
                     }
                     return Ok(true);
                 }
-                Some(None) => {}
                 None if self.keep_unknown => {
                     cell.tail_mut().instrument = NO_INSTRUMENT;
                     return Ok(true);
                 }
-                None => {}
+                Some(None) | None => {}
             }
         }
         Ok(false)

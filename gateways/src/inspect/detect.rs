@@ -197,16 +197,12 @@ fn not_market_data(first: &str, lines: &[String]) -> Option<(&'static str, &'sta
 
 fn unknown(path: &Path, head: &Head) -> Problem {
     let formats: Vec<&str> = FORMATS.iter().map(|(name, _)| *name).collect();
-    let begins: String = match head.lines().and_then(|lines| lines.first().cloned()) {
-        Some(line) => {
-            let line: String = line.chars().take(60).collect();
-            format!("it begins with the line {}", quoted(&line))
-        }
-        None => {
-            let bytes: Vec<String> =
-                head.plain.iter().take(8).map(|b| format!("{b:02x}")).collect();
-            format!("it begins with the bytes {}", bytes.join(" "))
-        }
+    let begins = if let Some(line) = head.lines().and_then(|lines| lines.first().cloned()) {
+        let line: String = line.chars().take(60).collect();
+        format!("it begins with the line {}", quoted(&line))
+    } else {
+        let bytes: Vec<String> = head.plain.iter().take(8).map(|b| format!("{b:02x}")).collect();
+        format!("it begins with the bytes {}", bytes.join(" "))
     };
     let broken = head.broken.as_ref().map(|why| format!("; it cannot be unpacked: {why}"));
     no(

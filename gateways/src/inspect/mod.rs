@@ -211,11 +211,11 @@ fn ask_for_zone(kind: &mut Kind, fits: &[Fit]) {
         .map(|fit| fit.zone.as_str())
         .collect();
     let mut zones: Vec<&str> = Vec::new();
-    alike.into_iter().for_each(|zone| {
+    for zone in alike {
         if !zones.contains(&zone) {
             zones.push(zone);
         }
-    });
+    }
     let evidence = format!(
         "in {} with the hours of {}, {:.2} % of active quarter hours lie outside every session",
         best.zone, best.calendar, best.outside_pct

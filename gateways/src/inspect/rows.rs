@@ -168,7 +168,9 @@ fn without_header(
     }
     let mut stamps = Stamps::default();
     let sample: Vec<Vec<String>> = lines.iter().map(|line| split(line, delimiter)).collect();
-    sample.iter().for_each(|row| stamps.note(row.first().map_or("", String::as_str)));
+    for row in &sample {
+        stamps.note(row.first().map_or("", String::as_str));
+    }
     if !stamps.is_time() {
         return Ok(None);
     }

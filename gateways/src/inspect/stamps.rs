@@ -47,24 +47,19 @@ impl Stamps {
             *self.digits.entry(whole.len()).or_default() += 1;
             return;
         }
-        match shape(text) {
-            Some(shape) => {
-                if let Some((first, second)) = shape.short {
-                    self.year_last = true;
-                    self.largest = (self.largest.0.max(first), self.largest.1.max(second));
-                }
-                let known =
-                    self.texts.len() < FORMATS_MAX || self.texts.contains_key(&shape.format);
-                if known {
-                    let entry = self.texts.entry(shape.format);
-                    entry.or_insert_with(|| (0, text.to_string())).0 += 1;
-                }
-            }
-            None => {
-                let short: String = text.chars().take(40).collect();
-                self.strange.get_or_insert(short);
-                self.strange_count += 1;
-            }
+        let Some(shape) = shape(text) else {
+            let short: String = text.chars().take(40).collect();
+            self.strange.get_or_insert(short);
+            self.strange_count += 1;
+            return;
+        };
+        if let Some((first, second)) = shape.short {
+            self.year_last = true;
+            self.largest = (self.largest.0.max(first), self.largest.1.max(second));
+        }
+        if self.texts.len() < FORMATS_MAX || self.texts.contains_key(&shape.format) {
+            let entry = self.texts.entry(shape.format);
+            entry.or_insert_with(|| (0, text.to_string())).0 += 1;
         }
     }
 

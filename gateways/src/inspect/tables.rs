@@ -115,7 +115,9 @@ impl Seen {
                 self.stamps.reading().ok().filter(|_| rows < 2_000).as_ref().and_then(clock_of);
             clock.and_then(|clock| clock.read(text.as_bytes()).ok())
         };
-        ns.into_iter().for_each(|ns| self.steps.note(ns));
+        if let Some(ns) = ns {
+            self.steps.note(ns);
+        }
     }
 
     fn symbol(&mut self, symbol: &str) {

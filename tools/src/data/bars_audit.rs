@@ -28,7 +28,7 @@ pub(super) fn bars_audit(arguments: &cli::BarsAudit, say: Say) -> Result<Exit, P
         })?;
         clean &= counts.is_clean();
         say.text(&summary(dir, &counts));
-        answers.push(answer(dir, &counts, listed));
+        answers.push(answer(dir, &counts, &listed));
     }
     say.answer(Map::from_iter([("audits".to_string(), Value::Array(answers))]));
     Ok(if clean { Exit::Done } else { Exit::Findings })
@@ -91,7 +91,7 @@ fn summary(dir: &Path, counts: &Counts) -> String {
     lines.0.trim_end().to_string()
 }
 
-fn answer(dir: &Path, counts: &Counts, differences: Vec<Value>) -> Value {
+fn answer(dir: &Path, counts: &Counts, differences: &[Value]) -> Value {
     json!({
         "dir": dir.display().to_string(), "compared": counts.compared, "equal": counts.equal,
         "fields": counts.fields, "missing": counts.missing, "extra": counts.extra,

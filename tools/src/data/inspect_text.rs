@@ -61,7 +61,9 @@ pub fn text_of(report: &Report) -> String {
     for (word, notes) in
         [("says", &report.facts), ("inferred", &report.inferred), ("ASKED", &report.asked)]
     {
-        notes.iter().for_each(|note| lines.put(word, note));
+        for note in notes {
+            lines.put(word, note);
+        }
     }
     lines
         .put("config", "to import it: save what follows as data.toml, correct what is ASKED, then");
