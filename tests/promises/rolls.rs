@@ -1,6 +1,7 @@
 //! The front of a future goes by the volume of the session before: told after its close, the old contract flattened, the
 //! new one opened, and all of it again in a replay, after a stop, and out of a journal.
 
+use crate::snapshots::check_halves;
 use engine::Problem;
 use engine::config::Config;
 use engine::instrument::Catalog;
@@ -10,14 +11,14 @@ use engine::replay::{Options, replay};
 use engine::run::{Order, run};
 use engine::runtime::schedule::Schedule;
 use engine::snapshot::take;
-use engine::source::{Decoder as _, Feed, Front, Source, SourceConfig};
+use engine::source::{Feed, Front, Source, SourceConfig};
 use ringbuf_layout::frame::NO_INSTRUMENT;
 use ringbuf_layout::names::{OrderReason, OrderState, RiskReasons, SessionPhase};
 use ringbuf_layout::{
     Bar, ExternalBar, Fill, Frame as _, InputCell, Risk, Session, Side, SourceStatus, Trade,
 };
 use std::path::Path;
-use tests::halves::{go_on, inputs_of, play, story};
+use tests::halves::{go_on, inputs_of, play};
 use tests::market::{cell, external_bar, listed, ns, trade};
 use tests::naive_bars::check_bars;
 use tests::real_run::{memory_source, order};
@@ -32,9 +33,9 @@ const SECOND: i64 = 1_000_000_000;
 /// Closes of the first two sessions, 17:15 in New York, and the open of the third.
 const CLOSES: [&str; 2] = ["2013-10-07T21:15:00Z", "2013-10-08T21:15:00Z"];
 const OPEN: &str = "2013-10-08T22:00:00Z";
-/// When something trades: 100, 40 and 40 minutes.
+/// When something trades: 80, 15 and 15 minutes.
 const DAYS: [(&str, i64); 3] =
-    [("2013-10-07T19:30:00Z", 6_000), ("2013-10-08T20:30:00Z", 2_400), (OPEN, 2_400)];
+    [("2013-10-07T19:30:00Z", 4_800), ("2013-10-08T20:30:00Z", 900), (OPEN, 900)];
 const CONFIG: &str = "[semantic.bars]\ntimeframes_s = [5, 30]\n\n\
                       [semantic.synergy]\nfast_s = 5\nslow_s = 30\n\n\
                       [host]\nsegment_mib = 1\nring_slots = 256\n";
@@ -155,7 +156,7 @@ fn after_the_close_the_old_front_is_flattened_and_only_the_new_one_opens() {
     };
     let (old_then, new_then) = (denied(OLD, true), denied(NEW, true));
     let (old_now, new_now) = (denied(OLD, false), denied(NEW, false));
-    assert!(old_then.1 > 500 && new_then.1 > 500 && old_now.1 > 200 && new_now.1 > 200);
+    assert!(old_then.1 > 100 && new_then.1 > 100 && old_now.1 > 100 && new_now.1 > 100);
     assert_eq!((old_then.0, new_then.0), (0, new_then.1));
     assert_eq!((old_now.0, new_now.0), (old_now.1, 0));
     // Each has its own bars, without a jump, before and after.
@@ -163,7 +164,7 @@ fn after_the_close_the_old_front_is_flattened_and_only_the_new_one_opens() {
     let bars = recording.all::<Bar>();
     let later =
         |c: u32| bars.iter().filter(|b| b.tail.instrument == c && b.ts_open > close).count();
-    assert!(later(OLD) > 400 && later(NEW) > 400);
+    assert!(later(OLD) > 150 && later(NEW) > 150);
 }
 
 #[test]
@@ -175,7 +176,7 @@ fn without_a_first_front_nothing_is_opened_before_a_session_has_ended() {
     assert!(first > ns(DAYS[1].0) && first < ns(CLOSES[1]), "the second session has its front");
     let denied = recording.all::<Risk>();
     let denied: Vec<_> = denied.iter().filter(|r| r.head.ts_event < ns(CLOSES[0])).collect();
-    assert!(denied.len() > 500);
+    assert!(!denied.is_empty());
     assert!(denied.iter().all(|risk| risk.reason & RiskReasons::NOT_FRONT.0 != 0));
 }
 
@@ -198,7 +199,6 @@ fn a_run_that_was_cut_anywhere_tells_the_same_rolls_and_trades_the_same() {
     let scene = scene(Some(OLD));
     let whole = scene.record();
     let inputs = inputs_of(&whole);
-    let prints = |from: usize| inputs[from..].iter().filter(|input| input.is::<Trade>()).count();
     let is_roll = |input: &InputCell| input.get().is_some_and(SourceStatus::is_roll);
     let places: Vec<usize> = (0..inputs.len()).filter(|i| is_roll(&inputs[*i])).collect();
     assert_eq!(places.len(), 4);
@@ -212,22 +212,12 @@ fn a_run_that_was_cut_anywhere_tells_the_same_rolls_and_trades_the_same() {
     cuts.extend((1..6).map(|i| i * inputs.len() / 6));
     cuts.sort_unstable();
     cuts.dedup();
-    let fills_of = |recordings: &[&Recording]| {
-        let all = recordings.iter().flat_map(|r| r.all::<Fill>());
-        all.map(|f| (f.head.ts_event, f.tail.instrument, signed(&f), f.price)).collect::<Vec<_>>()
-    };
     for at in cuts {
         let (first, image) = play(&scene, None, &inputs[..at]);
         let second = go_on(&scene, &image, &inputs[..at]);
-        assert_eq!(
-            told_in([&first, &second]),
-            expected(),
-            "cut at {at}, {} prints left",
-            prints(at)
-        );
-        let both = [story(&inputs[..at]), story(&inputs_of(&second))].concat();
-        assert_eq!(both, story(&inputs), "cut at {at}");
-        assert_eq!(fills_of(&[&first, &second]), fills_of(&[&whole]), "cut at {at}");
+        assert_eq!(told_in([&first, &second]), expected(), "cut at {at}");
+        check_halves(&whole, &first, &second)
+            .unwrap_or_else(|error| panic!("cut at {at}: {error}"));
     }
 }
 
@@ -239,7 +229,8 @@ fn followed(name: &str, days: &[usize], first: Option<&str>) -> Source {
 }
 
 fn ordered(dir: &Path, sources: Vec<Source>) -> Order {
-    Order { policies_of: Box::new(long_of), ..order(dir, CONFIG, sources) }
+    let (policies, policies_of) = (long(), Box::new(long_of));
+    Order { policies, policies_of, ..order(dir, CONFIG, sources) }
 }
 
 fn went_well(order: Order) -> Recording {
@@ -383,6 +374,8 @@ fn the_bar_that_ends_at_the_close_counts_for_its_session() {
         let (first, image) = play(&scene, None, &inputs[..at]);
         let second = go_on(&scene, &image, &inputs[..at]);
         assert_eq!(told_in([&first, &second]), all, "cut at {at}");
+        check_halves(&recording, &first, &second)
+            .unwrap_or_else(|error| panic!("cut at {at}: {error}"));
     }
 }
 

@@ -266,20 +266,23 @@ impl Schedule {
 
     /// The next record due at or before `now`, in order.
     pub fn pop(&mut self, now: i64) -> Option<InputCell> {
-        if self.due.is_empty() {
+        while self.due.is_empty() {
             let at = self.next_due();
             if at > now {
                 if self.unstarted {
-                    self.start(now);
                     // One that starts in the past has changes that are due before what happens now.
-                    return self.due.pop_front().or_else(|| self.pop(now));
+                    self.start(now);
+                    continue;
                 }
                 self.settle();
                 return None;
             }
             if at == self.next {
                 self.fire(at);
-                self.note(at);
+                // A front that is decided and stays is no input: nobody who reads the journal knows of it.
+                if !self.due.is_empty() {
+                    self.note(at);
+                }
             } else {
                 self.beat(at);
             }
