@@ -14,9 +14,7 @@ use engine::snapshot::take;
 use engine::source::{Feed, Front, Source, SourceConfig};
 use ringbuf_layout::frame::NO_INSTRUMENT;
 use ringbuf_layout::names::{OrderReason, OrderState, RiskReasons, SessionPhase};
-use ringbuf_layout::{
-    Bar, ExternalBar, Fill, Frame as _, InputCell, Risk, Session, Side, SourceStatus, Trade,
-};
+use ringbuf_layout::{Bar, ExternalBar, Fill, InputCell, Risk, Session, Side, SourceStatus, Trade};
 use std::path::Path;
 use tests::halves::{go_on, inputs_of, play};
 use tests::market::{cell, external_bar, listed, ns, trade};
@@ -57,6 +55,7 @@ fn long() -> Policies {
     Policies::own(Long)
 }
 
+#[expect(clippy::unnecessary_wraps, reason = "a replay takes what may fail")]
 fn long_of(_: &Config) -> Result<Policies, Problem> {
     Ok(long())
 }
@@ -127,7 +126,7 @@ fn after_the_close_the_old_front_is_flattened_and_only_the_new_one_opens() {
     let closed = Some((SessionPhase::Closed as u8, ns(CLOSES[1])));
     let opened = Some((SessionPhase::Regular as u8, ns(OPEN)));
     assert_eq!([at - 2, at - 1].map(phase), [closed; 2]);
-    let opens = frames[at + 2..].iter().filter_map(|frame| frame.get::<Session>());
+    let opens = frames[at + 2..].iter().filter_map(tests::recording::View::get::<Session>);
     assert_eq!(
         opens.map(|s| Some((s.tail.side, s.head.ts_event))).take(2).collect::<Vec<_>>(),
         [opened; 2]
@@ -137,9 +136,9 @@ fn after_the_close_the_old_front_is_flattened_and_only_the_new_one_opens() {
     let close = ns(CLOSES[1]);
     let old = fills(&recording, OLD);
     let (before, after): (Vec<_>, Vec<_>) = old.iter().partition(|f| f.head.ts_event < close);
-    let held: i64 = before.iter().map(|fill| signed(fill)).sum();
+    let held: i64 = before.iter().copied().map(signed).sum();
     assert!(held > 0 && before.iter().all(|fill| signed(fill) > 0));
-    assert_eq!(after.iter().map(|fill| signed(fill)).collect::<Vec<_>>(), [-held]);
+    assert_eq!(after.iter().copied().map(signed).collect::<Vec<_>>(), [-held]);
     assert_eq!(after[0].head.ts_event, ns(OPEN), "a print that comes with the open");
     // The new one is opened from there on, and never before.
     let new = fills(&recording, NEW);

@@ -292,7 +292,9 @@ mod tests {
 
     fn tally(trades: &[(i64, i64, i64)]) -> Tally {
         let (ladder, mut tally) = (ladder(), Tally::default());
-        trades.iter().for_each(|(ts, price, size)| tally.note(&trade(*ts, *price, *size), &ladder));
+        for (ts, price, size) in trades {
+            tally.note(&trade(*ts, *price, *size), &ladder);
+        }
         tally
     }
 
