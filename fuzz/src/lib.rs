@@ -38,7 +38,13 @@ pub fn trade_columns() -> Columns {
         columns: columns.map(column).to_vec(),
         symbol: Some("SPY".to_string()),
         ts_unit: TimeUnit::Nanoseconds,
-        ..Columns::default()
+        header: true,
+        delimiter: b',',
+        zone: "UTC".to_string(),
+        ts_formats: Vec::new(),
+        price_scale: "1".to_string(),
+        stamp: None,
+        timeframe_s: None,
     }
 }
 

@@ -88,7 +88,13 @@ fn trade_columns(ts: TimeUnit) -> Columns {
         columns: columns.map(column).to_vec(),
         symbol: Some("SPY".to_string()),
         ts_unit: ts,
-        ..Columns::default()
+        header: true,
+        delimiter: b',',
+        zone: "UTC".to_string(),
+        ts_formats: Vec::new(),
+        price_scale: "1".to_string(),
+        stamp: None,
+        timeframe_s: None,
     }
 }
 

@@ -59,6 +59,7 @@ fn drain_parts(source: &mut Source) -> (Vec<InputCell>, Option<Problem>) {
         live: false,
         symbols: Vec::new(),
         records_hint: None,
+        front: None,
     })
 }
 

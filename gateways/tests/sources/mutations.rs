@@ -98,6 +98,9 @@ fn other_lines(bytes: &mut Vec<u8>, random: &mut Random) {
     *bytes = lines.join(&b'\n');
 }
 
+/// What wraps the contents of a file.
+pub type Pack<'a> = &'a dyn Fn(&[u8]) -> Vec<u8>;
+
 /// A valid file of a format.
 pub struct Subject<'a> {
     /// As in `FORMAT:PATH`.
@@ -105,7 +108,7 @@ pub struct Subject<'a> {
     /// Names and contents; the last one is what the source is told to read.
     pub files: Vec<(&'a str, Vec<u8>)>,
     /// What wraps the contents on disk.
-    pub pack: &'a dyn Fn(&[u8]) -> Vec<u8>,
+    pub pack: Pack<'a>,
     /// Declarations of the source.
     pub set: &'a dyn Fn(&mut SourceConfig),
 }
@@ -302,7 +305,7 @@ fn changed_files_of_rows_end_in_records_or_a_problem() {
     };
     let zipped = |bytes: &[u8]| zip_of("a.csv", bytes);
     let zstd = |bytes: &[u8]| zstd::encode_all(bytes, 1).unwrap();
-    let packings: [&dyn Fn(&[u8]) -> Vec<u8>; 4] = [&plain, &csv::gzip, &zstd, &zipped];
+    let packings: [Pack<'_>; 4] = [&plain, &csv::gzip, &zstd, &zipped];
     for pack in packings {
         let files = vec![("a.csv", bars.as_bytes().to_vec())];
         check_share(&Subject { format: "csv", files, pack, set: &set });
@@ -364,7 +367,7 @@ fn changed_lines_of_binance_end_in_records_or_a_problem() {
             write!(text, "{}", snapshot_line(n, 3 * n, &bids, &asks)).unwrap();
         }
     }
-    let packings: [&dyn Fn(&[u8]) -> Vec<u8>; 2] = [&plain, &csv::gzip];
+    let packings: [Pack<'_>; 2] = [&plain, &csv::gzip];
     for pack in packings {
         let files = vec![("a", text.as_bytes().to_vec())];
         check_share(&Subject { format: "binance-jsonl", files, pack, set: &|_| {} });
@@ -398,7 +401,7 @@ fn changed_files_of_databento_end_in_records_or_a_problem() {
     let zstd = |bytes: &[u8]| zstd::encode_all(bytes, 1).unwrap();
     for kind in 0..4 {
         let mut bytes = databento_damage::mixture(kind);
-        let pack: &dyn Fn(&[u8]) -> Vec<u8> = if kind == 2 { &zstd } else { &plain };
+        let pack: Pack<'_> = if kind == 2 { &zstd } else { &plain };
         if kind == 3 {
             // Only the front: lengths and counts of the metadata.
             bytes = front(3, dbn::Schema::Trades, &[Mapped(ESH1, "ESH1", 0..1)]);
@@ -424,7 +427,9 @@ fn a_reader_that_trusts_its_file_is_caught() {
         let text = std::fs::read_to_string(dir.path().join("a.csv")).unwrap_or_default();
         let prices = text.lines().filter_map(|line| line.split(',').nth(1)?.parse::<u64>().ok());
         // The product of two 20-digit numbers is seen as what it is by nobody who does not check.
-        Ok(prices.map(|price| price.checked_mul(100_000).expect("a price")).count())
+        let scaled: Vec<u64> =
+            prices.map(|price| price.checked_mul(100_000).expect("a price")).collect();
+        Ok(scaled.len())
     };
     let found = hunt(&subject, 20_000, 1, dir.path(), trusting).unwrap_err();
     assert!(found.contains("panics"), "{found}");
