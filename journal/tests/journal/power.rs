@@ -21,7 +21,7 @@ const DRAWN: usize = 256;
 /// Slots that nearly fill a segment.
 const NEAR_A_ROLL: u64 = 290;
 /// Slots that fill a segment and more; Miri's hold a few each.
-const ROLLS: u64 = if cfg!(miri) { 20 } else { 2 * NEAR_A_ROLL };
+const ROLLS: u64 = if cfg!(miri) { 80 } else { 2 * NEAR_A_ROLL };
 /// Images of the reduced campaign.
 const REDUCED: u64 = 2_000;
 
