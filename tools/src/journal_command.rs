@@ -273,7 +273,9 @@ fn fields(frame: &FrameRef<'_>) -> Map<String, Value> {
             word_of(frame.kind(), field.name, &bytes)
                 .unwrap_or_else(|| text_of_field(field, &bytes))
         };
-        map.insert(field.name.to_string(), json!(text));
+        // A bar's or a synergy's own kind is another than the frame's.
+        let name = if field.name == "kind" { "kind_code" } else { field.name };
+        map.insert(name.to_string(), json!(text));
     }
     map
 }
