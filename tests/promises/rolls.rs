@@ -14,9 +14,7 @@ use engine::snapshot::take;
 use engine::source::{Feed, Front, Source, SourceConfig};
 use ringbuf_layout::frame::NO_INSTRUMENT;
 use ringbuf_layout::names::{OrderReason, OrderState, RiskReasons, SessionPhase};
-use ringbuf_layout::{
-    Bar, ExternalBar, Fill, Frame as _, InputCell, Risk, Session, Side, SourceStatus, Trade,
-};
+use ringbuf_layout::{Bar, ExternalBar, Fill, InputCell, Risk, Session, Side, SourceStatus, Trade};
 use std::path::Path;
 use tests::halves::{go_on, inputs_of, play};
 use tests::market::{cell, external_bar, listed, ns, trade};
