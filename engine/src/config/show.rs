@@ -347,16 +347,6 @@ mod tests {
     fn a_printed_config_reads_back_to_itself() {
         reads_back(&Config::default());
         reads_back(&Config::parse(FULL, "test").expect("valid"));
-        let fronts = r#"
-            [[source]]
-            spec = "lean-trade:gc.zip"
-            front = "volume"
-            front_first = "gc.201312"
-            [[source]]
-            spec = "lean-trade:es.zip"
-            front = "volume"
-        "#;
-        reads_back(&Config::parse(fronts, "test").expect("valid"));
     }
 
     #[test]
@@ -496,6 +486,8 @@ mod tests {
         let config = Config::parse(&text, "test").unwrap_or_else(|p| panic!("{p}"));
         let front = config.sources[0].front.clone().expect("it is followed");
         assert_eq!(front.first.as_deref(), Some("GC.201402"));
+        reads_back(&config);
+        reads_back(&Config::parse(&source("front = \"volume\""), "test").expect("valid"));
         assert_eq!(Config::parse(&source(""), "test").expect("valid").sources[0].front, None);
     }
 
