@@ -225,7 +225,14 @@ pub fn instrument_table(
             format!("choose from {}", all.join(", ")),
         ));
     }
-    if table.is_empty() || table.len() > INSTRUMENTS_MAX {
+    if table.is_empty() {
+        return Err(Problem::new(
+            "the sources hold no market data",
+            "the sources",
+            "check with `data inspect`; a file of definitions belongs into [[semantic.instruments_from]]",
+        ));
+    }
+    if table.len() > INSTRUMENTS_MAX {
         return Err(Problem::new(
             format!("the sources deliver {} instruments", table.len()),
             "the sources",

@@ -88,7 +88,7 @@ impl Summary {
         let mut put = |key: &str, value: Value| map.insert(key.to_string(), value);
         put("inputs", json!(tally.inputs));
         put("ticks", json!(tally.ticks));
-        put("accepted", json!(tally.ticks.saturating_sub(tally.rejected_records)));
+        put("accepted", json!(tally.ticks.saturating_sub(tally.rejected_ticks)));
         put("rejected", counts(&tally.rejected));
         put("flagged", counts(&tally.flagged));
         put("bars", json!(tally.bars()));

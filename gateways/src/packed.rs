@@ -8,9 +8,9 @@ use flate2::read::MultiGzDecoder;
 use std::io::{self, Cursor, ErrorKind, Read, Seek};
 use std::path::Path;
 
-/// Largest window of zstd that is unpacked, as a power of two: 128 MiB, what `zstd --long` makes.
-/// A frame that asks for more is an error, so a header cannot ask for memory.
-const WINDOW_LOG_MAX: u32 = 27;
+/// Largest window of zstd that is unpacked, as a power of two: 32 MiB, so that a file takes less than 64. Levels up to
+/// 20 stay below; `--long` and `--ultra -22` make 128 MiB. A frame that asks for more is an error.
+const WINDOW_LOG_MAX: u32 = 25;
 
 /// What the first bytes say.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -63,13 +63,29 @@ pub(crate) fn unpacked(mut input: impl Read + Send + 'static) -> io::Result<Byte
         Packing::Zstd => {
             let mut decoder = zstd::Decoder::new(whole)?;
             decoder.window_log_max(WINDOW_LOG_MAX)?;
-            Box::new(decoder)
+            Box::new(Windowed(decoder))
         }
         Packing::Zip => {
             let what = "a zip is read from its end, which a stream does not have: unpack it first";
             return Err(io::Error::new(ErrorKind::InvalidData, what));
         }
     })
+}
+
+/// Says what is to be done about a window that is too large.
+struct Windowed<R>(R);
+
+impl<R: Read> Read for Windowed<R> {
+    fn read(&mut self, bytes: &mut [u8]) -> io::Result<usize> {
+        self.0.read(bytes).map_err(|error| {
+            if !error.to_string().contains("too much memory") {
+                return error;
+            }
+            let what =
+                "its zstd window is larger than 32 MiB: pack it again without --long and --ultra";
+            io::Error::new(ErrorKind::InvalidData, what)
+        })
+    }
 }
 
 fn first_bytes(input: &mut impl Read) -> io::Result<([u8; 4], usize)> {

@@ -118,6 +118,13 @@ fn rows_in_every_packing(dir: &Path) {
     lines(&mut zstd, head, csv_row);
     zstd.finish().unwrap().flush().unwrap();
     check("csv", &packed, columns());
+    // As large a window as is unpacked.
+    let packed = dir.join("b.csv.zst");
+    let mut zstd = zstd::Encoder::new(create(&packed), 1).unwrap();
+    zstd.long_distance_matching(true).and_then(|()| zstd.window_log(25)).unwrap();
+    lines(&mut zstd, head, csv_row);
+    zstd.finish().unwrap().flush().unwrap();
+    check("csv", &packed, columns());
     for (format, name, entry, head, row) in [
         ("csv", "a.csv.zip", "a.csv", head, csv_row as fn(u64) -> String),
         ("lean-trade", "b.zip", "20131007_spy_Trade_Tick.csv", "", |n| {

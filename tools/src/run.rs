@@ -368,7 +368,7 @@ pub fn counts(summary: &Summary) -> String {
     let tally = &summary.tally;
     let mut lines = Lines::default();
     lines.put("inputs", grouped(tally.inputs));
-    let accepted = tally.ticks.saturating_sub(tally.rejected_records);
+    let accepted = tally.ticks.saturating_sub(tally.rejected_ticks);
     lines.put("ticks", format!("{}, accepted {}", grouped(tally.ticks), grouped(accepted)));
     lines.put("rejected", reasons(&tally.rejected));
     lines.put("flagged", reasons(&tally.flagged));
@@ -382,7 +382,11 @@ pub fn counts(summary: &Summary) -> String {
             );
         }
     }
-    lines.put("bars", grouped(tally.bars()));
+    let filled = match tally.filled {
+        0 => String::new(),
+        filled => format!(", and {} in which nothing traded", grouped(filled)),
+    };
+    lines.put("bars", format!("{}{filled}", grouped(tally.bars())));
     lines.put("decisions", decisions(summary));
     if let Some(why) = &summary.no_decisions {
         lines.put("", why);

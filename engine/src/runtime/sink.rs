@@ -102,6 +102,8 @@ pub struct Tally {
     pub flagged: [u64; 32],
     /// Rejected market records.
     pub rejected_records: u64,
+    /// Those of them that are ticks: others are a vendor's bars.
+    pub rejected_ticks: u64,
     /// Outputs by kind.
     pub outputs: [u64; 64],
     /// Bars in which nothing traded, among the bars.
@@ -130,6 +132,7 @@ impl Default for Tally {
             rejected: [0; 32],
             flagged: [0; 32],
             rejected_records: 0,
+            rejected_ticks: 0,
             outputs: [0; 64],
             filled: 0,
             decisions: [0; 3],
@@ -162,6 +165,7 @@ impl Tally {
         self.inputs += later.inputs;
         self.ticks += later.ticks;
         self.rejected_records += later.rejected_records;
+        self.rejected_ticks += later.rejected_ticks;
         self.parents += later.parents;
         self.filled += later.filled;
         sum(&mut self.rejected, &later.rejected);
@@ -221,12 +225,13 @@ impl Tally {
         actions.into_iter().map(|action| (action.name(), self.decisions[action as usize]))
     }
 
-    fn verdict(&mut self, reasons: Reasons, rejected: bool) {
+    fn verdict(&mut self, reasons: Reasons, rejected: bool, is_tick: bool) {
         let counts = if rejected { &mut self.rejected } else { &mut self.flagged };
         for (bit, count) in counts.iter_mut().enumerate() {
             *count += u64::from(reasons.0 >> bit & 1);
         }
         self.rejected_records += u64::from(rejected);
+        self.rejected_ticks += u64::from(rejected && is_tick);
     }
 }
 
@@ -412,7 +417,7 @@ impl<R: Recorder> Sink<R> {
             Walk { recorder: &mut self.recorder, tally: &mut self.tally, count, index: 0 };
         if let Some(verdict) = self.lanes.verdict.record(slot) {
             let rejected = self.lanes.verdict.read(slot).rejected;
-            walk.tally.verdict(Reasons(verdict.reasons), rejected);
+            walk.tally.verdict(Reasons(verdict.reasons), rejected, slot.input.is_tick());
             walk.frame(&verdict)?;
         }
         for bar in self.lanes.bars.read(seq) {

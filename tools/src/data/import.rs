@@ -45,7 +45,7 @@ pub fn import(arguments: &cli::Import, say: Say, controls: &Controls) -> Result<
         }
     })?;
     let mut answer = json_of(&imported);
-    say.text(text_of(&imported).trim_end());
+    say.text(text_of(&imported, arguments.config.as_deref()).trim_end());
     if let Some(problem) = &imported.failure {
         answer.extend(error_object(problem));
         aside(&format!("error: {problem}"));
@@ -124,7 +124,7 @@ fn json_of(imported: &Imported) -> Map<String, Value> {
     if let Value::Object(map) = value { map } else { Map::new() }
 }
 
-fn text_of(imported: &Imported) -> String {
+fn text_of(imported: &Imported, config: Option<&Path>) -> String {
     let mut lines = Lines::default();
     let words = |pairs: &mut dyn Iterator<Item = (&'static str, u64)>| {
         let words: Vec<String> =
@@ -152,6 +152,8 @@ fn text_of(imported: &Imported) -> String {
     }
     let (dir, (first, last)) = (imported.dir.display(), imported.seqs);
     lines.put("journal", format!("{dir}: sequences {first} to {last}, {}", mib(imported.bytes)));
-    lines.put("next", format!("grandmodel run --source journal:{dir}"));
+    // Its bars, calendars and fronts are the config's: without it the journal may not even start.
+    let config = config.map_or(String::new(), |config| format!("-c {} ", config.display()));
+    lines.put("next", format!("grandmodel run {config}--source journal:{dir}"));
     lines.0
 }
