@@ -109,7 +109,7 @@ fn json_of(report: &Report) -> Value {
     let mut value = json!({
         "file": report.file.display().to_string(), "format": report.format,
         "packing": report.packing, "records": report.records,
-        "left_out": report.left_out.iter().cloned().collect::<std::collections::BTreeMap<_, _>>(),
+        "left_out": report.left_out.iter().cloned().collect::<BTreeMap<_, _>>(),
         "unknown_symbols": report.unknown, "first_ts_event": from, "last_ts_event": to,
         "zone": report.zone, "symbols": symbols, "hours_utc": report.activity.hours,
         "quiet": quiet, "fits": fits, "latency": latency, "facts": report.facts, "inferred": report.inferred,
