@@ -247,7 +247,10 @@ pub fn check(subject: &Subject<'_>, count: u64) {
     });
     let Outcome { well, problems } = outcome.unwrap_or_else(|what| panic!("{format}: {what}"));
     println!("{format} {name}: {well} well, {problems} problems, {:?}", began.elapsed());
-    assert!(well > 0 && problems > 0, "{format}: the changes reach what they should");
+    assert!(
+        count < 1_000 || well > 0 && problems > 0,
+        "{format}: the changes reach what they should"
+    );
 }
 
 /// A subject's share of the changes that are made in all.
