@@ -56,10 +56,10 @@ fn a_number_is_the_symbol_of_its_day_and_a_symbol_goes_from_number_to_number() {
 
 #[test]
 fn symbols_that_are_not_defined_or_not_there_are_named() {
-    let mapped = [Mapped(1, "XXX", 0..1), Mapped(2, "ESH1", 0..1)];
+    let mapped = [Mapped(1, "NOPE", 0..1), Mapped(2, "ESH1", 0..1)];
     let bytes = [front(3, Schema::Trades, &mapped), prints(&[(1, 0), (2, 0)])].concat();
     let problem = open_with(&bytes, &[], &[]).unwrap_err();
-    check_problem(&problem, "no definition of the instrument `XXX`", "/a", "semantic.instrument");
+    check_problem(&problem, "no definition of the instrument `NOPE`", "/a", "semantic.instrument");
     assert_eq!(open_with(&bytes, &["ESH1"], &[]).unwrap().1.len(), 1);
     let problem = open_with(&bytes, &["NQH1"], &[]).unwrap_err();
     check_problem(&problem, "holds no `NQH1`", "databento:", "correct `symbols`");
