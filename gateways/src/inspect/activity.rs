@@ -17,6 +17,8 @@ pub struct Activity {
     pub hours: [u64; 24],
     /// True if there were more than are kept.
     pub cut: bool,
+    /// Quarters that the longest bar reaches beyond its first.
+    reach: i64,
 }
 
 /// The quiet hours from a week on.
@@ -37,6 +39,7 @@ impl Activity {
         self.hours[(quarter.rem_euclid(A_DAY as i64) / 4) as usize] += 1;
         // A bar longer than a day says nothing of hours.
         let last = ts.saturating_add(lasts.min(A_DAY as i64 * QUARTER) - 1).div_euclid(QUARTER);
+        self.reach = self.reach.max(last - quarter);
         for quarter in quarter..=last.max(quarter) {
             if self.quarters.len() < QUARTERS_MAX || self.quarters.contains_key(&quarter) {
                 let count = self.quarters.entry(quarter).or_default();
@@ -54,6 +57,12 @@ impl Activity {
 
     pub(super) fn is_active(&self, at: i64) -> bool {
         self.quarters.contains_key(&at.div_euclid(QUARTER))
+    }
+
+    /// Active quarters that a bar which holds this one may hold as well.
+    pub(super) fn beside(&self, at: i64) -> impl Iterator<Item = i64> + '_ {
+        let beside = (1..=self.reach).flat_map(move |n| [at - n * QUARTER, at + n * QUARTER]);
+        beside.filter(|at| self.is_active(*at))
     }
 
     /// The quiet hours where they change: of weeks with records on three days or more.

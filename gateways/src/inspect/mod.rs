@@ -43,8 +43,6 @@ const PRECISIONS: [u8; 4] = [9, 6, 3, 0];
 const EVERY: u64 = 8_192;
 /// Fits that are reported.
 const FITS: usize = 5;
-/// Losses this near to the best are as good.
-const ALIKE: f64 = 0.5;
 
 /// True for a format of this version.
 fn known(format: &str) -> bool {
@@ -174,7 +172,7 @@ fn calendar(kind: &mut Kind, fits: &[Fit]) -> String {
     const ALWAYS: &str = "24/7";
     let Some(best) = fits.first() else { return ALWAYS.to_string() };
     let mut alike: Vec<&str> = Vec::new();
-    for fit in fits.iter().filter(|fit| fit.loss() <= best.loss() + ALIKE) {
+    for fit in fits.iter().filter(|fit| fit.is_like(best)) {
         if !alike.contains(&fit.calendar.as_str()) {
             alike.push(&fit.calendar);
         }
@@ -205,11 +203,7 @@ fn ask_for_stamp(kind: &mut Kind, activity: &Activity, calendar: &str) {
 
 fn ask_for_zone(kind: &mut Kind, fits: &[Fit]) {
     let Some(best) = fits.first() else { return };
-    let alike: Vec<&str> = fits
-        .iter()
-        .filter(|fit| fit.loss() <= best.loss() + ALIKE)
-        .map(|fit| fit.zone.as_str())
-        .collect();
+    let alike = fits.iter().filter(|fit| fit.is_like(best)).map(|fit| fit.zone.as_str());
     let mut zones: Vec<&str> = Vec::new();
     for zone in alike {
         if !zones.contains(&zone) {

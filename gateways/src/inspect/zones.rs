@@ -1,7 +1,9 @@
 //! Which zone and which venue's hours fit the times of a file: evidence, never a decision.
 //!
 //! Of each pair the share of active quarters of an hour that fall outside every session is counted, and the share
-//! of open quarters without a record. Zones whose clocks change together fit alike, and are named together.
+//! of open quarters without a record. A bar lies outside only if no quarter of it is in a session. Zones whose clocks
+//! change together fit alike, and are named together; where they change on other days, the quarters of those days tell
+//! them apart, however few they are: all quarters are asked of the pairs that fit best.
 
 use super::activity::{Activity, QUARTER};
 use engine::calendar::{Calendar, names};
@@ -23,9 +25,13 @@ const ZONES: [&str; 11] = [
     "Asia/Tokyo",
     "Etc/GMT+5",
 ];
-/// Quarters that are asked of every pair, and of those that fit best.
+/// Quarters that are asked of every pair, and of shifted bars.
 const SAMPLE: usize = 400;
 const CLOSER: usize = 4_000;
+/// Losses this near to the best are as good,
+const ALIKE: f64 = 0.5;
+/// unless the same calendar has so many quarters more outside: a stray record is no evidence.
+const STRAY: usize = 2;
 /// Pairs that are looked at closer.
 const BEST: usize = 8;
 
@@ -36,7 +42,9 @@ pub struct Fit {
     pub zone: String,
     /// Calendar of the venue.
     pub calendar: String,
-    /// Share of active quarters of an hour outside every session, percent.
+    /// Active quarters of an hour outside every session, of those that were asked.
+    pub outside: usize,
+    /// Share of them, percent.
     pub outside_pct: f64,
     /// Share of open quarters of an hour without a record, percent.
     pub silent_pct: f64,
@@ -46,6 +54,12 @@ impl Fit {
     /// Less is better: what cannot be counts more than what did not happen.
     pub fn loss(&self) -> f64 {
         4.0 * self.outside_pct + self.silent_pct
+    }
+
+    /// True if the evidence does not tell it from the best.
+    pub(super) fn is_like(&self, best: &Self) -> bool {
+        let told_apart = self.calendar == best.calendar && self.outside > best.outside + STRAY;
+        self.loss() <= best.loss() + ALIKE && !told_apart
     }
 }
 
@@ -68,7 +82,7 @@ pub(super) fn fits(activity: &Activity, zone_is_open: bool) -> Vec<Fit> {
             let pair = TimeZone::get(&rough.zone).ok().zip(Calendar::built_in(&rough.calendar));
             let Some((clock, calendar)) = pair else { continue };
             let names = (rough.zone.clone(), rough.calendar.clone());
-            *rough = fit(activity, &active, (&names.0, &clock), (&names.1, &calendar), CLOSER);
+            *rough = fit(activity, &active, (&names.0, &clock), (&names.1, &calendar), usize::MAX);
         }
         sort(&mut fits);
     }
@@ -91,8 +105,9 @@ fn fit(
         calendar.phase_at(at).map(|change| change.phase)
     };
     let chosen = choose(active.len(), sample);
-    let outside =
-        chosen.iter().filter(|i| phase(active[**i]) == Some(SessionPhase::Closed)).count();
+    let is_closed = |at: i64| phase(at) == Some(SessionPhase::Closed);
+    let is_outside = |at: i64| is_closed(at) && activity.beside(at).all(is_closed);
+    let outside = chosen.iter().filter(|i| is_outside(active[**i])).count();
     let (first, last) = match active {
         [first, .., last] => (*first, *last),
         [only] => (*only, *only),
@@ -111,6 +126,7 @@ fn fit(
     Fit {
         zone: zone.to_string(),
         calendar: name.to_string(),
+        outside,
         outside_pct: percent(outside, chosen.len()),
         silent_pct: percent(silent, open),
     }
@@ -180,6 +196,32 @@ mod tests {
             );
             assert!(fits[0].loss() < 1.0);
         }
+    }
+
+    /// Half-hour bars of gold round its sessions, over the week in which Jerusalem's clock has changed and that of
+    /// Athens has not.
+    #[test]
+    fn zones_that_differ_for_a_week_are_told_apart_by_that_week() {
+        let (clock, calendar) =
+            (TimeZone::get("Asia/Jerusalem").unwrap(), Calendar::built_in("METALS").unwrap());
+        let mut activity = Activity::default();
+        let first: i64 =
+            "2022-01-02T00:00:00Z".parse::<Timestamp>().unwrap().as_nanosecond() as i64;
+        for i in 0..48 * 180 {
+            let at = first + i * 2 * QUARTER;
+            if calendar.phase_at(at).is_some_and(|c| c.phase != SessionPhase::Closed) {
+                let local = clock.to_datetime(Timestamp::from_nanosecond(i128::from(at)).unwrap());
+                let shown = TimeZone::UTC.to_timestamp(local).unwrap();
+                activity.note(shown.as_nanosecond() as i64, 2 * QUARTER);
+            }
+        }
+        let fits = fits(&activity, true);
+        assert_eq!(
+            (fits[0].zone.as_str(), fits[0].calendar.as_str()),
+            ("Asia/Jerusalem", "METALS")
+        );
+        let athens = fits.iter().find(|f| (&*f.zone, &*f.calendar) == ("Europe/Athens", "METALS"));
+        assert!(athens.is_some_and(|fit| !fit.is_like(&fits[0])), "{fits:#?}");
     }
 
     #[test]

@@ -86,7 +86,13 @@ fn flip(
         let Some(finding) = report.findings.first() else { continue };
         found += 1;
         let place = (finding.offset as usize, finding.expected_seq);
-        located += u64::from(finding.segment == 0 && place == expected(places, bit / 8));
+        // Where the segment has lost its read-only mode, as after a cut, a footer of a roll that rots looks like a
+        // sealing that was cut off: the next segment's digest of it names it.
+        let (offset, len, seq) = places[places.len() - 1];
+        let in_footer = (offset + len..offset + len + 128).contains(&(bit / 8));
+        let by_the_next = (finding.segment, place) == (1, (0, seq + 1)) && in_footer;
+        let by_itself = finding.segment == 0 && place == expected(places, bit / 8);
+        located += u64::from(by_itself || by_the_next);
     }
     assert!(verify_on(sim, dir(), &mut |_| ()).unwrap().is_sealed());
     (found, located)
@@ -119,7 +125,20 @@ fn every_bit_that_rots_in_a_segment_is_found_and_named() {
         started.elapsed().as_secs_f64()
     );
     assert_eq!(found, flips);
-    assert!(located * 10_000 >= flips * 9_999, "{located} of {flips} located");
+    assert_eq!(located, flips);
+}
+
+#[test]
+fn every_bit_round_a_footer_is_found_and_named_with_the_read_only_mode_and_without() {
+    let sim = Sim::new();
+    closed(&sim, MIB, 3);
+    let places = frames(&sim);
+    let (offset, len, _) = places[places.len() - 1];
+    let bits = || offset * 8..(offset + len + 256) * 8;
+    let count = bits().len() as u64;
+    for sim in [sim.after_cut(&[]), sim] {
+        assert_eq!(flip(&sim, &places, bits()), (count, count));
+    }
 }
 
 #[test]
