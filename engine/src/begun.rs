@@ -55,6 +55,7 @@ pub(crate) fn begin(
     start::refuse_twins(&order.sources)?;
     refuse_exit(&order.config, order.broker.is_some())?;
     let table = start::instrument_table(&order.config, &order.sources, &order.filter)?;
+    start::rates_fit(&order.config.semantic, &table)?;
     start::lengths_fit(&order.config.semantic.bars, &table, &order.sources)?;
     let futures = futures(&order.sources, &order.filter)?;
     let apart = threads::keep_helpers_on(&order.layout.helpers);

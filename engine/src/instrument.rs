@@ -17,7 +17,7 @@ pub struct InstrumentDef {
     pub lot: Size,
     /// Decimal digits of a size.
     pub size_precision: u8,
-    /// Fee a unit (share or contract), in 1e-9 of the account currency.
+    /// Fee a unit (share or contract), in 1e-9 of its currency.
     pub fee: i64,
     /// ISO 4217.
     pub currency: String,

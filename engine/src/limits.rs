@@ -7,7 +7,7 @@
 //! * room of the day = (p·E₀ − loss so far − what two ATR cost the others) / (2·ATR·m): what a move of two ATR
 //!   may still cost today.
 //!
-//! m is the money of a point of one size unit. What counts is the worst case: of the others the position that
+//! m is the money of a point of one size unit, converted to the account's currency. What counts is the worst case: of the others the position that
 //! they hold or that their working orders can take them to, whichever is larger, and beside the target what rests
 //! on its side already. An order that reduces is never denied by a limit: where no size is left, a position on
 //! the other side is closed, and one on the same side is kept.
@@ -15,6 +15,7 @@
 //! A verdict names what made the size what it is: approved, the limits that are the smallest of all and smaller
 //! than the ATR allows; where nothing may be opened, everything that leaves less than a lot.
 
+use crate::accounting::Worth;
 use crate::config;
 use crate::orders::desk::Mode;
 use crate::orders::venue::Contract;
@@ -67,6 +68,8 @@ pub struct Facts {
     pub not_front: bool,
     /// The instrument; `None` if it is not defined.
     pub contract: Option<Contract>,
+    /// What the money of the instrument is worth; `None` if that is not known, or too old to open anything.
+    pub worth: Option<Worth>,
     /// Price that notionals are taken at; 0 if there is none.
     pub price: i64,
     /// Average true range of the fast timeframe; 0 if it is not known.
@@ -178,25 +181,32 @@ fn rooms(facts: &Facts, limits: &Limits) -> Result<Rooms, RiskReasons> {
     if facts.equity <= 0 {
         return Err(RiskReasons::NO_EQUITY);
     }
+    let worth = facts.worth.ok_or(RiskReasons::NO_RATE)?;
     let others = facts.others?;
-    sized(facts, &others, limits, &contract).ok_or(RiskReasons::OVERFLOW)
+    sized(facts, &others, limits, (&contract, worth)).ok_or(RiskReasons::OVERFLOW)
 }
 
-fn sized(facts: &Facts, others: &Others, limits: &Limits, contract: &Contract) -> Option<Rooms> {
+fn sized(
+    facts: &Facts,
+    others: &Others,
+    limits: &Limits,
+    (contract, worth): (&Contract, Worth),
+) -> Option<Rooms> {
     let price = i128::from(facts.price);
     let two_atr = 2 * i128::from(facts.atr);
     let loss = facts.day_opening.checked_sub(facts.equity)?;
     let left_today = limits.loss_of_day(facts.day_opening)?.checked_sub(loss)?;
     let left_today = left_today.checked_sub(others.at_risk)?;
     let left_of_gross = part(facts.equity, limits.gross)?.checked_sub(others.gross)?;
+    let units = |amount: i128, points: i128| units(worth.pays(amount.max(0))?, points, contract);
     // What rests takes of each room, but not of the size by ATR: that is of one decision.
     let beside = |room: i64| room.saturating_sub(facts.resting).max(0);
     Some(Rooms {
-        atr: units(part(facts.equity, limits.size)?, two_atr, contract)?,
-        instrument: beside(units(part(facts.equity, limits.instrument)?, price, contract)?),
-        gross: beside(units(left_of_gross, price, contract)?),
+        atr: units(part(facts.equity, limits.size)?, two_atr)?,
+        instrument: beside(units(part(facts.equity, limits.instrument)?, price)?),
+        gross: beside(units(left_of_gross, price)?),
         position: beside(limits.position_lots.saturating_mul(contract.lot)),
-        loss: if facts.day_is_over { 0 } else { beside(units(left_today, two_atr, contract)?) },
+        loss: if facts.day_is_over { 0 } else { beside(units(left_today, two_atr)?) },
     })
 }
 
@@ -239,7 +249,8 @@ fn part(amount: i128, millionths: i128) -> Option<i128> {
     amount.checked_mul(millionths).map(|product| product.div_euclid(PART_ONE))
 }
 
-/// How many size units an amount pays for, at `points` of price each, rounded down; 0 for none.
+/// How many size units an amount in the instrument's currency pays for, at `points` of price each, rounded down; 0 for
+/// none.
 fn units(amount: i128, points: i128, contract: &Contract) -> Option<i64> {
     let one = i128::from(PRICE_ONE) * i128::from(contract.terms.size_one);
     let each = points.checked_mul(i128::from(contract.terms.multiplier)).filter(|m| *m > 0)?;

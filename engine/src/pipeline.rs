@@ -11,6 +11,7 @@
 //! decide is marl, risk, oms and portfolio: one thread in every layout. A layout cuts the row of eight
 //! handlers into contiguous groups; a group is a thread, and a cut changes no byte of any output.
 
+use crate::accounting::Rates;
 use crate::config::Semantic;
 use crate::earlier::{
     AfterBar, AfterIndicator, AfterMarl, AfterMatrix, AfterOms, AfterPortfolio, AfterRisk,
@@ -19,6 +20,7 @@ use crate::earlier::{
 use crate::indicators::matrices::MATRICES;
 use crate::policy::Policies;
 use crate::runtime::egress::{Egress, Outlet};
+use crate::runtime::exposure::Exposure;
 use crate::runtime::group::{Group, Poller};
 use crate::runtime::handler::{DecideHandler, Handler, Seat, ValidateHandler};
 use crate::runtime::sink::{Progress, Recorder, Sink};
@@ -109,7 +111,7 @@ pub fn build<'r, R: Recorder + 'r>(
     let (orders_out, orders) = lane(slots, 2 * ORDERS_MAX as u8);
     let before_portfolio = AfterOms::new(before_oms.clone(), orders);
     let (accounts_out, accounts) = lane(slots, 1 + ORDERS_MAX as u8);
-    let portfolio = PortfolioStage::new(&semantic.account, instruments);
+    let portfolio = PortfolioStage::new(semantic, instruments);
     let marl = MarlStage::new(semantic, instruments, policies);
     let decide = DecideHandler {
         marl: Seat::new(marl, before_marl, decisions_out, d5),
@@ -121,7 +123,8 @@ pub fn build<'r, R: Recorder + 'r>(
     // 8. journal: every frame of the slot, in order, behind one watermark.
     let all = AfterPortfolio::new(before_portfolio, accounts);
     let progress = Arc::new(Progress::new(instruments));
-    let journal = Sink::new(recorder, all.clone(), digests, Arc::clone(&progress));
+    let held = Exposure::new(Rates::new(semantic, instruments), instruments);
+    let journal = Sink::new(recorder, all.clone(), digests, held, Arc::clone(&progress));
 
     // 9. egress: orders on their way out.
     let egress = Egress::new(all, outlet);

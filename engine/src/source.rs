@@ -100,6 +100,8 @@ pub struct SourceConfig {
     pub price_scale: Option<String>,
     /// LEAN's word for the kind of instrument (`equity`, `forex`, …), where no name says it.
     pub security: Option<String>,
+    /// `lean-quote`: seconds after which a side of the best quote that no row named again is absent; never if not given.
+    pub quote_ttl_s: Option<u32>,
     /// Symbols to deliver, ours; empty: all that the files hold.
     pub symbols: Vec<String>,
     /// The vendor's symbol → ours, both upper case; a symbol that is not here keeps its name.

@@ -19,5 +19,6 @@ fuzz_target!(|bytes: &[u8]| {
         symbols: Vec::new(),
         calendar: None,
         fee: None,
+        no_price: ringbuf_layout::Conditions::NONE,
     });
 });

@@ -13,7 +13,7 @@ use engine::instrument::{
     FEE_PER_CONTRACT, FEE_PER_SHARE, InstrumentDef, SYMBOL_MAX, future_calendar, future_root,
 };
 use ringbuf_layout::units::PRICE_ONE;
-use ringbuf_layout::{Conditions, Price, Size};
+use ringbuf_layout::{Price, Size};
 use std::collections::BTreeMap;
 use std::path::Path;
 
@@ -39,14 +39,18 @@ pub fn resolve(semantic: &mut Semantic) -> Result<(), Problem> {
                     "name it in the `symbols` of one of the two [[semantic.instruments_from]]",
                 ));
             }
-            if definition.currency != semantic.account.currency {
+            if !semantic.converts(&definition.currency) {
                 return Err(Problem::new(
                     format!(
-                        "{} is in {} and the account in {}: there is no conversion yet",
+                        "{} is in {} and the account in {}",
                         definition.symbol, definition.currency, semantic.account.currency
                     ),
                     from.file,
-                    "leave it out with `symbols`, or change semantic.account.currency",
+                    format!(
+                        "add [[semantic.rate]] currency = \"{}\", leave it out with `symbols`, or change \
+                         semantic.account.currency",
+                        definition.currency
+                    ),
                 ));
             }
             semantic.instruments.push(definition);
@@ -130,7 +134,7 @@ fn of_properties(from: &InstrumentsFrom, market: &str) -> Result<Vec<InstrumentD
             fee: from.fee.unwrap_or(usual_fee(is_equity || row.multiplier == PRICE_ONE)),
             currency: row.currency.clone(),
             calendar: String::new(),
-            no_price: Conditions::NONE,
+            no_price: from.no_price,
         };
         found.push(complete(from, definition, known)?);
     }
@@ -250,7 +254,7 @@ fn of_record(
         fee: from.fee.unwrap_or(usual_fee(is_share)),
         currency: read.currency().to_string(),
         calendar: String::new(),
-        no_price: Conditions::NONE,
+        no_price: from.no_price,
     };
     complete(from, definition, known)
 }

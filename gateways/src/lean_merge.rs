@@ -28,6 +28,8 @@ pub(crate) trait RowReader: Send + Sized + 'static {
 
     /// A reader for a file of this name; `None` if the format does not read it.
     fn new(name: &LeanName, size_digits: u8) -> Option<Result<Self, String>>;
+    /// Takes what the config says of its rows.
+    fn declare(&mut self, _: &SourceConfig) {}
     /// Local midnight, ns UTC: no row is earlier.
     fn midnight(&self) -> i64;
     /// Reads one row.
@@ -56,7 +58,11 @@ pub(crate) fn open<R: RowReader>(
         entries.extend(inside);
     }
     let (symbols, waiting) = queue::<R>(config, entries, catalog)?;
-    let names = Naming::canonical(config);
+    let mut names = Naming::canonical(config);
+    if let Some(seconds) = config.quote_ttl_s {
+        // Other quotes come out of the same files.
+        names.push_str(&format!("quote_ttl_s = {seconds}\n"));
+    }
     let texts = [config.name.as_str(), &names];
     Ok(Source {
         name: config.name.clone(),
@@ -99,9 +105,10 @@ fn queue<R: RowReader>(
             naming.has_bars(instrument, seconds);
         }
         let Some(rows) = rows else { continue };
-        let rows = rows.map_err(|what| {
+        let mut rows = rows.map_err(|what| {
             Problem::new(what, entry.place.clone(), "correct the date in its name")
         })?;
+        rows.declare(config);
         waiting.push(Waiting { rows, entry, instrument, order });
     }
     let symbols = naming.finish(&spec::place(&config.spec))?;

@@ -10,8 +10,9 @@
 //! side over all exchanges, and its exchange is the one that quotes it: the quote is the last bid
 //! and the last ask, whoever they are of. Taken as a quote of that exchange alone, which stands
 //! until the same exchange gives another, the best bid of a day of IBM is above the best ask in
-//! 98.9 % of rows (4.4 % if quotes expire after a second); taken as the best, in 0.08 %. So no
-//! quote expires. A side that was not named yet is absent.
+//! 98.9 % of rows (4.4 % if quotes expire after a second); taken as the best, in 0.08 %. So a side
+//! stands until another takes its place, or, with `quote_ttl_s`, until no row has named it for so
+//! long: then it is absent with the next row, as one that was not named yet.
 
 use crate::decimals::{self, Scale};
 use crate::files::Fault;
@@ -19,6 +20,7 @@ use crate::lean_day::Day;
 use crate::lean_merge;
 use crate::lean_name::{Kind, LeanName, Market, Resolution};
 use crate::lean_trade::{is_suspicious, split, wrong_count};
+use engine::source::SourceConfig;
 use ringbuf_layout::names::TRADE_SUSPICIOUS;
 use ringbuf_layout::units::parse_decimal;
 use ringbuf_layout::{Frame, InputCell, Price, Quote, Size, Tail};
@@ -51,9 +53,25 @@ pub(crate) struct QuoteRows {
     size_digits: u32,
     bid: Side,
     ask: Side,
+    /// When each was last named.
+    named: [i64; 2],
+    /// ns; how long a side stands.
+    ttl: i64,
 }
 
 impl QuoteRows {
+    /// Takes the sides of a row. A price of 0 says that this side is as it was.
+    fn best(&mut self, ts: i64, bid: Side, ask: Side) {
+        let sides = [(&mut self.bid, bid), (&mut self.ask, ask)];
+        for ((best, told), named) in sides.into_iter().zip(&mut self.named) {
+            if told.0.0 != 0 {
+                (*best, *named) = (told, ts);
+            } else if ts.saturating_sub(*named) > self.ttl {
+                *best = ABSENT;
+            }
+        }
+    }
+
     fn side(&self, names: [&str; 2], price: &[u8], size: &[u8]) -> Result<Side, Fault> {
         let [price_name, size_name] = names;
         let fault = |name: &str, text: &[u8], error| decimals::fault(name, text, error);
@@ -81,8 +99,15 @@ impl lean_merge::RowReader for QuoteRows {
                 size_digits: u32::from(size_digits),
                 bid: ABSENT,
                 ask: ABSENT,
+                named: [i64::MIN; 2],
+                ttl: i64::MAX,
             })
         })
+    }
+
+    fn declare(&mut self, config: &SourceConfig) {
+        let ns = |seconds: u32| i64::from(seconds) * 1_000_000_000;
+        self.ttl = config.quote_ttl_s.map_or(i64::MAX, ns);
     }
 
     fn midnight(&self) -> i64 {
@@ -110,13 +135,7 @@ impl lean_merge::RowReader for QuoteRows {
                 suspicious = is_suspicious(columns[count - 1])?;
                 let bid = self.side(BID, columns[1], columns[2])?;
                 let ask = self.side(ASK, columns[3], columns[4])?;
-                // A price of 0 says that this side is as it was.
-                if bid.0.0 != 0 {
-                    self.bid = bid;
-                }
-                if ask.0.0 != 0 {
-                    self.ask = ask;
-                }
+                self.best(ts, bid, ask);
             }
             _ => return Err(wrong_count(line, &COLUMNS)),
         }

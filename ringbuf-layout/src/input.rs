@@ -60,7 +60,7 @@ record! {
     } tail {
         /// Symbol, UTF-8, zero-padded.
         symbol: [u8; 24],
-        /// Fee a unit, in 1e-9 of the account currency.
+        /// Fee a unit, in 1e-9 of its currency.
         fee: i64,
         /// Currency of price and fee.
         currency: [u8; 4],

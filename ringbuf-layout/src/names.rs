@@ -505,6 +505,8 @@ bits! {
         BELOW_ONE_LOT = 7 => "below_one_lot",
         /// The instrument is a contract of a future, and not its front: only what reduces is let out.
         NOT_FRONT = 8 => "not_front",
+        /// The rate of the instrument's currency is not known yet, or too old.
+        NO_RATE = 9 => "no_rate",
         /// `max_instrument_pct`: notional of the instrument.
         INSTRUMENT_NOTIONAL = 16 => "max_instrument_pct",
         /// `max_gross_pct`: notional of everything held.

@@ -252,7 +252,7 @@ record! {
     /// 208│ position_room                                                 │
     /// 216│ loss_room                                                     │
     /// 224│ lot                                                           │
-    /// 232│ trading_date                  │ reserved                      │
+    /// 232│ trading_date                  │ rate_instrument               │
     /// 240│ at_risk (of the other instruments)                   16 bytes │
     /// ```
     Risk = 256 {
@@ -307,8 +307,9 @@ record! {
         lot: Size,
         /// Trading date of the account, yyyymmdd.
         trading_date: u32,
-        /// Zero.
-        reserved2: u32,
+        /// Number, and one, of the instrument whose last close converted price and ATR to the account's currency; 0 where
+        /// they are in it.
+        rate_instrument: u32,
         /// What a move of two ATR against each of the other instruments costs.
         at_risk: Money,
     }
@@ -412,7 +413,7 @@ record! {
         price: Price,
         /// Zero.
         reserved2: u64,
-        /// Fee of this fill.
+        /// Fee of this fill, in the instrument's currency as its price.
         fee: Money,
         /// The venue's identity of it; empty for the paper venue.
         exec_id: [u8; 24],

@@ -243,7 +243,7 @@ fn records() -> Vec<Record> {
             loss_room: 216, 8;
             lot: 224, 8;
             trading_date: 232, 4;
-            reserved2: 236, 4;
+            rate_instrument: 236, 4;
             at_risk: 240, 16;
         }
         Order = 39, 192 {

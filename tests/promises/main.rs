@@ -10,6 +10,7 @@ mod faults_of_decisions;
 mod order;
 mod panics;
 mod pinned;
+mod rates;
 mod real_data;
 mod replay;
 mod retaining;

@@ -6,7 +6,7 @@ use crate::scene::Scene;
 use bytemuck::Zeroable;
 use engine::image::Image;
 use engine::ledger::Ledger;
-use engine::run::{close, drive};
+use engine::run::{close, drive, tally};
 use engine::runtime::schedule::is_of_the_market;
 use engine::runtime::sequencer::{Inputs, Plan, Ready, Sequencer};
 use engine::state::{Codec, State};
@@ -100,7 +100,9 @@ pub fn go_on(scene: &Scene, image: &Image, before: &[InputCell]) -> Recording {
     let mut sequencer = Sequencer::new(plan(scene, &ledger, before, base_seq));
     drive(&mut sequencer, &mut machine, &mut |_| {}).expect("memory takes all frames");
     close(&mut machine).expect("memory takes all frames");
+    let counted = tally(&machine);
     drop(machine);
+    recording.tally = counted;
     recording
 }
 

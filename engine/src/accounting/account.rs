@@ -1,6 +1,7 @@
 //! An account over many instruments: what is realised, what the marks say, and how far it has fallen.
 
 use crate::accounting::position::{Position, Terms};
+use crate::accounting::rates::{Rates, Worth};
 use crate::accounting::round::mul_div_half_even;
 use crate::stage::Digest;
 use crate::state::{Codec, State, StateError, state};
@@ -13,6 +14,8 @@ pub enum AccountError {
     NotAFill,
     /// The instrument is not defined.
     UnknownInstrument,
+    /// Nothing says yet what its currency is worth.
+    NoRate,
     /// A position or an amount would not fit.
     Overflow,
 }
@@ -22,6 +25,7 @@ impl fmt::Display for AccountError {
         f.write_str(match self {
             Self::NotAFill => "not_a_fill",
             Self::UnknownInstrument => "unknown_instrument",
+            Self::NoRate => "no_rate",
             Self::Overflow => "overflow",
         })
     }
@@ -30,7 +34,7 @@ impl fmt::Display for AccountError {
 /// Drawdown is in 1e-9 of the highest equity.
 const RATIO_ONE: i128 = 1_000_000_000;
 
-/// One instrument: its position, and the two amounts of it that are in the account's sums.
+/// One instrument: its position, and the two amounts of it that are in the account's sums, in its currency.
 #[derive(Clone, Copy, Debug, Default)]
 struct Holding {
     terms: Option<Terms>,
@@ -41,11 +45,11 @@ struct Holding {
 }
 
 impl Holding {
-    /// Values the position.
-    fn value(&mut self, terms: Terms) -> Option<()> {
-        self.unrealized = terms.money(self.position.unrealized_points()?)?;
-        self.paid =
-            if terms.is_paid_in_full() { terms.money(self.position.open_cost)? } else { 0 };
+    /// Values the position, in the account's currency.
+    fn value(&mut self, terms: Terms, worth: Worth) -> Option<()> {
+        let money = |points: i128| worth.convert(terms.money(points)?);
+        self.unrealized = money(self.position.unrealized_points()?)?;
+        self.paid = if terms.is_paid_in_full() { money(self.position.open_cost)? } else { 0 };
         Some(())
     }
 }
@@ -63,10 +67,11 @@ pub struct Sums {
     paid: i128,
 }
 
-/// The account. Money in 1e-9.
+/// The account. Money in 1e-9 of its currency.
 #[derive(Clone, Debug)]
 pub struct Account {
     opening: i128,
+    rates: Rates,
     holdings: Vec<Holding>,
     sums: Sums,
     highest: i128,
@@ -75,10 +80,16 @@ pub struct Account {
 }
 
 impl Account {
-    /// An account with opening cash, for at most `instruments` instruments.
+    /// An account with opening cash, for at most `instruments` instruments in its own currency.
     pub fn new(opening: i128, instruments: usize) -> Self {
+        Self::with_rates(opening, Rates::none(instruments), instruments)
+    }
+
+    /// The same with instruments in other currencies.
+    pub fn with_rates(opening: i128, rates: Rates, instruments: usize) -> Self {
         Self {
             opening,
+            rates,
             holdings: vec![Holding::default(); instruments],
             sums: Sums::default(),
             highest: opening,
@@ -94,9 +105,20 @@ impl Account {
         }
     }
 
-    /// Books a fill: `signed` units at `price`, which becomes the mark, and its fee.
+    /// The rates, which an account with instruments of several currencies knows from their definitions.
+    pub fn rates(&self) -> &Rates {
+        &self.rates
+    }
+
+    /// The rates, to tell them of a definition.
+    pub fn rates_mut(&mut self) -> &mut Rates {
+        &mut self.rates
+    }
+
+    /// Books a fill: `signed` units at `price`, which becomes the mark, and its fee, both in the instrument's currency.
     ///
-    /// realised += realised points as money − fee, rounded once (fees are whole already).
+    /// realised += realised points as money − fee, rounded once (fees are whole already), and once more where it is
+    /// converted, at the rate of now.
     ///
     /// # Errors
     /// If it cannot be booked; it is counted then, and nothing else changes.
@@ -122,8 +144,11 @@ impl Account {
         let (mut holding, terms) = self.holding(instrument)?;
         let points = holding.position.fill(signed, price)?;
         holding.position.mark = price;
+        let worth = self.rates.worth(instrument).ok_or(AccountError::NoRate)?;
         let profit = terms.money(points).and_then(|money| money.checked_sub(fee));
-        self.commit(instrument, holding, terms, profit.ok_or(AccountError::Overflow)?, fee)
+        let booked = profit.and_then(|profit| Some((worth.convert(profit)?, worth.convert(fee)?)));
+        holding.value(terms, worth).ok_or(AccountError::Overflow)?;
+        self.commit(instrument, holding, booked.ok_or(AccountError::Overflow)?)
     }
 
     /// Marks an instrument. True if that moved the value of something held.
@@ -136,9 +161,43 @@ impl Account {
             return Ok(false);
         }
         holding.position.mark = price;
-        let marked = self.commit(instrument, holding, terms, 0, 0);
-        self.refused += u64::from(marked.is_err());
-        marked.map(|()| holding.position.quantity != 0)
+        let is_held = holding.position.quantity != 0;
+        // What is not held is worth nothing at any rate.
+        let worth = if is_held { self.rates.worth(instrument) } else { Some(Worth::ONE) };
+        let valued = worth.ok_or(AccountError::NoRate).and_then(|worth| {
+            holding.value(terms, worth).ok_or(AccountError::Overflow)?;
+            self.commit(instrument, holding, (0, 0))
+        });
+        self.refused += u64::from(valued.is_err());
+        valued.map(|()| is_held)
+    }
+
+    /// A bar of an instrument closed at `ts`: marks it and, where it is a rate, values anew what is held at that rate.
+    /// True if that moved the value of something held. What does not fit keeps its old value and is counted.
+    pub fn on_close(&mut self, instrument: u32, close: i64, ts: i64) -> bool {
+        if !self.rates.on_close(instrument, close, ts) {
+            return self.mark(instrument, close) == Ok(true);
+        }
+        // All at once: a drawdown between two marks of one moment would be of no moment.
+        let (mut sums, mut has_moved) = (self.sums, false);
+        for (number, old) in (0..).zip(&mut self.holdings) {
+            let mut new = *old;
+            if number == instrument {
+                new.position.mark = close;
+            } else if old.position.quantity == 0 || self.rates.rate_of(number) != Some(instrument) {
+                continue;
+            }
+            let Some((terms, worth)) = old.terms.zip(self.rates.worth(number)) else { continue };
+            let changed = new.value(terms, worth).and_then(|()| sums.changed(old, &new, (0, 0)));
+            if let Some(changed) = changed.filter(|sums| equity(self.opening, sums).is_some()) {
+                has_moved |= new.position.quantity != 0;
+                (sums, *old) = (changed, new);
+            } else {
+                self.refused += 1;
+            }
+        }
+        self.settle(sums);
+        has_moved
     }
 
     fn holding(&self, instrument: u32) -> Result<(Holding, Terms), AccountError> {
@@ -147,24 +206,28 @@ impl Account {
         Ok((holding, holding.terms.ok_or(AccountError::UnknownInstrument)?))
     }
 
-    /// Puts a changed holding in the place of the old one, in the sums too, or changes nothing.
+    /// Puts a changed holding in the place of the old one, in the sums too, with the profit and fee booked by it; or
+    /// changes nothing.
     fn commit(
         &mut self,
         instrument: u32,
-        mut holding: Holding,
-        terms: Terms,
-        profit: i128,
-        fee: i128,
+        holding: Holding,
+        booked: (i128, i128),
     ) -> Result<(), AccountError> {
         let old = self.holdings[instrument as usize];
-        holding.value(terms).ok_or(AccountError::Overflow)?;
-        let sums = self.sums.changed(&old, &holding, profit, fee).ok_or(AccountError::Overflow)?;
-        let equity = equity(self.opening, &sums).ok_or(AccountError::Overflow)?;
+        let sums = self.sums.changed(&old, &holding, booked).ok_or(AccountError::Overflow)?;
+        equity(self.opening, &sums).ok_or(AccountError::Overflow)?;
         self.holdings[instrument as usize] = holding;
+        self.settle(sums);
+        Ok(())
+    }
+
+    /// Takes sums whose equity fits.
+    fn settle(&mut self, sums: Sums) {
         self.sums = sums;
+        let equity = self.equity();
         self.highest = self.highest.max(equity);
         self.max_drawdown = self.max_drawdown.max(drawdown(self.highest, equity));
-        Ok(())
     }
 
     /// The sums.
@@ -222,11 +285,13 @@ impl Account {
             digest.wide(holding.unrealized);
             digest.wide(holding.paid);
         }
+        self.rates.digest(digest);
     }
 }
 
 impl Sums {
-    fn changed(&self, old: &Holding, new: &Holding, profit: i128, fee: i128) -> Option<Self> {
+    fn changed(&self, old: &Holding, new: &Holding, booked: (i128, i128)) -> Option<Self> {
+        let (profit, fee) = booked;
         let replace =
             |sum: i128, old: i128, new: i128| sum.checked_sub(old).and_then(|s| s.checked_add(new));
         Some(Self {
@@ -269,8 +334,9 @@ state!(Sums { realized, unrealized, fees, paid });
 
 impl State for Account {
     fn state(&mut self, codec: &mut Codec<'_>) -> Result<(), StateError> {
-        let Self { opening, holdings, sums, highest, max_drawdown, refused } = self;
+        let Self { opening, rates, holdings, sums, highest, max_drawdown, refused } = self;
         opening.state(codec)?;
+        rates.state(codec)?;
         codec.rows(holdings)?;
         sums.state(codec)?;
         highest.state(codec)?;

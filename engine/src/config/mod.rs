@@ -13,7 +13,7 @@ use crate::conditions::ConditionTable;
 use crate::instrument::{Catalog, InstrumentDef};
 use crate::problem::Problem;
 use crate::source::SourceConfig;
-use ringbuf_layout::Reasons;
+use ringbuf_layout::{Conditions, Reasons};
 use sha2::{Digest as _, Sha256};
 use std::path::Path;
 use walk::{Violation, Walk};
@@ -44,6 +44,8 @@ pub struct Semantic {
     pub venue: Venue,
     /// `[semantic.account]`
     pub account: Account,
+    /// `[[semantic.rate]]`
+    pub rates: Vec<Rate>,
     /// `[semantic.drill]`
     pub drill: Drill,
     /// `[[semantic.calendar]]`
@@ -58,7 +60,7 @@ pub struct Semantic {
 }
 
 /// Definitions out of a file.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct InstrumentsFrom {
     /// A DBN file, or LEAN's symbol properties as CSV.
     pub file: String,
@@ -72,6 +74,8 @@ pub struct InstrumentsFrom {
     pub calendar: Option<String>,
     /// Fee a unit, in 1e-9, if it is not the usual one.
     pub fee: Option<i64>,
+    /// The conditions of a print that keep it from setting prices, see [`crate::conditions`].
+    pub no_price: Conditions,
 }
 
 /// Bars.
@@ -220,6 +224,19 @@ pub struct Account {
     pub cash: i64,
 }
 
+/// What one currency is worth in the account's, see [`crate::accounting::rates`].
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Rate {
+    /// ISO 4217, not the account's.
+    pub currency: String,
+    /// The instrument whose closes say it, upper case: in the account's currency, or in this one.
+    pub symbol: String,
+    /// Age of its last close from which nothing is opened in the currency.
+    pub max_age_s: i64,
+    /// Policies trade the instrument too.
+    pub trade: bool,
+}
+
 /// A drill in place of decisions.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Drill {
@@ -278,6 +295,13 @@ pub struct Config {
     pub host: Host,
     /// Recorded.
     pub sources: Vec<SourceConfig>,
+}
+
+impl Semantic {
+    /// True if the account can count money of this currency: its own, or one with a rate.
+    pub fn converts(&self, currency: &str) -> bool {
+        read::converts(&self.account, &self.rates, currency)
+    }
 }
 
 impl Default for Config {

@@ -4,7 +4,7 @@ use super::read_source;
 use super::walk::{Section, Walk, nearest};
 use super::{
     Account, BarPrice, Bars, Bracket, Clock, Config, Drill, Host, Indicators, InstrumentsFrom,
-    Orders, Policy, RING_SLOTS_MAX, Risk, Semantic, Synergy, Validate, Venue,
+    Orders, Policy, RING_SLOTS_MAX, Rate, Risk, Semantic, Synergy, Validate, Venue,
 };
 use crate::bars::{ExtraBar, Gap};
 use crate::calendar;
@@ -43,13 +43,14 @@ fn semantic<'t>(walk: &Walk<'t>, s: &mut Section<'t>) -> Semantic {
     let orders = orders(walk, s.section(walk, "orders"));
     let venue = venue(walk, s.section(walk, "venue"));
     let account = account(walk, s.section(walk, "account"));
+    let rates = rates(walk, s, &account);
     let drill = drill(walk, s.section(walk, "drill"));
     let calendars = calendars(walk, s);
     let condition_tables = condition_tables(walk, s);
+    let own = (&calendars[..], &condition_tables[..]);
     let mut instruments: Vec<InstrumentDef> = Vec::new();
     for mut section in s.sections(walk, "instrument") {
-        let own = (&calendars[..], &condition_tables[..]);
-        if let Some(def) = instrument(walk, &mut section, &account.currency, own) {
+        if let Some(def) = instrument(walk, &mut section, (&account, &rates), own) {
             if instruments.iter().any(|other| other.symbol == def.symbol) {
                 section.violate(walk, "symbol", format!("{} is defined twice", def.symbol));
             }
@@ -58,7 +59,7 @@ fn semantic<'t>(walk: &Walk<'t>, s: &mut Section<'t>) -> Semantic {
         section.finish(walk);
     }
     let from = s.sections(walk, "instruments_from");
-    let instruments_from = from.into_iter().map(|s| instruments_from(walk, s)).collect();
+    let instruments_from = from.into_iter().map(|s| instruments_from(walk, s, own)).collect();
     Semantic {
         bars,
         validate,
@@ -70,6 +71,7 @@ fn semantic<'t>(walk: &Walk<'t>, s: &mut Section<'t>) -> Semantic {
         orders,
         venue,
         account,
+        rates,
         drill,
         calendars,
         condition_tables,
@@ -254,8 +256,50 @@ fn account<'t>(walk: &Walk<'t>, mut s: Section<'t>) -> Account {
     Account { currency, cash }
 }
 
+fn rates<'t>(walk: &Walk<'t>, s: &mut Section<'t>, account: &Account) -> Vec<Rate> {
+    let mut rates: Vec<Rate> = Vec::new();
+    for mut section in s.sections(walk, "rate") {
+        let rate = rate(walk, &mut section);
+        if rate.currency == account.currency {
+            let what = format!("{} is the account's own", rate.currency);
+            section.violate(walk, "currency", what);
+        }
+        if rates.iter().any(|other| other.currency == rate.currency) {
+            let what = format!("{} has a rate already", rate.currency);
+            section.violate(walk, "currency", what);
+        }
+        rates.push(rate);
+        section.finish(walk);
+    }
+    rates
+}
+
+fn rate<'t>(walk: &Walk<'t>, s: &mut Section<'t>) -> Rate {
+    // Over a long weekend the currency market is closed for three days.
+    const MAX_AGE_S: i64 = 4 * DAY_S;
+    let currency = s.text(walk, "currency").unwrap_or_default();
+    if !is_currency(&currency) {
+        s.violate(walk, "currency", "is needed: three capital letters");
+    }
+    let symbol = s.text(walk, "symbol").unwrap_or_default().to_uppercase();
+    if !(1..=SYMBOL_MAX).contains(&symbol.len()) {
+        s.violate(
+            walk,
+            "symbol",
+            "is needed: the instrument whose price is the rate, such as \"EURUSD\"",
+        );
+    }
+    let max_age_s = s.whole(walk, "max_age_s", 1..=366 * DAY_S).unwrap_or(MAX_AGE_S);
+    Rate { currency, symbol, max_age_s, trade: s.boolean(walk, "trade").unwrap_or(false) }
+}
+
 fn is_currency(text: &str) -> bool {
     text.len() == 3 && text.bytes().all(|b| b.is_ascii_uppercase())
+}
+
+/// True if the account can count money of this currency.
+pub(super) fn converts(account: &Account, rates: &[Rate], currency: &str) -> bool {
+    currency == account.currency || rates.iter().any(|rate| rate.currency == currency)
 }
 
 fn calendars<'t>(walk: &Walk<'t>, s: &mut Section<'t>) -> Vec<UserCalendar> {
@@ -301,7 +345,7 @@ fn user_calendar<'t>(walk: &Walk<'t>, s: &mut Section<'t>) -> Option<UserCalenda
 fn instrument<'t>(
     walk: &Walk<'t>,
     s: &mut Section<'t>,
-    account_currency: &str,
+    (account, rates): (&Account, &[Rate]),
     (own, own_tables): (&[UserCalendar], &[ConditionTable]),
 ) -> Option<InstrumentDef> {
     let symbol = s.text(walk, "symbol");
@@ -330,15 +374,15 @@ fn instrument<'t>(
     let currency = s.text(walk, "currency").unwrap_or_else(|| "USD".into());
     if !is_currency(&currency) {
         s.violate(walk, "currency", "must be three capital letters");
-    } else if currency != account_currency {
+    } else if !converts(account, rates, &currency) {
         let what = format!(
-            "is {currency} and the account's is {account_currency}: there is no conversion yet"
+            "is {currency} and the account's is {}: add [[semantic.rate]] currency = \"{currency}\" \
+             with the symbol that says what it is worth",
+            account.currency
         );
         s.violate(walk, "currency", what);
     }
-    let mut calendars: Vec<&str> = calendar::names().collect();
-    calendars.extend(own.iter().map(|calendar| calendar.name.as_str()));
-    let calendar = s.word(walk, "calendar", &calendars).unwrap_or_else(|| "24/7".into());
+    let calendar = calendar_of(walk, s, own).unwrap_or_else(|| "24/7".into());
     let no_price = table_of(walk, s, own_tables);
     Some(InstrumentDef {
         symbol: symbol?,
@@ -351,6 +395,13 @@ fn instrument<'t>(
         calendar,
         no_price,
     })
+}
+
+/// The calendar that an instrument names: a built-in one, or one of the config's own.
+fn calendar_of<'t>(walk: &Walk<'t>, s: &mut Section<'t>, own: &[UserCalendar]) -> Option<String> {
+    let mut calendars: Vec<&str> = calendar::names().collect();
+    calendars.extend(own.iter().map(|calendar| calendar.name.as_str()));
+    s.word(walk, "calendar", &calendars)
 }
 
 /// The conditions of the table that an instrument names.
@@ -414,7 +465,11 @@ fn fee<'t>(walk: &Walk<'t>, s: &mut Section<'t>) -> Option<i64> {
     per_contract.or(per_share)
 }
 
-fn instruments_from<'t>(walk: &Walk<'t>, mut s: Section<'t>) -> InstrumentsFrom {
+fn instruments_from<'t>(
+    walk: &Walk<'t>,
+    mut s: Section<'t>,
+    (own, own_tables): (&[UserCalendar], &[ConditionTable]),
+) -> InstrumentsFrom {
     let file = s.text(walk, "file").unwrap_or_default();
     if file.is_empty() {
         s.violate(walk, "file", "is needed: a .dbn file, or LEAN's symbol properties as .csv");
@@ -436,11 +491,11 @@ fn instruments_from<'t>(walk: &Walk<'t>, mut s: Section<'t>) -> InstrumentsFrom 
     if is_csv && symbols.is_empty() {
         s.violate(walk, "symbols", "is needed for a .csv, such as [\"ES.202103\"]");
     }
-    let calendars: Vec<&str> = calendar::names().collect();
-    let calendar = s.word(walk, "calendar", &calendars);
+    let calendar = calendar_of(walk, &mut s, own);
     let fee = fee(walk, &mut s);
+    let no_price = table_of(walk, &mut s, own_tables);
     s.finish(walk);
-    InstrumentsFrom { file, market, security_type, symbols, calendar, fee }
+    InstrumentsFrom { file, market, security_type, symbols, calendar, fee, no_price }
 }
 
 fn host<'t>(walk: &Walk<'t>, mut s: Section<'t>) -> Host {

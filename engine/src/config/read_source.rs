@@ -1,5 +1,6 @@
 //! Reads `[[source]]`: which format, which symbols, and what its rows are declared to hold.
 
+use super::read::DAY_S;
 use super::walk::{Section, Walk, nearest};
 use crate::source::{COLUMN_FIELDS, Column, Columns, Front, SourceConfig, Stamp, TimeUnit};
 use ringbuf_layout::Price;
@@ -55,15 +56,36 @@ pub(super) fn source<'t>(walk: &Walk<'t>, mut s: Section<'t>) -> SourceConfig {
     let [has_symbol, has_scale] =
         [of("symbol", &["kraken", "binance-vision"]), of("price_scale", &["databento-csv"])];
     let has_security = of("security", &["lean-trade", "lean-quote", "lean-bar"]);
+    let has_ttl = of("quote_ttl_s", &["lean-quote"]);
     let symbol = has_symbol.then(|| s.text(walk, "symbol")).flatten();
     let symbol = symbol.map(|text| text.to_uppercase());
     let price_scale = has_scale.then(|| scale(walk, &mut s)).flatten();
     let price_scale = price_scale.map(|scale| Price(scale).to_string());
     let security = has_security.then(|| s.word(walk, "security", &SECURITIES)).flatten();
+    let quote_ttl_s = has_ttl.then(|| s.whole(walk, "quote_ttl_s", 1..=DAY_S)).flatten();
+    let quote_ttl_s = quote_ttl_s.map(|seconds| seconds as u32);
     let upper = |text: String| text.to_uppercase();
     let symbols: Vec<String> =
         s.text_list(walk, "symbols").unwrap_or_default().into_iter().map(upper).collect();
     let front = front(walk, &mut s, &symbols);
+    let rename = rename(walk, &mut s);
+    s.finish(walk);
+    SourceConfig {
+        spec,
+        name,
+        columns,
+        symbol,
+        price_scale,
+        security,
+        quote_ttl_s,
+        symbols,
+        rename,
+        front,
+    }
+}
+
+/// `THEIRS=OURS`, both upper case.
+fn rename<'t>(walk: &Walk<'t>, s: &mut Section<'t>) -> BTreeMap<String, String> {
     let mut rename = BTreeMap::new();
     for pair in s.text_list(walk, "rename").unwrap_or_default() {
         let halves = pair.split_once('=').map(|(a, b)| (a.trim(), b.trim()));
@@ -72,8 +94,7 @@ pub(super) fn source<'t>(walk: &Walk<'t>, mut s: Section<'t>) -> SourceConfig {
             None => s.violate(walk, "rename", format!("\"{pair}\" is not \"THEIRS=OURS\"")),
         }
     }
-    s.finish(walk);
-    SourceConfig { spec, name, columns, symbol, price_scale, security, symbols, rename, front }
+    rename
 }
 
 /// Whether the symbols are the contracts of one future, and which of them is its first front.
@@ -144,7 +165,7 @@ fn rows<'t>(walk: &Walk<'t>, s: &mut Section<'t>, format: &str) -> Columns {
         s.violate(walk, "columns", what);
     }
     let stamp = s.is_set("stamp").then(|| s.word(walk, "stamp", &["open", "close"])).flatten();
-    let timeframe_s = s.whole(walk, "timeframe_s", 1..=super::read::DAY_S * 7);
+    let timeframe_s = s.whole(walk, "timeframe_s", 1..=DAY_S * 7);
     for (key, missing) in [("stamp", stamp.is_none()), ("timeframe_s", timeframe_s.is_none())] {
         if bar && missing && !s.is_set(key) {
             s.violate(walk, key, "is needed for bars: neither end nor length is guessed");

@@ -1,6 +1,6 @@
 //! Prints a config: resolved text that reads back to itself, and a commented example.
 
-use super::{BarPrice, Bars, Bracket, Config, InstrumentsFrom};
+use super::{BarPrice, Bars, Bracket, Config, InstrumentsFrom, Rate};
 use crate::calendar::user::UserCalendar;
 use crate::conditions::{self, ConditionTable};
 use crate::instrument::InstrumentDef;
@@ -84,13 +84,16 @@ impl Config {
         let cash = Money(i128::from(s.account.cash));
         put!(out, "[semantic.account]\ncurrency = {}", quoted(&s.account.currency));
         put!(out, "cash = \"{cash}\"");
+        s.rates.iter().for_each(|own| rate(&mut out, own));
         if s.drill.order_every > 0 {
             put!(out, "\n[semantic.drill]\norder_every = {}", s.drill.order_every);
         }
         s.calendars.iter().for_each(|own| calendar(&mut out, own));
         s.condition_tables.iter().for_each(|own| condition_table(&mut out, own));
         s.instruments.iter().for_each(|def| instrument(&mut out, def, &s.condition_tables));
-        s.instruments_from.iter().for_each(|from| instruments_from(&mut out, from));
+        s.instruments_from
+            .iter()
+            .for_each(|from| instruments_from(&mut out, from, &s.condition_tables));
         out
     }
 
@@ -149,6 +152,14 @@ fn calendar(out: &mut String, own: &UserCalendar) {
     out.push_str(&text);
 }
 
+fn rate(out: &mut String, own: &Rate) {
+    let mut text = String::new();
+    put!(text, "\n[[semantic.rate]]\ncurrency = {}", quoted(&own.currency));
+    put!(text, "symbol = {}\nmax_age_s = {}", quoted(&own.symbol), own.max_age_s);
+    put!(text, "trade = {}", own.trade);
+    out.push_str(&text);
+}
+
 fn condition_table(out: &mut String, own: &ConditionTable) {
     let mut text = String::new();
     let words: Vec<_> = own.no_price.words().map(quoted).collect();
@@ -175,7 +186,7 @@ fn instrument(out: &mut String, def: &InstrumentDef, own: &[ConditionTable]) {
     out.push_str(&text);
 }
 
-fn instruments_from(out: &mut String, from: &InstrumentsFrom) {
+fn instruments_from(out: &mut String, from: &InstrumentsFrom, own: &[ConditionTable]) {
     let mut text = String::new();
     put!(text, "\n[[semantic.instruments_from]]\nfile = {}", quoted(&from.file));
     for (key, value) in
@@ -191,6 +202,9 @@ fn instruments_from(out: &mut String, from: &InstrumentsFrom) {
     }
     if let Some(fee) = from.fee {
         put!(text, "fee_per_contract = \"{}\"", Price(fee));
+    }
+    if let Some(table) = conditions::name_of(from.no_price, own) {
+        put!(text, "conditions = {}", quoted(&table));
     }
     out.push_str(&text);
 }
@@ -215,6 +229,9 @@ fn source(out: &mut String, source: &SourceConfig) {
         if let Some(value) = value {
             put!(text, "{key} = {}", quoted(value));
         }
+    }
+    if let Some(seconds) = source.quote_ttl_s {
+        put!(text, "quote_ttl_s = {seconds}");
     }
     if let Some(front) = &source.front {
         put!(text, "front = \"volume\"");
@@ -505,7 +522,37 @@ mod tests {
         );
         let (key, what) = instrument("currency = \"EUR\"");
         assert_eq!(key, "semantic.instrument[0].currency");
-        assert!(what.contains("no conversion yet"), "{what}");
+        assert!(what.contains("add [[semantic.rate]] currency = \"EUR\""), "{what}");
+    }
+
+    #[test]
+    fn a_rate_is_of_one_foreign_currency_and_names_its_instrument() {
+        let rate = |lines: &str| only(&format!("[[semantic.rate]]\n{lines}\n"));
+        assert_eq!(rate("symbol = \"EURUSD\"").0, "semantic.rate[0].currency");
+        assert_eq!(rate("currency = \"euro\"\nsymbol = \"EURUSD\"").0, "semantic.rate[0].currency");
+        assert_eq!(rate("currency = \"EUR\"").0, "semantic.rate[0].symbol");
+        let (key, what) = rate("currency = \"USD\"\nsymbol = \"A\"");
+        assert_eq!(
+            (key.as_str(), what.as_str()),
+            ("semantic.rate[0].currency", "USD is the account's own")
+        );
+        let euro = "currency = \"EUR\"\nsymbol = \"eurusd\"\n";
+        let (key, what) = rate(&format!("{euro}[[semantic.rate]]\n{euro}"));
+        assert_eq!(
+            (key.as_str(), what.as_str()),
+            ("semantic.rate[1].currency", "EUR has a rate already")
+        );
+        let (key, what) = rate(&format!("{euro}max_age = 60"));
+        assert_eq!(key, "semantic.rate[0].max_age");
+        assert!(what.contains("max_age_s"), "{what}");
+        let text = format!(
+            "[[semantic.rate]]\n{euro}max_age_s = 60\ntrade = true\n\
+             [[semantic.instrument]]\nsymbol = \"A\"\ntick = \"0.01\"\ncurrency = \"EUR\"\n"
+        );
+        let config = Config::parse(&text, "test").unwrap_or_else(|p| panic!("{p}"));
+        let [rate] = &config.semantic.rates[..] else { panic!("one rate") };
+        assert_eq!((rate.symbol.as_str(), rate.max_age_s, rate.trade), ("EURUSD", 60, true));
+        reads_back(&config);
     }
 
     #[test]
@@ -555,6 +602,12 @@ mod tests {
         assert_eq!(source(&format!("{parquet}header = true")).0, "source[0].header");
         assert_eq!(source("spec = \"kraken:a\"\nprice_scale = \"1\"").0, "source[0].price_scale");
         assert_eq!(source("spec = \"csv:a\"\nsecurity = \"equity\"").0, "source[0].security");
+        let ttl =
+            |format: &str, seconds: u32| format!("spec = \"{format}:a\"\nquote_ttl_s = {seconds}");
+        assert_eq!(source(&ttl("lean-trade", 1)).0, "source[0].quote_ttl_s");
+        assert_eq!(source(&ttl("lean-quote", 0)).0, "source[0].quote_ttl_s");
+        let quotes = format!("[[source]]\n{}\n", ttl("lean-quote", 30));
+        reads_back(&Config::parse(&quotes, "test").expect("valid"));
         let scale = source("spec = \"databento-csv:a\"\nprice_scale = \"0\"");
         assert!(scale.1.contains("above 0"), "{scale:?}");
     }

@@ -26,7 +26,7 @@ use ringbuf_layout::names::{BarSource, Liquidity, OrderReason, OrderType};
 use ringbuf_layout::slot::Top;
 use ringbuf_layout::{ExternalBar, Instrument, Price, Quote, Side};
 
-/// The largest value of a position, 1e24 of the account currency: 1,024 of them and their sums fit an `i128`.
+/// The largest value of a position, 1e24 of its currency: 1,024 of them and their sums fit an `i128`.
 pub const VALUE_MAX: i128 = 10_i128.pow(33);
 
 /// What the venue needs to know of an instrument.

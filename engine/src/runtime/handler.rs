@@ -384,7 +384,7 @@ impl Handler for DecideHandler {
             self.risk.take(slot, (&self.portfolio.stage, &self.oms.stage));
             pass.leave(&mut taken, Part::Risk);
             pass.at.part = Part::Oms;
-            self.oms.take(slot, &self.risk.stage);
+            self.oms.take(slot, (&self.risk.stage, &self.portfolio.stage));
             pass.leave(&mut taken, Part::Oms);
             pass.at.part = Part::Portfolio;
             self.portfolio.take(slot, ());

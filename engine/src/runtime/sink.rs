@@ -346,9 +346,9 @@ impl<R: Recorder> Sink<R> {
         recorder: R,
         lanes: AfterPortfolio,
         digests: [DigestReader; 9],
+        held: Exposure,
         progress: Arc<Progress>,
     ) -> Self {
-        let held = Exposure::new(progress.positions.len());
         Self { recorder, lanes, digests, tally: Tally::default(), held, progress }
     }
 
@@ -421,7 +421,7 @@ impl<R: Recorder> Sink<R> {
             walk.frame(&verdict)?;
         }
         for bar in self.lanes.bars.read(seq) {
-            self.held.mark(bar.tail.instrument, bar.close.0);
+            self.held.on_close(bar.tail.instrument, bar.close.0, bar.head.ts_event);
             walk.tally.filled += u64::from(BarFlags(bar.tail.flags).has(BarFlags::FILLED));
             walk.frame(&bar)?;
         }
@@ -449,13 +449,12 @@ impl<R: Recorder> Sink<R> {
             walk.frame(&execution)?;
         }
         for account in self.lanes.accounts.read(seq) {
-            let exposure = walk.tally.account.map_or(Money(0), |standing| standing.exposure);
             walk.tally.account = Some(Standing {
                 realized: account.realized_pnl,
                 unrealized: account.unrealized_pnl,
                 equity: account.equity,
                 max_drawdown: account.max_drawdown,
-                exposure: Money(self.held.account(&account, exposure.0)),
+                exposure: self.held.account(&account),
             });
             self.progress.account(&account);
             walk.frame(&account)?;

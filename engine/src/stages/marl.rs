@@ -91,6 +91,9 @@ impl MarlStage {
         portfolio: &PortfolioStage,
     ) -> Option<Decision> {
         let instrument = self.take(slot, earlier)?;
+        if portfolio.account().rates().is_only_a_rate(instrument) {
+            return None;
+        }
         let (fast_bar, slow_bar) = self.bars(slot, earlier);
         let seen = &self.instruments[instrument as usize];
         let synergy = earlier.synergies.read(slot.seq()).next();

@@ -6,6 +6,7 @@
 //!
 //! It keeps its own position of each instrument, from its own fills: the account is behind by what waits.
 
+use crate::accounting::Rates;
 use crate::config::{Bracket, Semantic};
 use crate::earlier::AfterRisk;
 use crate::orders::book::{FINISHED_IN_A_DRILL, FINISHED_MAX};
@@ -17,6 +18,7 @@ use crate::orders::outbox::Outbox;
 use crate::orders::venue::{Print, Rules};
 use crate::stage::{Digest, Emit, Stage};
 use crate::stages::drill::Drill;
+use crate::stages::portfolio::PortfolioStage;
 use crate::stages::risk::RiskStage;
 use crate::state::{Codec, State, StateError};
 use ringbuf_layout::frame::NO_INSTRUMENT;
@@ -230,14 +232,16 @@ impl OmsStage {
         }
     }
 
-    /// A drill's order, where one is due.
-    fn on_drill(&mut self, slot: &Slot, at: &Moment) {
+    /// A drill's order, where one is due: never in an instrument that is only a rate, or whose money is worth nothing yet.
+    fn on_drill(&mut self, slot: &Slot, rates: &Rates, at: &Moment) {
         let instrument = slot.input.tail().instrument;
         let desk = self.desks.get_mut(instrument as usize);
         let desk = desk.and_then(|desk| desk.contract.map(|contract| (desk, contract.lot)));
         let Some(drill) = &mut self.drill else { return };
         drill.count();
         if let Some((desk, lot)) = desk
+            && rates.worth(instrument).is_some()
+            && !rates.is_only_a_rate(instrument)
             && let Some(intent) = drill.due(lot)
         {
             desk.give_up_oldest();
@@ -254,15 +258,15 @@ impl Stage for OmsStage {
     type Earlier = AfterRisk;
     /// Order events and fills share one lane, in the order of their index.
     type Output = Execution;
-    /// Whether the day's loss has reached its limit, after this input.
-    type Standing<'a> = &'a RiskStage;
+    /// Whether the day's loss has reached its limit, after this input; what money is worth, after the previous one.
+    type Standing<'a> = (&'a RiskStage, &'a PortfolioStage);
 
     #[inline]
     fn on_input(
         &mut self,
         slot: &Slot,
         earlier: &AfterRisk,
-        risk: &RiskStage,
+        (risk, account): (&RiskStage, &PortfolioStage),
         out: &mut Emit<'_, Execution>,
     ) {
         let head = slot.input.head();
@@ -284,7 +288,7 @@ impl Stage for OmsStage {
         }
         if self.drill.is_some() {
             let at = Moment { epoch: self.epoch, ..at() };
-            self.on_drill(slot, &at);
+            self.on_drill(slot, account.account().rates(), &at);
         } else if !slot.input.is_tick() && earlier.risks.count(slot.seq()) > 0 {
             // No bar closes with a tick, so no decision comes with one.
             for risk in earlier.risks.read(slot.seq()).filter(|risk| risk.approved == 1) {

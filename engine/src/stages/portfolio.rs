@@ -3,8 +3,8 @@
 //! The opening account is recorded in the slot of the run start, and then the account after each fill and after
 //! each bar that moves the mark of something held: these records are the equity curve.
 
-use crate::accounting::{Account, Terms};
-use crate::config;
+use crate::accounting::{Account, Rates, Terms};
+use crate::config::Semantic;
 use crate::earlier::AfterOms;
 use crate::stage::{Digest, Emit, Stage};
 use crate::state::state;
@@ -21,9 +21,11 @@ pub struct PortfolioStage {
 }
 
 impl PortfolioStage {
-    /// An account with opening cash, for at most `instruments` instruments.
-    pub fn new(account: &config::Account, instruments: usize) -> Self {
-        Self { account: Account::new(i128::from(account.cash), instruments), opened: false }
+    /// An account with opening cash and rates, for at most `instruments` instruments.
+    pub fn new(semantic: &Semantic, instruments: usize) -> Self {
+        let rates = Rates::new(semantic, instruments);
+        let opening = i128::from(semantic.account.cash);
+        Self { account: Account::with_rates(opening, rates, instruments), opened: false }
     }
 
     /// The account.
@@ -47,11 +49,13 @@ impl PortfolioStage {
         }
     }
 
-    /// Marks at the close. Every bar of a slot is of one instrument and closes at the same price.
+    /// Marks at the close. Every bar of a slot is of one instrument and closes at the same price. Where that is a rate,
+    /// one record, of the rate's instrument, stands for all that is held at it.
     fn on_bars(&mut self, slot: &Slot, earlier: &AfterOms, out: &mut Emit<'_, Portfolio>) {
         let Some(bar) = earlier.bars.read(slot.seq()).last() else { return };
-        if self.account.mark(bar.tail.instrument, bar.close.0) == Ok(true) {
-            out.push(self.record(slot.input.head(), bar.tail.instrument));
+        let (instrument, close, head) = (bar.tail.instrument, bar.close.0, slot.input.head());
+        if self.account.on_close(instrument, close, head.ts_event) {
+            out.push(self.record(head, instrument));
         }
     }
 
@@ -79,6 +83,7 @@ impl Stage for PortfolioStage {
             self.on_bars(slot, earlier, out);
         } else if let Some(instrument) = slot.input.get::<Instrument>() {
             self.account.define(instrument.tail.instrument, Terms::of(instrument));
+            self.account.rates_mut().define(instrument);
         } else if slot.input.is::<RunStart>() && !self.opened {
             self.opened = true;
             out.push(self.record(slot.input.head(), NO_INSTRUMENT));

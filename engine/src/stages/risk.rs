@@ -106,6 +106,8 @@ impl RiskStage {
         let open = orders.desks().iter().filter(|desk| desk.instrument != instrument);
         for (desk, size) in open.map(|desk| (desk, desk.worst())).filter(|(_, size)| *size > 0) {
             let terms = desk.contract.ok_or(RiskReasons::UNKNOWN_INSTRUMENT)?.terms;
+            let worth = account.account().rates().worth(desk.instrument);
+            let worth = worth.ok_or(RiskReasons::NO_RATE)?;
             let mark = account.account().position(desk.instrument).mark;
             let atr = self.atrs.get(desk.instrument as usize).copied().unwrap_or(0);
             if mark <= 0 {
@@ -117,7 +119,7 @@ impl RiskStage {
             let sum = |sum: i128, points: i128| {
                 points
                     .checked_mul(size)
-                    .and_then(|p| terms.money(p))
+                    .and_then(|p| worth.convert(terms.money(p)?))
                     .and_then(|m| sum.checked_add(m))
             };
             let gross = sum(others.gross, mark.into());
@@ -146,6 +148,7 @@ impl RiskStage {
             mode: desk.map_or(Mode::Active, Desk::mode),
             not_front: desk.is_some_and(Desk::is_back),
             contract: desk.and_then(|desk| desk.contract),
+            worth: account.account().rates().fresh_worth(instrument, slot.input.head().ts_event),
             price: close.map_or(0, |bar| bar.close.0),
             atr,
             position: desk.map_or(0, Desk::expected),
@@ -197,6 +200,7 @@ impl RiskStage {
     /// The target's notional against its limit; gross notional or the day's loss against theirs, the larger.
     fn shares(&self, facts: &Facts, size: i64, day_loss: i128) -> (f64, f64) {
         let notional = facts.contract.and_then(|c| c.terms.notional(facts.price, size));
+        let notional = notional.zip(facts.worth).and_then(|(money, worth)| worth.convert(money));
         let notional = notional.unwrap_or(0) as f64;
         let of = |part: f64, limit: f64| if limit > 0.0 { part / limit } else { 0.0 };
         let equity = facts.equity as f64 / 1e6;
@@ -246,6 +250,8 @@ impl Stage for RiskStage {
         let facts = self.facts(slot, earlier, (account, orders), atr, wish);
         let ruling = rule(direction, &facts, &self.limits);
         let mut record = self.record(slot, instrument, &facts, &ruling);
+        let rate = account.account().rates().rate_of(instrument);
+        record.rate_instrument = rate.map_or(0, |number| number + 1);
         record.tail.side = if direction > 0 { Side::Buy } else { Side::Sell } as u8;
         out.push(record);
     }

@@ -130,7 +130,7 @@ impl Bench {
             validate: Validate::new(&semantic.validate, defs.len()),
             risk: RiskStage::new(&semantic, defs.len()),
             oms: OmsStage::new(&semantic, defs.len()),
-            portfolio: PortfolioStage::new(&semantic.account, defs.len()),
+            portfolio: PortfolioStage::new(&semantic, defs.len()),
             semantic,
             ends: Ends { cells, bars, indicators, decisions, risks, orders, accounts, accounts_in },
             before_portfolio: AfterOms::new(AfterRisk::new(after, risks_in), orders_in),
@@ -170,7 +170,7 @@ impl Bench {
         }
         let earlier: &AfterRisk = after;
         let mut out = Emit::new(&mut self.ends.orders, &slot, earlier);
-        self.oms.on_input(&slot, earlier, &self.risk, &mut out);
+        self.oms.on_input(&slot, earlier, (&self.risk, &self.portfolio), &mut out);
         let mut out = Emit::new(&mut self.ends.accounts, &slot, after);
         self.portfolio.on_input(&slot, after, (), &mut out);
         let seq = slot.seq();

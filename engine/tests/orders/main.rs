@@ -11,5 +11,6 @@ mod life;
 mod operators;
 mod paper;
 mod properties;
+mod rates;
 mod risk;
 mod rolls;

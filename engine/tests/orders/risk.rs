@@ -1,6 +1,7 @@
 //! Limits to the unit, and a verdict that says every number and every reason.
 
 use crate::bench::{Bench, Brought, CENT, Decided, EVEN, LONG, SHORT, def};
+use engine::accounting::Worth;
 use engine::config::Config;
 use engine::limits::{Facts, Limits, Others, rule};
 use engine::orders::desk::Mode;
@@ -24,6 +25,7 @@ fn facts() -> Facts {
         mode: Mode::Active,
         not_front: false,
         contract: Some(Contract::of(&def("TEST").record(0, 0, 0))),
+        worth: Some(Worth::ONE),
         price: 100 * PRICE_ONE,
         atr: PRICE_ONE,
         position: 0,
@@ -93,6 +95,24 @@ fn each_limit_binds_at_its_edge_and_is_named() {
     // Nor is what rests on the same side; each limit that is the smallest is named.
     check(Facts { resting: 1_500, ..facts() }, "", 500, "max_instrument_pct");
     check(facts(), "max_position_lots = 2000", 2_000, "max_instrument_pct+max_position_lots");
+}
+
+#[test]
+fn a_room_in_another_currency_is_what_the_accounts_money_pays_for_there() {
+    let at = |worth: Option<Worth>| Facts { worth, ..facts() };
+    // 200,000 dollars are 250,000 euros at 0.8: 2,500 at 100 a piece. At 0.9 they are 222,222.22.
+    let euro = |price: i64| at(Worth::times(price));
+    assert_eq!(long(&euro(PRICE_ONE * 8 / 10), "").1, 2_500);
+    assert_eq!(long(&euro(PRICE_ONE * 9 / 10), "").1, 2_222);
+    // Size by ATR too: 5,000 dollars are 2,500 euros at 2, and two ATR of 1 cost 2 a piece.
+    let wide = "max_instrument_pct = 1000.0\nmax_gross_pct = 10000.0\n";
+    assert_eq!(long(&euro(2 * PRICE_ONE), wide).1, 1_250);
+    // 150 yen a dollar: 30 million yen.
+    assert_eq!(long(&at(Worth::over(150 * PRICE_ONE)), "max_position_lots = 400000").1, 300_000);
+    assert_eq!(long(&at(None), ""), (false, 0, "no_rate".into()));
+    // What reduces is let through.
+    let short = Facts { position: -7, ..at(None) };
+    assert_eq!(long(&short, ""), (true, 0, "no_rate".into()));
 }
 
 #[test]

@@ -204,6 +204,7 @@ pub fn read_definitions(path: &Path) {
         symbols: Vec::new(),
         calendar: None,
         fee: None,
+        no_price: ringbuf_layout::Conditions::NONE,
     };
     gateways::definitions::load(&from).map_or_else(sound, drop);
 }

@@ -1,6 +1,7 @@
 //! Definitions out of recorded files, where they are present.
 
 use super::*;
+use crate::skipped::skipped;
 use engine::config::InstrumentsFrom;
 use gateways::definitions::load;
 use ringbuf_layout::Price;
@@ -12,7 +13,7 @@ fn recorded(name: &str) -> Option<PathBuf> {
     if path.exists() {
         return Some(path);
     }
-    println!("skipped: shared data not present");
+    skipped("shared data not present");
     None
 }
 
@@ -24,6 +25,7 @@ fn from(path: &Path, market: Option<&str>, symbols: &[&str]) -> InstrumentsFrom 
         symbols: symbols.iter().map(ToString::to_string).collect(),
         calendar: None,
         fee: None,
+        no_price: ringbuf_layout::Conditions::NONE,
     }
 }
 

@@ -57,6 +57,31 @@ fn a_side_that_a_row_does_not_name_stays_as_it_was() {
 }
 
 #[test]
+fn a_side_that_no_row_names_for_longer_than_quote_ttl_s_is_absent() {
+    // The bid is named again after 2 s, the ask after 3.001 s and then not any more.
+    let text = "1000,10000,1,0,0,Q,1,0\n1000,0,0,20000,2,P,1,0\n3000,10000,1,0,0,Q,1,0\n\
+                4000,10000,1,0,0,Q,1,0\n4001,10000,1,0,0,Q,1,0\n4001,0,0,20000,2,P,1,0\n\
+                60000,0,0,0,0,P,1,0\n";
+    let told = |ttl: Option<u32>| {
+        let files = [("20131007_ibm_Quote_Tick.csv", text)];
+        let (_dir, source) = open_zip("lean-quote", &files, |config| config.quote_ttl_s = ttl);
+        let source = source.unwrap();
+        let identity = source.identity;
+        let (cells, problem) = drain(source);
+        assert_eq!(problem, None);
+        let sides = |q: Quote| (q.bid.is_defined(), q.ask.is_defined(), q.ask_size.0);
+        (identity, cells.iter().map(quote).map(sides).collect::<Vec<_>>())
+    };
+    let (without, stands) = told(None);
+    assert_eq!(stands[1..], [(true, true, 2); 6]);
+    let (with, expires) = told(Some(3));
+    let both = (true, true, 2);
+    let expected = [(true, false, 0), both, both, both, (true, false, 0), both, (false, false, 0)];
+    assert_eq!(expires, expected);
+    assert_ne!(without, with, "another source to a journal");
+}
+
+#[test]
 fn a_day_begins_without_a_quote() {
     let quotes = quotes(&[
         ("20131007_ibm_Quote_Tick.csv", "1,10000,1,20000,1,Q,1,0"),
