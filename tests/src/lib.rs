@@ -21,5 +21,6 @@ pub mod recording;
 pub mod scene;
 pub mod script;
 pub mod seeds;
+pub mod skipped;
 pub mod sources;
 pub mod tamper;

@@ -3,6 +3,8 @@
 mod files;
 mod properties;
 mod real_data;
+#[path = "../../../tests/src/skipped.rs"]
+mod skipped;
 mod well_known;
 
 use engine::calendar::{Calendar, PhaseChange, utc};

@@ -2,6 +2,7 @@
 //! well-known days.
 
 use super::*;
+use crate::skipped::skipped;
 use engine::calendar::market_hours;
 use jiff::civil::{Weekday, date};
 use jiff::tz::TimeZone;
@@ -15,7 +16,7 @@ fn recorded(name: &str) -> Option<PathBuf> {
     let path =
         PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../shared/data/calendars").join(name);
     if !path.exists() {
-        println!("skipped: shared data not present");
+        skipped("shared data not present");
         return None;
     }
     Some(path)

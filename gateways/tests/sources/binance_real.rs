@@ -2,6 +2,7 @@
 
 use super::binance::catalog;
 use super::*;
+use crate::skipped::skipped;
 use engine::depth::Depth;
 use ringbuf_layout::names::GAP_OF_TRADES;
 use ringbuf_layout::{BookLevel, Side, SourceStatus};
@@ -14,7 +15,7 @@ fn recorded() -> Option<(String, String)> {
     let file = "../../shared/data/binance/spot-btcusdt-20240809.jsonl.gz";
     let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join(file);
     if !path.exists() {
-        println!("skipped: shared data not present");
+        skipped("shared data not present");
         return None;
     }
     let mut text = String::new();

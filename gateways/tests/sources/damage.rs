@@ -1,8 +1,10 @@
 //! No bytes make a source panic, and damage is a problem, never a quietly shorter file.
 
 use super::*;
+use crate::skipped::skipped;
 use proptest::prelude::*;
 use std::fmt::Write as _;
+use std::io::Write as _;
 use std::process::Command;
 
 const NAME: &str = "20131007_spy_Trade_Tick.csv";
@@ -48,12 +50,12 @@ fn what_is_not_a_regular_file_is_refused() {
         if device.exists() {
             check(device, "pipe it in with `csv:-`");
         } else {
-            println!("skipped: no {}", device.display());
+            skipped(format!("no {}", device.display()));
         }
     }
     let fifo = dir.path().join("fifo");
     if !Command::new("mkfifo").arg(&fifo).status().is_ok_and(|status| status.success()) {
-        println!("skipped: no mkfifo");
+        skipped("no mkfifo");
         return;
     }
     check(&fifo, "pipe it in with `csv:-`");

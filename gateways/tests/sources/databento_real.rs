@@ -3,6 +3,7 @@
 
 use super::dbn_files::fields;
 use super::*;
+use crate::skipped::skipped;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
@@ -10,7 +11,7 @@ use std::path::PathBuf;
 fn files() -> Vec<PathBuf> {
     let dir = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../shared/data/databento");
     let Ok(listing) = std::fs::read_dir(dir) else {
-        println!("skipped: shared data not present");
+        skipped("shared data not present");
         return Vec::new();
     };
     let mut files: Vec<_> = listing.map(|entry| entry.unwrap().path()).collect();

@@ -2,6 +2,7 @@
 //! is present. Generated data covers the same behaviour elsewhere.
 
 use super::*;
+use crate::skipped::skipped;
 use ringbuf_layout::{BookLevel, ExternalBar, Price};
 use std::path::PathBuf;
 
@@ -9,7 +10,7 @@ use std::path::PathBuf;
 fn recorded(name: &str) -> Option<String> {
     let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../shared/data").join(name);
     if !path.exists() {
-        println!("skipped: shared data not present ({name})");
+        skipped(format!("shared data not present ({name})"));
         return None;
     }
     Some(path.display().to_string())
@@ -139,6 +140,19 @@ fn both_formats_give_the_same_ticks_if_present() {
     for (row, (one, other)) in parquet.iter().zip(&hdf5).enumerate() {
         assert_eq!(one.get::<Trade>(), other.get::<Trade>(), "row {row}");
     }
+    // And as journals, byte for byte.
+    let dir = tempfile::tempdir().unwrap();
+    let frames = |format: &str, extension: &str| {
+        let path = recorded(&format!("{file}.{extension}")).unwrap();
+        let mut source = config(&format!("{format}:{path}"));
+        pair(&mut source);
+        let dir = dir.path().join(format);
+        crate::hdf5::journaled(&dir, &source, &coin("XRPETH"))
+    };
+    let (one, other) = (frames("parquet", "parquet"), frames("hdf5", "h5"));
+    assert!(one.len() > 12_477);
+    let differs = one.iter().zip(&other).position(|(one, other)| one != other);
+    assert_eq!((differs, one.len()), (None, other.len()));
 }
 
 #[test]

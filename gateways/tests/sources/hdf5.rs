@@ -1,9 +1,14 @@
 //! `hdf5`: tables as pandas writes them, written here.
 
 use super::*;
+use ::parquet::file::properties::WriterProperties;
+use engine::config::Config;
+use engine::import::{Import, import};
+use engine::runtime::feed::Filter;
 use hdf5_metno::types::FixedAscii;
 use hdf5_metno::{File, H5Type};
-use ringbuf_layout::Price;
+use ringbuf_layout::{Price, RunEnd, RunStart};
+use std::sync::atomic::AtomicBool;
 
 /// A row of a table with blocks of two floats and of two texts.
 #[derive(Clone, Copy, H5Type)]
@@ -180,4 +185,63 @@ fn child_that_reads_changed_files() {
     let files = vec![("a.h5", table(&["a"], 50))];
     let subject = mutations::Subject { format: "hdf5", files, pack: &mutations::plain, set: &set };
     mutations::check(&subject, 10);
+}
+
+/// Every frame of an import of these sources, but for what names the source and the wall clock: the run start, and the
+/// receive time of the run end.
+pub fn journaled(dir: &Path, source: &SourceConfig, instrument: &InstrumentDef) -> Vec<Vec<u8>> {
+    let mut config = Config::parse("[host]\nsegment_mib = 1\n", "test").unwrap();
+    config.semantic.instruments = vec![instrument.clone()];
+    let sources = vec![gateways::open(source, &config.catalog()).unwrap()];
+    let (stop, build) = (AtomicBool::new(false), "test".to_string());
+    let (dir, filter) = (dir.to_path_buf(), Filter::default());
+    let order = Import { config: &config, sources, dir: dir.clone(), filter, build, stop: &stop };
+    assert_eq!(import(order, |_| ()).unwrap().failure, None);
+    let journal = journal::Journal::open(&dir).unwrap();
+    let mut frames = journal.frames();
+    let mut all = Vec::new();
+    while let Some(frame) = frames.next().unwrap() {
+        let mut cell = InputCell::default();
+        cell.put_bytes(frame.bytes);
+        if cell.is::<RunStart>() {
+            continue;
+        }
+        let mut bytes = frame.bytes.to_vec();
+        if cell.is::<RunEnd>() {
+            cell.head_mut().ts_recv = 0;
+            cell.head_mut().crc32c = 0;
+            bytes = cell.bytes().to_vec();
+        }
+        all.push(bytes);
+    }
+    all
+}
+
+#[test]
+fn the_same_rows_in_either_format_are_the_same_journal_byte_for_byte() {
+    use super::parquet::{Values, file};
+    let rows = 2_500;
+    let each = |value: &dyn Fn(&Row) -> f64| (0..rows).map(|i| Some(value(&row(i)))).collect();
+    let sides = (0..rows).map(|i| Some(["buy", "sell"][i as usize % 2])).collect();
+    let columns_of = [
+        Values::Int64((0..rows).map(|i| Some(row(i).timestamp)).collect()),
+        Values::Double(each(&|row| row.values_block_0[0])),
+        Values::Double(each(&|row| row.values_block_0[1])),
+        Values::Text(sides),
+    ];
+    let schema = "message schema { optional int64 timestamp; optional double amount; \
+                  optional double price; optional binary side (UTF8); }";
+    let parquet = file(schema, WriterProperties::default(), &[columns_of.into()]);
+    let instrument = built_in("SPY").unwrap();
+    let dir = tempfile::tempdir().unwrap();
+    let frames = |format: &str, bytes: &[u8]| {
+        let mut source = config(&write(dir.path(), format, &format!("a.{format}"), bytes));
+        source.columns = Some(columns("timestamp", TimeUnit::Milliseconds));
+        journaled(&dir.path().join(format!("J-{format}")), &source, &instrument)
+    };
+    let (one, other) = (frames("hdf5", &table(&["a"], rows)), frames("parquet", &parquet));
+    // The definition, the source's coming up, the rows, the end.
+    assert!(one.len() >= rows as usize + 2, "{}", one.len());
+    let differs = one.iter().zip(&other).position(|(one, other)| one != other);
+    assert_eq!((differs, one.len()), (None, other.len()));
 }

@@ -26,6 +26,8 @@ mod parquet;
 mod presets;
 mod real_data;
 mod rows;
+#[path = "../../../tests/src/skipped.rs"]
+mod skipped;
 mod synthetic;
 
 use engine::Problem;

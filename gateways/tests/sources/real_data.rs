@@ -1,13 +1,14 @@
 //! Recorded data, where it is present. Generated data covers the same behaviour elsewhere.
 
 use super::*;
+use crate::skipped::skipped;
 use std::path::PathBuf;
 
 /// The specification of a recorded file; `None`, said aloud, where it is not there.
 fn recorded(name: &str) -> Option<String> {
     let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../shared/data/lean").join(name);
     if !path.exists() {
-        println!("skipped: shared data not present");
+        skipped("shared data not present");
         return None;
     }
     Some(format!("lean-trade:{}", path.display()))

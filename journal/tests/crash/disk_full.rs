@@ -4,6 +4,7 @@
 //! `GRANDMODEL_DISK_FULL=1000 cargo test --release -p journal --test crash disk_full -- --nocapture`
 
 use crate::hooked::{Defect, Hooked};
+use crate::skipped::skipped;
 use crate::support::{
     Random, append, append_slot, campaign, options, patch, places, read, slot, synced, unlocked,
 };
@@ -102,7 +103,7 @@ fn a_disk_filled_by_somebody_else_never_kills_and_never_loses() {
     let (runs, seed) = campaign("GRANDMODEL_DISK_FULL", 3);
     let parent = tempfile::tempdir().unwrap();
     let Some(disk) = Loop::new(parent.path()) else {
-        eprintln!("skipped: a_disk_filled_…: no loop device can be mounted here");
+        skipped("no loop device can be mounted here");
         return;
     };
     let (mut random, mut tally) = (Random(seed), Tally::default());
@@ -124,7 +125,7 @@ fn a_disk_filled_by_somebody_else_never_kills_and_never_loses() {
 fn a_segment_without_blocks_on_the_disk_is_noticed() {
     let parent = tempfile::tempdir().unwrap();
     let Some(disk) = Loop::new(parent.path()) else {
-        eprintln!("skipped: a_segment_without_blocks_…: no loop device can be mounted here");
+        skipped("no loop device can be mounted here");
         return;
     };
     let (mut random, mut tally) = (Random(1), Tally::default());

@@ -6,6 +6,8 @@ mod disk_full;
 mod hooked;
 mod kills;
 mod locking;
+#[path = "../../../tests/src/skipped.rs"]
+mod skipped;
 #[path = "../journal/support.rs"]
 mod support;
 mod sync_error;

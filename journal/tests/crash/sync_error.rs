@@ -2,6 +2,7 @@
 //! told. Once at the store, once under the C library.
 
 use crate::hooked::Hooked;
+use crate::skipped::skipped;
 use crate::support::{Random, append_slot, slot, synced, unlocked, wait_for};
 use journal::{Journal, JournalError, Writer, recover};
 use std::io;
@@ -91,7 +92,7 @@ const DIR: &str = "JOURNAL_SYNC_ERROR_TEST_DIR";
 fn an_error_of_msync_or_fdatasync_itself_latches_and_is_never_tried_again() {
     let parent = tempfile::tempdir().unwrap();
     let Some(library) = shim(parent.path()) else {
-        eprintln!("skipped: no gcc");
+        skipped("no gcc");
         return;
     };
     let mut met = Vec::new();

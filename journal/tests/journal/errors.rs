@@ -1,6 +1,7 @@
 //! Every error there is comes from something that happens to a journal, and says what, where, and what to do.
 
 use crate::hooked::Hooked;
+use crate::skipped::skipped;
 use crate::support::{
     Random, SMALL, append, append_slot, closed, options, patch, patch_header, path, places,
     read_then_cut, slot, synced,
@@ -52,7 +53,7 @@ fn every_error_is_met_and_says_what_happened_where_and_what_to_do() {
             .unwrap_or_else(|| panic!("nothing here meets {name}"));
         let parent = tempfile::tempdir().unwrap();
         let Some(error) = scenario(&parent.path().join("journal")) else {
-            eprintln!("skipped: {name} cannot be made to happen here");
+            skipped(format!("{name} cannot be made to happen here"));
             continue;
         };
         println!("{name}: {error}");

@@ -11,6 +11,8 @@ mod opening;
 mod power;
 mod resuming;
 mod rot;
+#[path = "../../../tests/src/skipped.rs"]
+mod skipped;
 mod slow_disk;
 mod support;
 mod verdicts;

@@ -1,6 +1,7 @@
 //! A journal goes on where the last whole slot ended, whatever ended it; and where a durable record is
 //! not what was written, it does not go on at all.
 
+use crate::skipped::skipped;
 use crate::support::{
     Random, SMALL, Slot, append, append_slot, closed, options, patch, path, places, read,
     segment_files, slot, synced, writable,
@@ -250,7 +251,7 @@ fn one_order_and_then_silence_is_durable_within_two_intervals() {
         let on = Options { sync_backend, sync_interval_ms: 2_000, ..options(&dir) };
         let mut writer = match Writer::create(&on) {
             Err(error @ JournalError::Io { .. }) if sync_backend == SyncBackend::IoUring => {
-                eprintln!("skipped: {error}");
+                skipped(format!("{error}"));
                 continue;
             }
             writer => writer.unwrap(),

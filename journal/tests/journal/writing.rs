@@ -1,5 +1,6 @@
 //! What is written is what is read, and there is one writer.
 
+use crate::skipped::skipped;
 use crate::support::{
     Random, SMALL, append, append_slot, closed, options, path, places, read, segment_files, slot,
 };
@@ -287,7 +288,7 @@ fn a_full_disk_stops_the_writer_by_name_and_every_appended_slot_stays_readable()
     let mut mount = Command::new("mount");
     mount.args(["-t", "tmpfs", "-o", &size, "tmpfs"]).arg(dir.path());
     if !mount.output().is_ok_and(|output| output.status.success()) {
-        eprintln!("skipped: a_full_disk_…: mounting a tmpfs is not permitted");
+        skipped("mounting a tmpfs is not permitted");
         return;
     }
     let mounted = Mounted(dir.path());

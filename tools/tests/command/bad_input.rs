@@ -1,5 +1,6 @@
 //! Bad input: one clear message, the right exit code, nothing lost.
 
+use crate::skipped::skipped;
 use crate::support::{Place, SMALL};
 use std::io::Write as _;
 
@@ -225,7 +226,7 @@ impl Drop for SmallDisk {
 fn a_full_disk_ends_the_run_with_1_and_keeps_what_was_journaled() {
     let place = Place::new().with_small_config();
     let Some(_disk) = SmallDisk::mount(place.path("disk"), "8m") else {
-        println!("skipped a_full_disk_…: mounting a tmpfs is not permitted here");
+        skipped("mounting a tmpfs is not permitted here");
         return;
     };
     let source = "synthetic:days=1,ticks=200000";
@@ -268,7 +269,7 @@ fn a_named_pipe_is_refused_because_it_can_be_read_only_once() {
     let place = Place::new();
     let made = std::process::Command::new("mkfifo").arg(place.path("rows.csv")).status();
     if !made.is_ok_and(|status| status.success()) {
-        println!("skipped a_named_pipe_…: no mkfifo here");
+        skipped("no mkfifo here");
         return;
     }
     place.write("csv.toml", CSV);
@@ -278,7 +279,7 @@ fn a_named_pipe_is_refused_because_it_can_be_read_only_once() {
 #[test]
 fn stdout_that_cannot_be_written_is_a_finding_and_keeps_a_commands_own_exit_code() {
     if !std::path::Path::new("/dev/full").exists() {
-        println!("skipped stdout_that_…: no /dev/full here");
+        skipped("no /dev/full here");
         return;
     }
     let full = || std::fs::File::options().write(true).open("/dev/full").expect("a device");

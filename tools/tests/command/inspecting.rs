@@ -1,5 +1,6 @@
 //! `data inspect`: what is printed imports as printed, and every recorded file is known without a hint.
 
+use crate::skipped::skipped;
 use crate::support::{Place, Said};
 use serde_json::Value;
 use std::io::Write as _;
@@ -139,7 +140,7 @@ fn recorded(name: &str) -> Option<PathBuf> {
     if path.exists() {
         return Some(path);
     }
-    println!("skipped: shared data not present ({name})");
+    skipped(format!("shared data not present ({name})"));
     None
 }
 
@@ -182,7 +183,7 @@ fn every_recorded_file_is_known_without_a_hint_if_present() {
     for (name, format, kinds) in RECORDED {
         let Some(path) = recorded(name) else { continue };
         if !known(format) {
-            println!("skipped: {format} is not in this version ({name})");
+            skipped(format!("{format} is not in this version ({name})"));
             continue;
         }
         let found = inspected(&place, path.to_str().unwrap());
@@ -199,7 +200,7 @@ fn recorded_bars_are_said_to_be_of_a_zone_that_fits_if_present() {
     let name = "bars/nq-30min-20200629-20230630.csv.gz";
     let Some(path) = recorded(name) else { return };
     if !known("kraken") {
-        println!("skipped: bars in csv are not in this version ({name})");
+        skipped(format!("bars in csv are not in this version ({name})"));
         return;
     }
     let found = inspected(&Place::new(), path.to_str().unwrap());

@@ -1,5 +1,6 @@
 //! Latency logs: those of other tools read here, ours read by others, and no file that breaks the reader.
 
+use crate::skipped::skipped;
 use crate::support::Place;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -23,7 +24,7 @@ type Bins = Vec<(u64, u64)>;
 fn sample(name: &str) -> Option<PathBuf> {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/data/hdr").join(name);
     if !path.exists() {
-        println!("skipped {name}: the logs of other tools are not here");
+        skipped(format!("{name}: the logs of other tools are not here"));
     }
     path.exists().then_some(path)
 }
@@ -161,10 +162,10 @@ reader.get_next_interval_histogram().output_percentile_distribution(sys.stdout.b
 ";
 
 /// What the Python port of `HdrHistogram` prints, if it is installed.
-fn python(test: &str, script: &str, path: &Path) -> Option<String> {
+fn python(script: &str, path: &Path) -> Option<String> {
     let there = Command::new("python3").args(["-c", "import hdrh.log"]).output();
     if !there.is_ok_and(|output| output.status.success()) {
-        println!("skipped {test}: python3 with hdrhistogram (PyPI) is not here");
+        skipped("python3 with hdrhistogram (PyPI) is not here");
         return None;
     }
     let output = Command::new("python3").args(["-c", script]).arg(path).output();
@@ -178,7 +179,7 @@ fn our_log_is_read_by_the_python_port() {
     let place = Place::new();
     let path = place.path("latency.hlog");
     let sums = our_log(&path);
-    let Some(text) = python("our_log_is_read_by_the_python_port", PYTHON_BINS, &path) else {
+    let Some(text) = python(PYTHON_BINS, &path) else {
         return;
     };
     let mut theirs: BTreeMap<String, Bins> = BTreeMap::new();
@@ -228,14 +229,13 @@ fn a_distribution_is_the_text_that_java_writes() {
 /// deviation nor prints the count as a whole number: compared is what is left.
 #[test]
 fn a_distribution_agrees_with_the_python_port() {
-    let test = "a_distribution_agrees_with_the_python_port";
     let place = Place::new();
     let (log, path) = (place.path("one.hlog"), place.path("one.hgrm"));
     for histogram in [golden_histogram(), recorded(7)] {
         let mut writer = LatencyLog::create(&log, SystemTime::now()).expect("a new log");
         writer.interval("", Duration::ZERO, SECOND, &histogram).expect("an interval");
         write_hgrm(&path, &histogram, 1_000.0).expect("a file");
-        let Some(theirs) = python(test, PYTHON_HGRM, &log) else { return };
+        let Some(theirs) = python(PYTHON_HGRM, &log) else { return };
         let ours = std::fs::read_to_string(&path).expect("our file");
         assert_eq!(ours.lines().next(), theirs.lines().next());
         let (of_ours, of_theirs) = (totals(&ours), totals(&theirs));

@@ -1,5 +1,6 @@
 //! Every layout gives the same bytes: one state hash from all of them, on any number of cores.
 
+use crate::skipped::skipped;
 use crate::support::{Place, SMALL as SYNTHETIC, Said, drill, until};
 use serde_json::Value;
 use std::process::Command;
@@ -62,7 +63,7 @@ fn one_hash(source: &str, config: &str) -> u64 {
             Some(said) if said.code == Some(0) => {
                 hashes.push((format!("{layout} on {cores}"), said.json()["state_hash"].clone()));
             }
-            _ => println!("skipped taskset -c {cores}: not possible here"),
+            _ => skipped(format!("taskset -c {cores}: not possible here")),
         }
     }
     for journal in ["J0", "J2"] {
@@ -95,7 +96,7 @@ fn every_layout_gives_one_hash_for_real_files_if_present() {
         if std::path::Path::new(&path).exists() {
             one_hash(&format!("lean-trade:{path}"), SMALL);
         } else {
-            println!("skipped {file}: the recordings are not here");
+            skipped(format!("{file}: the recordings are not here"));
         }
     }
 }
@@ -139,7 +140,7 @@ fn long_runs_of_any_seed_are_replayed_frame_by_frame_and_every_layout_writes_the
 fn spine_threads_are_named_and_pinned_and_helpers_kept_off_their_cores() {
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     if cores < 2 {
-        println!("skipped spine_threads_are_…: needs two cores");
+        skipped("needs two cores");
         return;
     }
     let place = Place::new().with_small_config();
@@ -243,7 +244,7 @@ fn a_fifo_priority_is_given_to_the_spine_and_to_nobody_else() {
         let said = run.end();
         assert!(said.err.contains("SCHED_FIFO"), "{}", said.err);
         assert!(matches!(said.code, Some(1 | 2)), "{:?}", said.code);
-        println!("skipped a_fifo_priority_…: this host does not allow it");
+        skipped("this host does not allow it");
         return;
     };
     assert_eq!(priority, 5);
@@ -285,7 +286,7 @@ fn as_many_spinning_fifo_threads_as_cores_are_refused() {
             assert_eq!(error["where"], "host.fifo_priority; 1 cores are allowed");
             assert!(!place.path("J").exists());
         }
-        None => println!("skipped as_many_spinning_…: no taskset here"),
+        None => skipped("no taskset here"),
     }
     let said = place.run("config check fifo.toml");
     assert_eq!(

@@ -4,6 +4,7 @@ mod bad_input;
 mod calendars;
 mod continuing;
 mod control;
+mod currencies;
 mod diff;
 mod exports;
 mod following;
@@ -15,5 +16,7 @@ mod layouts;
 mod policies;
 mod proof;
 mod recovery;
+#[path = "../../../tests/src/skipped.rs"]
+mod skipped;
 mod support;
 mod sync_error;

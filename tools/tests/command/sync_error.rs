@@ -1,5 +1,6 @@
 //! A disk that fails under the engine: the first sync error halts trading for good, and the command says so.
 
+use crate::skipped::skipped;
 use crate::support::{Place, Said};
 use serde_json::Value;
 use std::process::Command;
@@ -20,7 +21,7 @@ fn after_a_sync_that_fails_under_the_engine_nothing_is_tried_again_and_no_order_
     let mut gcc = Command::new("gcc");
     gcc.args(["-shared", "-fPIC", "-o"]).arg(&shim).arg(place.path("shim.c")).arg("-ldl");
     if !gcc.output().is_ok_and(|output| output.status.success()) {
-        eprintln!("skipped: no gcc");
+        skipped("no gcc");
         return;
     }
     for nth in [5, 12, 40, 41] {
