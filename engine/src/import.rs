@@ -20,7 +20,7 @@ use journal::Writer;
 use ringbuf_layout::frame::NO_INSTRUMENT;
 use ringbuf_layout::names::EndReason;
 use ringbuf_layout::units::MILLISECOND;
-use ringbuf_layout::{Frame, InputCell, Kind, RunEnd, Trade};
+use ringbuf_layout::{BookLevel, ExternalBar, Frame, InputCell, Kind, Price, Quote, RunEnd, Trade};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -84,7 +84,7 @@ pub struct Imported {
     /// Every source, in order.
     pub sources: Vec<Account>,
     /// Every instrument of the journal, in the order of their numbers.
-    pub symbols: Vec<(InstrumentDef, Kinds)>,
+    pub symbols: Vec<Delivered>,
     /// First and last event time, ns UTC.
     pub span: Option<(i64, i64)>,
     /// First and last sequence.
@@ -134,7 +134,7 @@ pub fn import(order: Import<'_>, mut watch: impl FnMut(u64)) -> Result<Imported,
     let lanes = sources.into_iter().zip(names).enumerate();
     let lanes = lanes.map(|(i, (source, numbers))| Lane::new(source, i as u16 + 1, numbers));
     let merge = Merge { lanes: lanes.collect(), filter: &filter, reorder, failure: None };
-    let symbols = table.into_iter().map(|l| (l.def, Kinds::default())).collect();
+    let symbols = table.into_iter().map(|l| Delivered::of(l.def)).collect();
     let mut pour = Pour { merge, symbols, span: None, records: 0 };
     let stopped = pour.all(&mut writer, &mut out, stop, &mut watch)?;
     let Pour { merge, symbols, span, records } = pour;
@@ -158,10 +158,53 @@ pub fn import(order: Import<'_>, mut watch: impl FnMut(u64)) -> Result<Imported,
     })
 }
 
+/// What was journaled of one instrument.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Delivered {
+    /// The instrument.
+    pub def: InstrumentDef,
+    /// Records by kind.
+    pub kinds: Kinds,
+    /// Records that are earlier than one before them.
+    pub out_of_order: u64,
+    /// Records with a price that is no multiple of the tick: a run flags or rejects them.
+    pub off_tick: u64,
+    newest: i64,
+}
+
+impl Delivered {
+    fn of(def: InstrumentDef) -> Self {
+        Self { def, kinds: Kinds::default(), out_of_order: 0, off_tick: 0, newest: i64::MIN }
+    }
+
+    fn count(&mut self, cell: &InputCell) {
+        if let Some(place) = KINDS.iter().position(|kind| Some(*kind) == cell.kind()) {
+            self.kinds[place] += 1;
+        }
+        let ts = cell.head().ts_event;
+        self.out_of_order += u64::from(ts < self.newest);
+        self.newest = self.newest.max(ts);
+        let tick = self.def.tick.0;
+        let is_off = |price: Price| price.is_defined() && tick > 0 && price.0 % tick != 0;
+        let off = if let Some(trade) = cell.get::<Trade>() {
+            is_off(trade.price)
+        } else if let Some(quote) = cell.get::<Quote>() {
+            is_off(quote.bid) || is_off(quote.ask)
+        } else if let Some(level) = cell.get::<BookLevel>() {
+            is_off(level.price)
+        } else if let Some(bar) = cell.get::<ExternalBar>() {
+            [bar.open, bar.high, bar.low, bar.close].into_iter().any(is_off)
+        } else {
+            false
+        };
+        self.off_tick += u64::from(off);
+    }
+}
+
 /// The records on their way, counted.
 struct Pour<'a> {
     merge: Merge<'a>,
-    symbols: Vec<(InstrumentDef, Kinds)>,
+    symbols: Vec<Delivered>,
     span: Option<(i64, i64)>,
     records: u64,
 }
@@ -193,10 +236,8 @@ impl Pour<'_> {
         self.records += 1;
         let ts = cell.head().ts_event;
         self.span = Some(self.span.map_or((ts, ts), |(from, to)| (from.min(ts), to.max(ts))));
-        let place = KINDS.iter().position(|kind| Some(*kind) == cell.kind());
-        let symbol = self.symbols.get_mut(cell.tail().instrument as usize);
-        if let Some((place, (_, kinds))) = place.zip(symbol) {
-            kinds[place] += 1;
+        if let Some(symbol) = self.symbols.get_mut(cell.tail().instrument as usize) {
+            symbol.count(cell);
         }
     }
 }

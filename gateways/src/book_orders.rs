@@ -60,9 +60,9 @@ impl OrderBook {
         Ok(())
     }
 
-    /// Part or all of an order goes.
-    pub(crate) fn cancel(&mut self, key: OrderKey, size: u32) {
-        let Entry::Occupied(mut entry) = self.orders.entry(key) else { return };
+    /// Part or all of an order goes. False if it was never seen.
+    pub(crate) fn cancel(&mut self, key: OrderKey, size: u32) -> bool {
+        let Entry::Occupied(mut entry) = self.orders.entry(key) else { return false };
         let order = entry.get_mut();
         let gone = size.min(order.size);
         order.size -= gone;
@@ -71,6 +71,7 @@ impl OrderBook {
             entry.remove();
         }
         self.lower(side, price, gone);
+        true
     }
 
     /// All orders of a publisher go, of one side or of both (`None`).
@@ -195,7 +196,7 @@ mod tests {
                 let side = if buys { Side::Buy } else { Side::Sell };
                 match what {
                     0 | 1 => book.set((publisher, number), side, price, size).unwrap(),
-                    2 => book.cancel((publisher, number), size),
+                    2 => drop(book.cancel((publisher, number), size)),
                     _ => book.clear(publisher, side),
                 }
                 let mut sums = [BTreeMap::new(), BTreeMap::new()];

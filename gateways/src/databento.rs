@@ -47,7 +47,12 @@ pub(crate) fn open(
         symbols,
         front: None,
         records_hint: None,
-        feed: Feed::Decoder(Box::new(Dbn { waiting, current: None, market })),
+        feed: Feed::Decoder(Box::new(Dbn {
+            waiting,
+            current: None,
+            market,
+            skipped: Skipped::default(),
+        })),
     })
 }
 
@@ -100,6 +105,16 @@ struct Dbn {
     waiting: Vec<Waiting>,
     current: Option<(Records, Numbers)>,
     market: Market,
+    skipped: Skipped,
+}
+
+/// Records that are not the market's, or not wanted.
+#[derive(Clone, Copy, Default, Debug)]
+struct Skipped {
+    definitions: u64,
+    mappings: u64,
+    other_schemas: u64,
+    other_instruments: u64,
 }
 
 impl Dbn {
@@ -132,8 +147,16 @@ impl Decoder for Dbn {
             };
             let Record { kind, bytes } = record;
             let taken = match kind {
-                Kind::Definition | Kind::Other => continue,
+                Kind::Definition => {
+                    self.skipped.definitions += 1;
+                    continue;
+                }
+                Kind::Other => {
+                    self.skipped.other_schemas += 1;
+                    continue;
+                }
                 Kind::Mapping => {
+                    self.skipped.mappings += 1;
                     let symbol = dbn_layout::mapped_symbol(bytes);
                     numbers.map(dbn_layout::instrument_id(bytes), &symbol);
                     continue;
@@ -141,6 +164,7 @@ impl Decoder for Dbn {
                 _ => {
                     let id = dbn_layout::instrument_id(bytes);
                     let Some(index) = numbers.find(id, dbn_layout::index_time(kind, bytes)) else {
+                        self.skipped.other_instruments += 1;
                         continue;
                     };
                     self.market.take(record, index, cell)
@@ -152,5 +176,16 @@ impl Decoder for Dbn {
                 Err(fault) => return Err(records.problem(fault)),
             }
         }
+    }
+
+    fn left_out(&self) -> Vec<(&'static str, u64)> {
+        let Skipped { definitions, mappings, other_schemas, other_instruments } = self.skipped;
+        let skipped = [
+            ("definition", definitions),
+            ("symbol_mapping", mappings),
+            ("no_market_data", other_schemas),
+            ("instrument_without_name_or_not_chosen", other_instruments),
+        ];
+        skipped.into_iter().chain(self.market.silent.counts()).collect()
     }
 }

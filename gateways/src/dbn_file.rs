@@ -128,7 +128,8 @@ fn metadata(prelude: &[u8], start: &mut Start, records: &mut Records) -> Result<
     let read = (&mut records.input).take(u64::from(length)).read_to_end(&mut bytes);
     read.map_err(|e| files::unreadable(&e, place))?;
     if bytes.len() < PRELUDE + length as usize {
-        return Err(Problem::new("the file ends within its metadata", place, GET_AGAIN));
+        let fix = "fetch or copy the file again";
+        return Err(Problem::new("the file ends within its metadata", place, fix));
     }
     let metadata = dbn_metadata::parse(&bytes, place)?;
     start.version = Some(version);

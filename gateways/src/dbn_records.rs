@@ -10,7 +10,8 @@
 //! | `mbo` | the trade of a `T`; at the end of an event the changed ones of the best ten levels, a quote where the best did |
 //! | `ohlcv-1s` … `ohlcv-1d` | a bar; DBN stamps its open, `ts_event` is its close |
 //!
-//! Every other record is skipped and counted ([`inventory`](crate::inventory)): `statistics`, `status`,
+//! A record of a book that gives nothing is counted ([`Silent`]). Every other record is skipped and counted by type, also
+//! in the [`inventory`](crate::inventory): `statistics`, `status`,
 //! `imbalance`, bars of a session; `definition` serves [`definitions`](crate::definitions).
 //!
 //! These schemas have no sale conditions, and DBN's flags are none: they go no further. The orders of a snapshot are older
@@ -184,9 +185,36 @@ impl Outlet<'_> {
     }
 }
 
+/// Records that gave nothing, by why.
+#[derive(Clone, Copy, Default, Debug)]
+pub(crate) struct Silent {
+    /// A cancel of an order that was never seen.
+    unknown_order: u64,
+    /// A fill, which is told as the trade and the cancel beside it, or no action at all.
+    fill: u64,
+    /// A change within an event, told at the event's end.
+    within_event: u64,
+    /// Nothing that is told of the book changed.
+    unchanged: u64,
+}
+
+impl Silent {
+    /// The counts with their names.
+    pub(crate) fn counts(&self) -> [(&'static str, u64); 4] {
+        [
+            ("unknown_order", self.unknown_order),
+            ("fill_told_as_trade_and_cancel", self.fill),
+            ("told_at_the_end_of_its_event", self.within_event),
+            ("book_unchanged", self.unchanged),
+        ]
+    }
+}
+
 /// The instruments of a source, and what of the last record is still to be given out.
 #[derive(Debug)]
 pub(crate) struct Market {
+    /// What gave nothing.
+    pub(crate) silent: Silent,
     instruments: Vec<Instrument>,
     queue: VecDeque<InputCell>,
     /// Orders in all books.
@@ -204,7 +232,7 @@ impl Market {
             changed: false,
         };
         let instruments = size_digits.into_iter().map(instrument).collect();
-        Self { instruments, queue: VecDeque::new(), resting: 0 }
+        Self { silent: Silent::default(), instruments, queue: VecDeque::new(), resting: 0 }
     }
 
     /// What is left of the record before.
@@ -246,7 +274,7 @@ impl Market {
             Kind::Order => {
                 let before = state.orders.len();
                 let bytes = bytes.first_chunk().expect(CHECKED);
-                let done = order(state, bytes, instrument, &mut out);
+                let done = order(state, bytes, instrument, (&mut out, &mut self.silent));
                 self.resting = self.resting + state.orders.len() - before;
                 done?;
                 if self.resting > ORDERS_MAX {
@@ -259,6 +287,7 @@ impl Market {
             }
             Kind::Definition | Kind::Mapping | Kind::Other => {}
         }
+        self.silent.unchanged += u64::from(!out.is_filled && kind != Kind::Order);
         Ok(out.is_filled)
     }
 }
@@ -359,15 +388,18 @@ fn order(
     state: &mut Instrument,
     bytes: &OrderBytes,
     instrument: u32,
-    out: &mut Outlet<'_>,
+    (out, silent): (&mut Outlet<'_>, &mut Silent),
 ) -> Result<(), Fault> {
     let front = Front::of_order(bytes, instrument)?;
     let publisher = field!(bytes, RecordHeader, publisher_id, u16);
     let key = (publisher, field!(bytes, MboMsg, order_id, u64));
+    // Why it gives nothing, if it does.
+    let mut why =
+        if front.has(flags::LAST) { &mut silent.unchanged } else { &mut silent.within_event };
     match front.action {
         Action::Trade => out.put(&front.trade(state.unit)),
         // A fill is told as the trade and the cancel beside it.
-        Action::Fill | Action::None => {}
+        Action::Fill | Action::None => why = &mut silent.fill,
         Action::Add | Action::Modify => {
             if front.has(flags::TOB) && front.side != Side::None {
                 // Not an order, but the best of its venue: the side has nothing else.
@@ -377,7 +409,9 @@ fn order(
             state.changed = true;
         }
         Action::Cancel => {
-            state.orders.cancel(key, front.size);
+            if !state.orders.cancel(key, front.size) {
+                why = &mut silent.unknown_order;
+            }
             state.changed = true;
         }
         Action::Clear => {
@@ -394,6 +428,7 @@ fn order(
         let best = state.orders.best(state.unit)?;
         tell(state, &front, &best, out);
     }
+    *why += u64::from(!out.is_filled);
     Ok(())
 }
 

@@ -1,12 +1,13 @@
 //! Opens the sources of a config.
 
+use crate::say::aside;
 use engine::Problem;
 use engine::config::Config;
 use engine::instrument::built_in;
 use engine::source::{Source, SourceConfig};
 
 /// The sources that were typed in place of the config's: one of the config with the same specification keeps what it
-/// declares.
+/// declares, and a journal in the place of the only one keeps its front. A front that is not followed any more is told.
 ///
 /// # Errors
 /// Two that read stdin.
@@ -14,10 +15,23 @@ pub fn choose(config: &mut Config, typed: &[String]) -> Result<(), Problem> {
     if !typed.is_empty() {
         let declared = std::mem::take(&mut config.sources);
         let of = |spec: &String| {
-            let plain = SourceConfig::of(spec);
+            let mut plain = SourceConfig::of(spec);
+            if let ([only], [_]) = (&declared[..], typed)
+                && spec.starts_with("journal:")
+            {
+                plain.front.clone_from(&only.front);
+            }
             declared.iter().find(|source| &source.spec == spec).cloned().unwrap_or(plain)
         };
         config.sources = typed.iter().map(of).collect();
+        let is_followed = config.sources.iter().any(|source| source.front.is_some());
+        for dropped in declared.iter().filter(|source| source.front.is_some() && !is_followed) {
+            aside(&format!(
+                "note: --source takes the place of [[source]] {}, and its front = \"volume\" is not followed; \
+                 put what you typed into a [[source]] with `front` to follow it",
+                dropped.name
+            ));
+        }
     }
     let pipes = config.sources.iter().filter(|source| gateways::is_stdin(&source.spec));
     if pipes.count() > 1 {

@@ -196,6 +196,10 @@ fn not_market_data(first: &str, lines: &[String]) -> Option<(&'static str, &'sta
 }
 
 fn unknown(path: &Path, head: &Head) -> Problem {
+    if let (Some(why), true) = (&head.broken, head.plain.is_empty()) {
+        let what = format!("nothing of the file can be unpacked: {why}");
+        return no(what, path, "fetch or copy it again".to_string());
+    }
     let formats: Vec<&str> = FORMATS.iter().map(|(name, _)| *name).collect();
     let begins = if let Some(line) = head.lines().and_then(|lines| lines.first().cloned()) {
         let line: String = line.chars().take(60).collect();
@@ -204,7 +208,15 @@ fn unknown(path: &Path, head: &Head) -> Problem {
         let bytes: Vec<String> = head.plain.iter().take(8).map(|b| format!("{b:02x}")).collect();
         format!("it begins with the bytes {}", bytes.join(" "))
     };
-    let broken = head.broken.as_ref().map(|why| format!("; it cannot be unpacked: {why}"));
+    let name = path.to_string_lossy().to_lowercase();
+    let packings = [(".gz", "gzip"), (".zst", "zstd"), (".zip", "zip")];
+    let named =
+        packings.iter().find(|(end, _)| name.ends_with(end) && head.packing == Packing::Plain);
+    let broken = match (&head.broken, named) {
+        (Some(why), _) => Some(format!("; it cannot be unpacked: {why}")),
+        (None, Some((end, packing))) => Some(format!("; it is named {end} and is no {packing}")),
+        (None, None) => None,
+    };
     no(
         format!("the file is of no format that is known: {begins}{}", broken.unwrap_or_default()),
         path,

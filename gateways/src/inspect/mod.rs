@@ -30,7 +30,7 @@ pub use zones::Fit;
 
 use engine::Problem;
 use engine::config::Config;
-use engine::instrument::{Catalog, InstrumentDef};
+use engine::instrument::{Catalog, InstrumentDef, built_in};
 use engine::source::{Feed, Source, SourceConfig};
 use kind::{Kind, quoted};
 use ringbuf_layout::units::SECOND;
@@ -119,12 +119,20 @@ pub fn inspect(path: &Path, watch: &mut dyn FnMut(u64)) -> Result<Report, Proble
     if let Some(seconds) = seen.bars_s {
         kind.bars_s = seconds;
     }
-    let calendar = calendar(&mut kind, &fits);
+    let is_open =
+        |(symbol, tally): &(String, Tally)| tally.records() > 0 && built_in(symbol).is_none();
+    let is_needed = seen.symbols.iter().any(is_open);
+    let calendar = calendar(&mut kind, &fits, is_needed);
     ask_for_stamp(&mut kind, &seen.activity, &calendar);
     fits.truncate(FITS);
     let spans = seen.symbols.iter().filter_map(|(_, tally)| tally.span);
     let span = spans.reduce(|a, b| (a.0.min(b.0), a.1.max(b.1)));
-    let config = proposal::config(path, &mut kind, &seen, &calendar);
+    let facts = facts(path, kind.format, seen.records);
+    let config = if seen.records > 0 || seen.damage.is_some() {
+        proposal::config(path, &mut kind, &seen, &calendar)
+    } else {
+        proposal::definitions(path, &mut kind)
+    };
     Ok(Report {
         file: path.to_path_buf(),
         format: kind.format.to_string(),
@@ -139,7 +147,7 @@ pub fn inspect(path: &Path, watch: &mut dyn FnMut(u64)) -> Result<Report, Proble
         activity: seen.activity,
         fits,
         latency: seen.latency,
-        facts: facts(path, kind.format, seen.records),
+        facts,
         inferred: kind.inferred,
         asked: kind.asked,
         config,
@@ -168,7 +176,8 @@ fn facts(path: &Path, format: &str, records: u64) -> Vec<String> {
 }
 
 /// The calendar to propose: the one that fits best, or the one that rejects nothing where that fits as well.
-fn calendar(kind: &mut Kind, fits: &[Fit]) -> String {
+/// Asked for only where an instrument needs one.
+fn calendar(kind: &mut Kind, fits: &[Fit], is_needed: bool) -> String {
     const ALWAYS: &str = "24/7";
     let Some(best) = fits.first() else { return ALWAYS.to_string() };
     let mut alike: Vec<&str> = Vec::new();
@@ -179,6 +188,9 @@ fn calendar(kind: &mut Kind, fits: &[Fit]) -> String {
     }
     if alike.len() > 1 {
         let proposed = if alike.contains(&ALWAYS) { ALWAYS } else { alike[0] };
+        if !is_needed {
+            return proposed.to_string();
+        }
         kind.asked.push(format!(
             "calendar: there are too few hours to tell {} apart; {proposed} is written where it is needed",
             alike.join(", ")

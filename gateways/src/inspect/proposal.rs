@@ -2,6 +2,7 @@
 
 use super::kind::{Kind, quoted};
 use super::{Seen, Tally, ladder};
+use engine::config::InstrumentsFrom;
 use engine::instrument::{InstrumentDef, SYMBOL_MAX, built_in};
 use ringbuf_layout::Price;
 use ringbuf_layout::units::Decimal;
@@ -97,6 +98,24 @@ pub(super) fn config(path: &Path, kind: &mut Kind, seen: &Seen, calendar: &str) 
         put(&mut out, format_args!("\n[semantic.bars]\ntimeframes_s = [{seconds}]"));
     }
     out + &instruments
+}
+
+/// What a file without a record of the market is good for: its definitions, if it has any. Empty if not.
+pub(super) fn definitions(path: &Path, kind: &mut Kind) -> String {
+    let from = InstrumentsFrom { file: path.display().to_string(), ..InstrumentsFrom::default() };
+    let mut out = String::new();
+    if kind.format != "databento" {
+        return out;
+    }
+    match crate::definitions::load(&from) {
+        Ok(found) if found.is_empty() => return out,
+        Ok(found) => put(&mut out, format_args!("# {} shares and futures", found.len())),
+        Err(problem) => {
+            kind.asked.push(format!("definitions: {}; {}", problem.what, problem.fix));
+        }
+    }
+    put(&mut out, format_args!("[[semantic.instruments_from]]\nfile = {}", quoted(&from.file)));
+    out
 }
 
 /// A definition as it is built in.

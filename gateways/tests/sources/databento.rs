@@ -259,4 +259,37 @@ fn what_is_no_market_data_is_skipped_and_counted() {
     assert_eq!(held.records, [("mbp-0", 1), ("status", 2), ("statistics", 1)]);
     assert_eq!((held.version, held.schema, held.packed), (Some(3), Some("trades"), false));
     assert_eq!((held.mappings, held.len(), held.is_empty()), (1, 4, false));
+    assert_eq!(left_out(&bytes), [("no_market_data", 3)]);
+}
+
+/// Why records gave nothing, and how many.
+fn left_out(bytes: &[u8]) -> Vec<(&'static str, u64)> {
+    let dir = tempfile::tempdir().unwrap();
+    let source = open(&write(dir.path(), "databento", "a", bytes)).unwrap();
+    let Feed::Decoder(mut decoder) = source.feed else { panic!("a decoder") };
+    let mut cell = InputCell::default();
+    while decoder.next(&mut cell).unwrap() {}
+    decoder.left_out().into_iter().filter(|(_, count)| *count > 0).collect()
+}
+
+#[test]
+fn every_order_that_gives_no_record_is_counted_by_why() {
+    let records = [
+        order(1, 'A', (1, 'B', 10, 5), LAST),
+        // Of an event whose last record tells the book.
+        order(2, 'A', (2, 'A', 12, 5), 0),
+        order(2, 'A', (3, 'A', 13, 5), LAST),
+        // Never seen; a fill beside its cancel; an order that changes nothing of the best ten.
+        order(3, 'C', (77, 'A', 11, 1), LAST),
+        order(4, 'F', (1, 'B', 10, 5), 0),
+        order(5, 'M', (1, 'B', 10, 5), LAST),
+    ];
+    let bytes = file(Schema::Mbo, &records.iter().map(AsRef::as_ref).collect::<Vec<_>>());
+    let expected = [
+        ("unknown_order", 1),
+        ("fill_told_as_trade_and_cancel", 1),
+        ("told_at_the_end_of_its_event", 1),
+        ("book_unchanged", 1),
+    ];
+    assert_eq!(left_out(&bytes), expected);
 }

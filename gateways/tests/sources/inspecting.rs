@@ -233,6 +233,21 @@ fn what_is_no_market_data_is_called_by_its_name() {
 }
 
 #[test]
+fn what_cannot_be_unpacked_or_is_not_what_its_name_says_is_told() {
+    let refused = |name: &str, bytes: &[u8]| look(name, bytes).unwrap_err().what;
+    let noise = [0x9d, 0xe1, 0xa1, 0, 1, 2, 3, 0xff, 0xfe];
+    assert!(refused("a.csv.gz", &noise).contains("it is named .gz and is no gzip"));
+    assert!(refused("a.dbn.zst", &noise).contains("it is named .zst and is no zstd"));
+    let packed = zstd::encode_all(
+        trades_text("time,price,size\n", "{ms},{price},{size}", 400).as_bytes(),
+        3,
+    );
+    let packed = packed.unwrap();
+    let what = refused("a.csv.zst", &packed[..packed.len().min(40)]);
+    assert!(what.contains("nothing of the file can be unpacked"), "{what}");
+}
+
+#[test]
 fn damage_in_the_middle_is_reported_behind_what_came_before() {
     for bad in ["nonsense,1,1", "1381147300000000000,1x,1", "13811473", "1381147300000000000"] {
         let mut text = trades_text("time,price,size\n", "{ns},{price},{size}", 100);

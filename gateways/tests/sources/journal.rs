@@ -76,8 +76,7 @@ fn what_was_imported_comes_back_with_its_own_definitions() {
     let account = account.unwrap();
     let source = &account.sources[0];
     assert_eq!((source.read, source.delivered, source.unknown_instrument), (6, 5, 1));
-    let kinds: Vec<_> =
-        account.symbols.iter().map(|(def, kinds)| (def.symbol.as_str(), *kinds)).collect();
+    let kinds: Vec<_> = account.symbols.iter().map(|s| (s.def.symbol.as_str(), s.kinds)).collect();
     assert_eq!(kinds, [("BTC", [2, 0, 0, 0, 0]), ("ETH", [1, 2, 0, 0, 0])]);
     // No config: the definitions are the journal's.
     let plain = journal_source(&journal);

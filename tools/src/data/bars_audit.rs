@@ -14,7 +14,7 @@ use std::path::Path;
 /// `data bars-audit …`
 pub(super) fn bars_audit(arguments: &cli::BarsAudit, say: Say) -> Result<Exit, Problem> {
     let config = config::load(arguments.config.as_deref())?;
-    let against = against(&config, &arguments.against);
+    let against = against(&config, &arguments.against)?;
     let mut answers = Vec::new();
     let mut clean = true;
     for dir in &arguments.dirs {
@@ -35,9 +35,24 @@ pub(super) fn bars_audit(arguments: &cli::BarsAudit, say: Say) -> Result<Exit, P
 }
 
 /// The config's source of this name, or a source of its own.
-fn against(config: &Config, spec: &str) -> SourceConfig {
+fn against(config: &Config, spec: &str) -> Result<SourceConfig, Problem> {
     let named = config.sources.iter().find(|source| source.name == spec);
-    named.cloned().unwrap_or_else(|| SourceConfig::of(spec))
+    let is_format = gateways::FORMATS.iter().any(|(format, _)| *format == spec);
+    if named.is_none() && !spec.contains(':') && !is_format {
+        let names: Vec<&str> = config.sources.iter().map(|source| source.name.as_str()).collect();
+        return Err(Problem::new(
+            format!("there is no [[source]] {spec}"),
+            "--against",
+            match engine::config::walk::nearest(spec, &names) {
+                Some(near) => format!("did you mean {near}?"),
+                None if names.is_empty() => {
+                    "name it as FORMAT:PATH, or -c a config that has it".into()
+                }
+                None => format!("name it as FORMAT:PATH, or one of {}", names.join(", ")),
+            },
+        ));
+    }
+    Ok(named.cloned().unwrap_or_else(|| SourceConfig::of(spec)))
 }
 
 fn line(difference: &Difference) -> String {

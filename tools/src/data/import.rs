@@ -8,7 +8,7 @@ use crate::sources;
 use crate::window;
 use engine::Problem;
 use engine::calendar::utc;
-use engine::import::{Account, Import, Imported, KINDS, Kinds};
+use engine::import::{Account, Delivered, Import, Imported, KINDS, Kinds};
 use engine::runtime::controls::Controls;
 use indicatif::{ProgressBar, ProgressStyle};
 use ringbuf_layout::names::EndReason;
@@ -92,6 +92,11 @@ fn by_kind(kinds: &Kinds) -> impl Iterator<Item = (&'static str, u64)> {
     named.filter(|(_, count)| *count > 0).collect::<Vec<_>>().into_iter()
 }
 
+/// What a run will flag or reject.
+fn odd(symbol: &Delivered) -> [(&'static str, u64); 2] {
+    [("out_of_order", symbol.out_of_order), ("off_tick", symbol.off_tick)]
+}
+
 fn json_of(imported: &Imported) -> Map<String, Value> {
     let source = |account: &Account| {
         json!({
@@ -106,7 +111,11 @@ fn json_of(imported: &Imported) -> Map<String, Value> {
     let symbols: Map<String, Value> = imported
         .symbols
         .iter()
-        .map(|(def, kinds)| (def.symbol.clone(), Value::Object(counted(by_kind(kinds)))))
+        .map(|symbol| {
+            let odd = odd(symbol).into_iter().filter(|(_, count)| *count > 0);
+            let counts = by_kind(&symbol.kinds).chain(odd);
+            (symbol.def.symbol.clone(), Value::Object(counted(counts)))
+        })
         .collect();
     let sum = |of: fn(&Account) -> u64| imported.sources.iter().map(of).sum::<u64>();
     let (from, to) = imported.span.unzip();
@@ -144,8 +153,15 @@ fn text_of(imported: &Imported, config: Option<&Path>) -> String {
             lines.put("", "reading ended with --to; what follows was not looked at");
         }
     }
-    for (def, kinds) in &imported.symbols {
-        lines.put("symbol", format!("{}: {}", def.symbol, words(&mut by_kind(kinds))));
+    for symbol in &imported.symbols {
+        let name = &symbol.def.symbol;
+        lines.put("symbol", format!("{name}: {}", words(&mut by_kind(&symbol.kinds))));
+        let odd = odd(symbol).into_iter().filter(|(_, count)| *count > 0);
+        let odd: Vec<_> =
+            odd.map(|(what, n)| format!("{} {}", grouped(n), what.replace('_', " "))).collect();
+        if !odd.is_empty() {
+            lines.put("", format!("journaled as they are: {}", odd.join(", ")));
+        }
     }
     if let Some((from, to)) = imported.span {
         lines.put("event time", format!("{} to {}", utc(from), utc(to)));

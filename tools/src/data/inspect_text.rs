@@ -4,6 +4,7 @@ use super::inspect::{kinds, price, size_step, tick};
 use crate::run::grouped;
 use crate::say::Lines;
 use engine::calendar::{Calendar, utc};
+use engine::instrument::built_in;
 use gateways::inspect::{Gap, JUMP_PCT, LONG, Quiet, Report, Tally};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
@@ -34,8 +35,12 @@ pub fn text_of(report: &Report) -> String {
             lines.put("", format!("{} to {} in {zone}", local(zone, from), local(zone, to)));
         }
     }
-    let calendar = report.fits.first().and_then(|fit| Calendar::built_in(&fit.calendar));
+    let calendar = report.fits.first().map(|fit| fit.calendar.as_str());
     for (symbol, tally) in report.symbols.iter().take(SYMBOLS_SHOWN) {
+        // A built-in instrument's own hours, whatever fits the file.
+        let own = built_in(symbol);
+        let calendar = own.as_ref().map(|def| def.calendar.as_str()).or(calendar);
+        let calendar = calendar.and_then(Calendar::built_in);
         symbol_lines(&mut lines, symbol, tally, report.size_precision, calendar.as_ref());
     }
     if report.symbols.len() > SYMBOLS_SHOWN {
@@ -65,9 +70,15 @@ pub fn text_of(report: &Report) -> String {
             lines.put(word, note);
         }
     }
-    lines
-        .put("config", "to import it: save what follows as data.toml, correct what is ASKED, then");
-    lines.put("", "grandmodel data import -c data.toml --journal DIR");
+    if report.records == 0 && report.damage.is_none() {
+        if !report.config.is_empty() {
+            lines.put("config", "add what follows to the config of what shall be traded:");
+        }
+    } else {
+        let what = "to import it: save what follows as data.toml, correct what is ASKED, then";
+        lines.put("config", what);
+        lines.put("", "grandmodel data import -c data.toml --journal DIR");
+    }
     format!("{}\n{}", lines.0, report.config)
 }
 
