@@ -25,6 +25,8 @@ pub struct InstrumentDef {
     pub calendar: String,
     /// The conditions of a print that keep it from setting prices, see [`crate::conditions`].
     pub no_price: Conditions,
+    /// The conditions of a print whose size is in no volume.
+    pub no_volume: Conditions,
 }
 
 /// Fee of a US share: 0.005.
@@ -123,6 +125,7 @@ fn usd(symbol: &str, (_, tick, multiplier, calendar): Future<'_>, fee: i64) -> I
         currency: "USD".to_string(),
         calendar: calendar.to_string(),
         no_price: Conditions::NONE,
+        no_volume: Conditions::NONE,
     }
 }
 
@@ -190,6 +193,7 @@ impl Catalog {
             currency: "USD".to_string(),
             calendar: "24/7".to_string(),
             no_price: Conditions::NONE,
+            no_volume: Conditions::NONE,
         };
         Self { configured: Vec::new(), fallback: Some(fallback) }
     }
@@ -219,6 +223,7 @@ impl InstrumentDef {
             currency: text_of(&record.currency).to_string(),
             calendar: text_of(&record.calendar).to_string(),
             no_price: Conditions(record.no_price),
+            no_volume: Conditions(record.no_volume),
         }
     }
 
@@ -239,7 +244,8 @@ impl InstrumentDef {
             bar_price,
             no_price: self.no_price.0,
             calendar: fixed_text(&self.calendar),
-            reserved2: 0,
+            no_volume: self.no_volume.0,
+            reserved2: [0; 3],
         }
     }
 }
@@ -254,6 +260,7 @@ mod tests {
             let mut def = built_in(symbol).unwrap();
             assert_eq!(def.no_price, Conditions::NONE);
             def.no_price = Conditions::ODD_LOT.with(Conditions::REOPENING);
+            def.no_volume = Conditions::OFFICIAL_CLOSE;
             assert_eq!(InstrumentDef::of(&def.record(3, 1, 7)), def);
         }
     }

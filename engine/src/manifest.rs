@@ -92,6 +92,9 @@ fn instrument_json(listed: &Listed) -> Value {
     if def.no_price != Conditions::NONE {
         json["no_price"] = json!(def.no_price.words().collect::<Vec<_>>());
     }
+    if def.no_volume != Conditions::NONE {
+        json["no_volume"] = json!(def.no_volume.words().collect::<Vec<_>>());
+    }
     json
 }
 

@@ -14,11 +14,6 @@ fuzz_target!(|bytes: &[u8]| {
     let _ = gateways::inventory(&path);
     let _ = gateways::definitions::load(&engine::config::InstrumentsFrom {
         file: path.display().to_string(),
-        market: None,
-        security_type: None,
-        symbols: Vec::new(),
-        calendar: None,
-        fee: None,
-        no_price: ringbuf_layout::Conditions::NONE,
+        ..engine::config::InstrumentsFrom::default()
     });
 });

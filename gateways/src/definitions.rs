@@ -135,6 +135,7 @@ fn of_properties(from: &InstrumentsFrom, market: &str) -> Result<Vec<InstrumentD
             currency: row.currency.clone(),
             calendar: String::new(),
             no_price: from.no_price,
+            no_volume: from.no_volume,
         };
         found.push(complete(from, definition, known)?);
     }
@@ -255,6 +256,7 @@ fn of_record(
         currency: read.currency().to_string(),
         calendar: String::new(),
         no_price: from.no_price,
+        no_volume: from.no_volume,
     };
     complete(from, definition, known)
 }

@@ -48,7 +48,7 @@ record! {
     /// 88 │ fee (1e-9 a unit)                                             │
     /// 96 │ currency (ISO 4217)           │ prec  │ price │ no_price      │
     /// 104│ calendar (UTF-8, zero-padded)                        16 bytes │
-    /// 120│ reserved                                                      │
+    /// 120│ no_volume     │ reserved                                      │
     /// ```
     Instrument = 128 {
         /// Smallest price step.
@@ -72,8 +72,10 @@ record! {
         no_price: u16,
         /// Name of its calendar, UTF-8, zero-padded.
         calendar: [u8; 16],
+        /// [`Conditions`] of a print whose size is in no volume: other prints have told it.
+        no_volume: u16,
         /// Zero.
-        reserved2: u64,
+        reserved2: [u16; 3],
     }
 }
 

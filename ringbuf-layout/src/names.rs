@@ -103,7 +103,7 @@ bits! {
         /// Older than `stale_after_ms` when it came.
         STALE = 23 => "stale",
         /// A condition of the print keeps it from setting prices, by the table of its instrument: its size counts,
-        /// its price does not.
+        /// unless the table says otherwise, its price does not.
         CONDITION = 24 => "condition",
     }
 }

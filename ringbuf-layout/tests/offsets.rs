@@ -77,7 +77,8 @@ fn records() -> Vec<Record> {
             bar_price: 101, 1;
             no_price: 102, 2;
             calendar: 104, 16;
-            reserved2: 120, 8;
+            no_volume: 120, 2;
+            reserved2: 122, 6;
         }
         Trade = 3, 64 {
             price: 32, 8;

@@ -2,6 +2,7 @@
 
 use bytemuck::Zeroable;
 use engine::bars::{ExtraBar, Gap};
+use engine::conditions::ConditionTable;
 use engine::manifest::Listed;
 use proptest::prelude::*;
 use ringbuf_layout::names::BarSource;
@@ -286,6 +287,34 @@ fn a_print_that_sets_no_price_is_in_volume_and_ticks_and_in_no_price_of_its_bar(
     // Where there is no other, the prices are its own.
     let alone = [(0, 50, 1, true), (1, 54, 3, true), (2, 52, 0, true)];
     assert_eq!(bars_with_odd_lots(nothing, &alone), [([50, 54, 50, 52, 53], 4, 3)]);
+}
+
+#[test]
+fn an_official_close_repeats_an_auction_and_is_in_no_volume() {
+    let open = ns("2013-10-07T13:30:00Z");
+    let print = |(at, cents, size, conditions): (i64, i64, i64, Conditions)| {
+        let mut print = trade(0, open + at * 1_000_000_000, cents * 10_000_000, size);
+        print.source_seq = Trade::with_conditions(conditions);
+        cell(&print)
+    };
+    let auction = (2, 10_100, 1_000_000, Conditions::CLOSING);
+    let official = (3, 10_100, 1_000_000, Conditions::OFFICIAL_CLOSE);
+    let prints = [(1, 10_000, 5, Conditions::NONE), auction, official];
+    let volume_of = |table: Option<&ConditionTable>| {
+        let mut instruments = vec![listed("SPY", false)];
+        if let Some(table) = table {
+            let def = &mut instruments[0].def;
+            (def.no_price, def.no_volume) = (table.no_price, table.no_volume);
+        }
+        let scene = Scene::new(instruments, vec![prints.map(print).to_vec()]).timeframes(&[60]);
+        let recording = scene.record();
+        check_all(&recording, &scene.instruments, &scene.semantic.bars).unwrap();
+        let [bar] = recording.all::<Bar>()[..] else { panic!("one bar") };
+        (bar.volume.0, bar.ticks, bar.close.0)
+    };
+    let [table] = engine::conditions::built_in();
+    assert_eq!(volume_of(Some(&table)), (1_000_005, 3, 101_000_000_000));
+    assert_eq!(volume_of(None), (2_000_005, 3, 101_000_000_000));
 }
 
 #[test]

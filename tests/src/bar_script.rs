@@ -185,6 +185,7 @@ impl BarScript {
             let mut listed = listed(symbol, false);
             listed.bars_from = *from;
             listed.def.no_price = *no_price;
+            listed.def.no_volume = Conditions(no_price.0 & Conditions::CASH.0);
             listed
         };
         let instruments: Vec<_> = self.instruments.iter().zip(&self.no_price).map(of).collect();

@@ -40,6 +40,7 @@ pub fn listed(symbol: &str, bars_from_mid: bool) -> Listed {
             currency: "USD".to_string(),
             calendar: "24/7".to_string(),
             no_price: Conditions::NONE,
+            no_volume: Conditions::NONE,
         }
     } else {
         built_in(symbol).expect("Condition failed: a built-in symbol")

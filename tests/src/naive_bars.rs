@@ -25,9 +25,12 @@ use crate::{naive_kinds, naive_vendor};
 use bytemuck::Zeroable;
 use engine::bars::Gap;
 use engine::config::{Bars, Config};
+use engine::instrument::InstrumentDef;
 use engine::manifest::Listed;
 use ringbuf_layout::names::{BarFlags, BarSource, SessionPhase};
-use ringbuf_layout::{Bar, ExternalBar, Frame, Kind, Price, Quote, Size, Tail, Trade, Verdict};
+use ringbuf_layout::{
+    Bar, Conditions, ExternalBar, Frame, Kind, Price, Quote, Size, Tail, Trade, Verdict,
+};
 use std::collections::BTreeMap;
 
 const SECOND: i64 = 1_000_000_000;
@@ -208,9 +211,15 @@ fn market_records(recording: &Recording, instruments: &[Listed]) -> Vec<Seen> {
             }
         }
         let listed = instruments.get(instrument as usize);
-        let aside = frame.get::<Trade>().zip(listed).is_some_and(|(trade, listed)| {
-            trade.source_seq >> 48 & u64::from(listed.def.no_price.0) != 0
-        });
+        let has = |of: fn(&InstrumentDef) -> Conditions| {
+            frame.get::<Trade>().zip(listed).is_some_and(|(trade, listed)| {
+                trade.source_seq >> 48 & u64::from(of(&listed.def).0) != 0
+            })
+        };
+        let aside = has(|def| def.no_price);
+        if has(|def| def.no_volume) {
+            print = print.map(|(price, _)| (price, 0));
+        }
         let (seq, ts) = (head.seq, head.ts_event);
         let session = (0, 0);
         seen.push(Seen {

@@ -76,6 +76,8 @@ pub struct InstrumentsFrom {
     pub fee: Option<i64>,
     /// The conditions of a print that keep it from setting prices, see [`crate::conditions`].
     pub no_price: Conditions,
+    /// The conditions of a print whose size is in no volume.
+    pub no_volume: Conditions,
 }
 
 /// Bars.

@@ -383,7 +383,7 @@ fn instrument<'t>(
         s.violate(walk, "currency", what);
     }
     let calendar = calendar_of(walk, s, own).unwrap_or_else(|| "24/7".into());
-    let no_price = table_of(walk, s, own_tables);
+    let [no_price, no_volume] = table_of(walk, s, own_tables);
     Some(InstrumentDef {
         symbol: symbol?,
         tick: Price(tick?),
@@ -394,6 +394,7 @@ fn instrument<'t>(
         currency,
         calendar,
         no_price,
+        no_volume,
     })
 }
 
@@ -404,13 +405,13 @@ fn calendar_of<'t>(walk: &Walk<'t>, s: &mut Section<'t>, own: &[UserCalendar]) -
     s.word(walk, "calendar", &calendars)
 }
 
-/// The conditions of the table that an instrument names.
-fn table_of<'t>(walk: &Walk<'t>, s: &mut Section<'t>, own: &[ConditionTable]) -> Conditions {
+/// The conditions without a price, and those without a volume, of the table that an instrument names.
+fn table_of<'t>(walk: &Walk<'t>, s: &mut Section<'t>, own: &[ConditionTable]) -> [Conditions; 2] {
     let tables: Vec<ConditionTable> = conditions::tables(own).collect();
     let names: Vec<&str> = tables.iter().map(|table| table.name.as_str()).collect();
     let name = s.word(walk, "conditions", &names);
     let table = tables.iter().find(|table| Some(&table.name) == name.as_ref());
-    table.map_or(Conditions::NONE, |table| table.no_price)
+    table.map_or([Conditions::NONE; 2], |table| [table.no_price, table.no_volume])
 }
 
 fn condition_tables<'t>(walk: &Walk<'t>, s: &mut Section<'t>) -> Vec<ConditionTable> {
@@ -432,21 +433,27 @@ fn condition_table<'t>(walk: &Walk<'t>, s: &mut Section<'t>) -> ConditionTable {
     if name.is_empty() {
         s.violate(walk, "name", "is needed: what instruments call the table");
     }
-    let mut no_price = Conditions::NONE;
-    for word in s.text_list(walk, "no_price").unwrap_or_default() {
+    let [no_price, no_volume] = ["no_price", "no_volume"].map(|key| words(walk, s, key));
+    if no_price == Conditions::NONE {
+        s.violate(walk, "no_price", "is needed: the conditions that set no price");
+    }
+    ConditionTable { name, no_price, no_volume }
+}
+
+/// The conditions that a key lists.
+fn words<'t>(walk: &Walk<'t>, s: &mut Section<'t>, key: &'static str) -> Conditions {
+    let mut listed = Conditions::NONE;
+    for word in s.text_list(walk, key).unwrap_or_default() {
         if let Some(condition) = Conditions::parse(&word) {
-            no_price = no_price.with(condition);
+            listed = listed.with(condition);
             continue;
         }
         let words: Vec<&str> = Conditions::WORDS.iter().map(|(_, word)| *word).collect();
         let near = nearest(&word, &words)
             .map_or_else(|| words.join(", "), |near| format!("did you mean \"{near}\"?"));
-        s.violate(walk, "no_price", format!("\"{word}\" is not a condition; {near}"));
+        s.violate(walk, key, format!("\"{word}\" is not a condition; {near}"));
     }
-    if no_price == Conditions::NONE {
-        s.violate(walk, "no_price", "is needed: the conditions that set no price");
-    }
-    ConditionTable { name, no_price }
+    listed
 }
 
 /// `fee_per_contract` or `fee_per_share`.
@@ -493,9 +500,9 @@ fn instruments_from<'t>(
     }
     let calendar = calendar_of(walk, &mut s, own);
     let fee = fee(walk, &mut s);
-    let no_price = table_of(walk, &mut s, own_tables);
+    let [no_price, no_volume] = table_of(walk, &mut s, own_tables);
     s.finish(walk);
-    InstrumentsFrom { file, market, security_type, symbols, calendar, fee, no_price }
+    InstrumentsFrom { file, market, security_type, symbols, calendar, fee, no_price, no_volume }
 }
 
 fn host<'t>(walk: &Walk<'t>, mut s: Section<'t>) -> Host {

@@ -5,7 +5,7 @@ use crate::calendar::user::UserCalendar;
 use crate::conditions::{self, ConditionTable};
 use crate::instrument::InstrumentDef;
 use crate::source::{Column, Columns, SourceConfig, Stamp, TimeUnit};
-use ringbuf_layout::{Money, Price};
+use ringbuf_layout::{Conditions, Money, Price};
 use std::fmt::Write as _;
 
 /// `grandmodel config init`: every key with its default and what it is for.
@@ -165,6 +165,11 @@ fn condition_table(out: &mut String, own: &ConditionTable) {
     let words: Vec<_> = own.no_price.words().map(quoted).collect();
     put!(text, "\n[[semantic.condition_table]]\nname = {}", quoted(&own.name));
     put!(text, "no_price = [{}]", words.join(", "));
+    // Left out where there are none: configs of before keep their hash.
+    if own.no_volume != Conditions::NONE {
+        let words: Vec<_> = own.no_volume.words().map(quoted).collect();
+        put!(text, "no_volume = [{}]", words.join(", "));
+    }
     out.push_str(&text);
 }
 
@@ -180,7 +185,7 @@ fn instrument(out: &mut String, def: &InstrumentDef, own: &[ConditionTable]) {
     );
     put!(text, "fee_per_contract = \"{}\"\ncurrency = {}", Price(def.fee), quoted(&def.currency));
     put!(text, "calendar = {}", quoted(&def.calendar));
-    if let Some(table) = conditions::name_of(def.no_price, own) {
+    if let Some(table) = conditions::name_of([def.no_price, def.no_volume], own) {
         put!(text, "conditions = {}", quoted(&table));
     }
     out.push_str(&text);
@@ -203,7 +208,7 @@ fn instruments_from(out: &mut String, from: &InstrumentsFrom, own: &[ConditionTa
     if let Some(fee) = from.fee {
         put!(text, "fee_per_contract = \"{}\"", Price(fee));
     }
-    if let Some(table) = conditions::name_of(from.no_price, own) {
+    if let Some(table) = conditions::name_of([from.no_price, from.no_volume], own) {
         put!(text, "conditions = {}", quoted(&table));
     }
     out.push_str(&text);
@@ -452,6 +457,7 @@ mod tests {
             [[semantic.condition_table]]
             name = "mine"
             no_price = ["odd_lot", "average_price"]
+            no_volume = ["average_price"]
             [[semantic.instrument]]
             symbol = "OWN"
             tick = "0.01"
@@ -465,6 +471,8 @@ mod tests {
         reads_back(&config);
         let no_price = |at: usize| config.semantic.instruments[at].no_price.words().count();
         assert_eq!((no_price(0), no_price(1)), (2, 9));
+        let no_volume = |at: usize| config.semantic.instruments[at].no_volume.words().count();
+        assert_eq!((no_volume(0), no_volume(1)), (1, 2));
     }
 
     #[test]

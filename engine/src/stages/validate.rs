@@ -37,6 +37,8 @@ struct Book {
     last_off_grid: u32,
     /// [`Conditions`](ringbuf_layout::Conditions) of a print that keep it from setting prices.
     no_price: u16,
+    /// Conditions of a print whose size is in no volume.
+    no_volume: u16,
     /// Sizes accepted in this session: keeps every bar's volume within an i64.
     session_size: i64,
     phase: u8,
@@ -120,7 +122,7 @@ impl Validate {
 
     #[inline]
     fn trade(&mut self, trade: &Trade) -> Found {
-        let (price, size) = (trade.price.0, trade.size.0);
+        let (price, mut size) = (trade.price.0, trade.size.0);
         let (mut reasons, book) =
             time(&mut self.clock, &mut self.books, &trade.head, trade.tail.instrument);
         reasons |= bit(is_no_price(price), Reasons::PRICE) | bit(size < 0, Reasons::SIZE);
@@ -136,6 +138,9 @@ impl Validate {
             }
             let sets_no_price = trade.conditions().0 & book.no_price != 0;
             reasons |= bit(sets_no_price, Reasons::CONDITION);
+            if trade.conditions().0 & book.no_volume != 0 {
+                size = 0;
+            }
             if reasons & self.rejecting == 0 {
                 match book.session_size.checked_add(size) {
                     Some(sum) => {
@@ -149,7 +154,7 @@ impl Validate {
                 }
             }
         }
-        self.found(reasons, trade.price, trade.size)
+        self.found(reasons, trade.price, Size(size))
     }
 
     fn quote(&mut self, quote: &Quote) -> Found {
@@ -265,7 +270,7 @@ impl Validate {
         } else if let Some(instrument) = input.get::<Instrument>() {
             book.grid = Grid::new(instrument.tick.0.max(1));
             book.known = true;
-            book.no_price = instrument.no_price;
+            (book.no_price, book.no_volume) = (instrument.no_price, instrument.no_volume);
             book.external = instrument.bar_price == BarSource::External as u8;
         }
     }
@@ -301,8 +306,8 @@ impl Validate {
                 digest.int(field);
             }
             digest.word(u64::from(book.phase) | u64::from(book.last_off_grid) << 32);
-            if book.no_price != 0 {
-                digest.word(u64::from(book.no_price));
+            if book.no_price != 0 || book.no_volume != 0 {
+                digest.word(u64::from(book.no_price) | u64::from(book.no_volume) << 16);
             }
             if book.external {
                 book.vendor.digest(digest);
@@ -413,6 +418,7 @@ state!(Book {
     last,
     last_off_grid,
     no_price,
+    no_volume,
     session_size,
     phase,
     known,

@@ -367,6 +367,7 @@ pub fn def(symbol: &str) -> InstrumentDef {
         currency: "USD".to_string(),
         calendar: "24/7".to_string(),
         no_price: Conditions::NONE,
+        no_volume: Conditions::NONE,
     }
 }
 

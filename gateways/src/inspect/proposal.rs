@@ -9,6 +9,9 @@ use ringbuf_layout::units::Decimal;
 use std::fmt::Write as _;
 use std::path::Path;
 
+/// Prices below which a tick is only a guess.
+const FEW_PRICES: u64 = 50;
+
 /// The `[[source]]` alone; `zone` where the file's own is open.
 pub(super) fn source(path: &Path, kind: &Kind, zone: Option<&str>) -> String {
     let mut out = String::new();
@@ -159,7 +162,9 @@ fn instrument(out: &mut String, symbol: &str, tally: &Tally, digits: u8, calenda
     put(out, format_args!("\n[[semantic.instrument]]\nsymbol = {}", quoted(&ours(symbol))));
     let values = tally.prices.values;
     let exact = if off == 0 { String::new() } else { format!(", {off} are off it") };
-    put(out, format_args!("tick = \"{}\"   # inferred from {values} prices{exact}", Price(tick)));
+    // A handful of prices lies on a coarser grid than the market's more often than not.
+    let word = if values < FEW_PRICES { "ASKED: inferred" } else { "inferred" };
+    put(out, format_args!("tick = \"{}\"   # {word} from {values} prices{exact}", Price(tick)));
     put(
         out,
         format_args!("multiplier = \"1\"   # ASKED: money that a price point of one unit is worth"),

@@ -19,6 +19,7 @@ pub(crate) fn coin(symbol: &str) -> InstrumentDef {
         fee: 0,
         calendar: "24/7".to_string(),
         no_price: Conditions::NONE,
+        no_volume: Conditions::NONE,
         ..built_in("SPY").unwrap()
     }
 }

@@ -199,12 +199,7 @@ pub fn read_definitions(path: &Path) {
     gateways::inventory(path).map_or_else(sound, drop);
     let from = engine::config::InstrumentsFrom {
         file: path.display().to_string(),
-        market: None,
-        security_type: None,
-        symbols: Vec::new(),
-        calendar: None,
-        fee: None,
-        no_price: ringbuf_layout::Conditions::NONE,
+        ..engine::config::InstrumentsFrom::default()
     };
     gateways::definitions::load(&from).map_or_else(sound, drop);
 }

@@ -21,11 +21,8 @@ fn from(path: &Path, market: Option<&str>, symbols: &[&str]) -> InstrumentsFrom 
     InstrumentsFrom {
         file: path.display().to_string(),
         market: market.map(str::to_string),
-        security_type: None,
         symbols: symbols.iter().map(ToString::to_string).collect(),
-        calendar: None,
-        fee: None,
-        no_price: ringbuf_layout::Conditions::NONE,
+        ..InstrumentsFrom::default()
     }
 }
 

@@ -50,6 +50,8 @@ pub fn import(arguments: &cli::Import, say: Say, controls: &Controls) -> Result<
         answer.extend(error_object(problem));
         aside(&format!("error: {problem}"));
         aside("the import ended early; what came before is journaled");
+    } else if is_empty(&imported) {
+        aside("note: the journal holds no record of the market; `skipped` above says why");
     } else if imported.ended == Some(EndReason::Interrupted) {
         aside("interrupted: what came before is journaled");
     }
@@ -90,6 +92,12 @@ fn counted(pairs: impl IntoIterator<Item = (&'static str, u64)>) -> Map<String, 
 fn by_kind(kinds: &Kinds) -> impl Iterator<Item = (&'static str, u64)> {
     let named = KINDS.iter().zip(kinds).map(|(kind, count)| (kind.name(), *count));
     named.filter(|(_, count)| *count > 0).collect::<Vec<_>>().into_iter()
+}
+
+/// Records were read, and none of them is in the journal.
+fn is_empty(imported: &Imported) -> bool {
+    let sum = |of: fn(&Account) -> u64| imported.sources.iter().map(of).sum::<u64>();
+    sum(|account| account.delivered) == 0 && sum(|account| account.read) > 0
 }
 
 /// What a run will flag or reject.
