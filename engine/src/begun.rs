@@ -2,6 +2,7 @@
 
 use crate::calendar::Calendar;
 use crate::config::{Config, Semantic};
+use crate::conversion;
 use crate::futures::{Future, futures};
 use crate::image::Image;
 use crate::import::refuse_imported;
@@ -55,9 +56,10 @@ pub(crate) fn begin(
     start::refuse_twins(&order.sources)?;
     refuse_exit(&order.config, order.broker.is_some())?;
     let table = start::instrument_table(&order.config, &order.sources, &order.filter)?;
-    start::rates_fit(&order.config.semantic, &table)?;
+    conversion::rates_fit(&order.config.semantic, &table)?;
     start::lengths_fit(&order.config.semantic.bars, &table, &order.sources)?;
     let futures = futures(&order.sources, &order.filter)?;
+    conversion::rates_are_no_contracts(&order.config.semantic, &futures)?;
     let apart = threads::keep_helpers_on(&order.layout.helpers);
     let mut begun = match start::create_writer(&order.dir, &order.config)? {
         Some(writer) => {

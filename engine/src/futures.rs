@@ -19,6 +19,13 @@ pub(crate) struct Future {
     first: Option<String>,
 }
 
+impl Future {
+    /// True if this is one of its contracts.
+    pub(crate) fn has(&self, symbol: &str) -> bool {
+        self.symbols.iter().any(|contract| contract == symbol)
+    }
+}
+
 /// The futures that these sources follow, as far as their symbols are wanted.
 ///
 /// # Errors

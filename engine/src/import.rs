@@ -338,7 +338,9 @@ impl Lane {
     }
 
     fn account(self) -> Account {
-        Account { left_out: self.decoder.left_out(), ..self.account }
+        let left_out = self.decoder.left_out();
+        let read = self.account.read + left_out.iter().map(|(_, count)| count).sum::<u64>();
+        Account { read, left_out, ..self.account }
     }
 }
 

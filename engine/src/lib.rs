@@ -12,6 +12,7 @@ mod begun;
 pub mod calendar;
 pub mod conditions;
 pub mod config;
+mod conversion;
 pub mod depth;
 pub mod earlier;
 mod futures;

@@ -66,6 +66,8 @@ pub struct Facts {
     pub mode: Mode,
     /// It is a contract of a future, and not its front.
     pub not_front: bool,
+    /// It converts money and is not traded.
+    pub rate_only: bool,
     /// The instrument; `None` if it is not defined.
     pub contract: Option<Contract>,
     /// What the money of the instrument is worth; `None` if that is not known, or too old to open anything.
@@ -142,6 +144,7 @@ pub fn rule(direction: i64, facts: &Facts, limits: &Limits) -> Ruling {
     let held = [
         (facts.mode == Mode::Reducing, RiskReasons::REDUCING),
         (facts.not_front, RiskReasons::NOT_FRONT),
+        (facts.rate_only, RiskReasons::RATE_ONLY),
     ];
     let held = held.into_iter().filter(|(is_so, _)| *is_so).map(|(_, reason)| reason);
     if let Some(why) = held.reduce(RiskReasons::with).filter(|_| i128::from(size) >= along) {

@@ -48,30 +48,11 @@ pub struct Survey {
 /// If it cannot be read.
 pub fn definitions(dir: &Path) -> Result<Vec<InstrumentDef>, Problem> {
     let journal = open(dir)?;
-    Ok(defined(&journal, dir)?.iter().map(InstrumentDef::of).collect())
+    Ok(instruments(&journal, dir)?.iter().map(InstrumentDef::of).collect())
 }
 
 fn open(dir: &Path) -> Result<Journal, Problem> {
     Journal::open(dir).map_err(|e| Problem::from_journal(&e))
-}
-
-/// The table of the first run, and what those after it added: each begins a segment of a new epoch.
-fn defined(journal: &Journal, dir: &Path) -> Result<Vec<Instrument>, Problem> {
-    let mut table = instruments(journal, dir)?;
-    let headers: Vec<_> = journal.segments().map(|segment| segment.header).collect();
-    for pair in headers.windows(2).filter(|pair| pair[0].epoch != pair[1].epoch) {
-        let mut frames = journal.frames_from(pair[1].base_seq);
-        // Damage is named when the records before it were read.
-        while let Ok(Some(frame)) = frames.next() {
-            match frame.get::<Instrument>() {
-                Some(new) if new.tail.instrument as usize == table.len() => table.push(*new),
-                Some(_) => {}
-                None if frame.kind() == Kind::RunStart || !frame.kind().is_input() => {}
-                None => break,
-            }
-        }
-    }
-    Ok(table)
 }
 
 /// Reads a journal once. Damage ends the look: whoever reads the records comes to it and names it.
@@ -80,7 +61,7 @@ fn defined(journal: &Journal, dir: &Path) -> Result<Vec<Instrument>, Problem> {
 /// If it cannot be opened, or holds no instruments.
 pub fn survey(dir: &Path) -> Result<Survey, Problem> {
     let mut tape = MarketTape::open(dir)?;
-    let table = defined(&tape.journal, dir)?;
+    let table = instruments(&tape.journal, dir)?;
     if table.is_empty() {
         return Err(Problem::new(
             "the journal defines no instruments",

@@ -181,12 +181,32 @@ pub fn is_imported(journal: &Journal, dir: &Path) -> bool {
     start.and_then(|start| manifest::read(dir, &start.manifest)).is_ok_and(|m| m.imported)
 }
 
-/// The instruments of a journal: they stand behind its first run start, before any other input, or, where
-/// retention removed that, in its newest snapshot.
+/// The instruments of a journal, in the order of their numbers: those of the first run, and what those after it added,
+/// each at the beginning of a segment of a new epoch.
 ///
 /// # Errors
 /// If the journal cannot be read.
 pub fn instruments(journal: &Journal, dir: &Path) -> Result<Vec<Instrument>, Problem> {
+    let mut table = first_instruments(journal, dir)?;
+    let headers: Vec<_> = journal.segments().map(|segment| segment.header).collect();
+    for pair in headers.windows(2).filter(|pair| pair[0].epoch != pair[1].epoch) {
+        let mut frames = journal.frames_from(pair[1].base_seq);
+        // Damage is named when the records before it were read.
+        while let Ok(Some(frame)) = frames.next() {
+            match frame.get::<Instrument>() {
+                Some(new) if new.tail.instrument as usize == table.len() => table.push(*new),
+                Some(_) => {}
+                None if frame.kind() == Kind::RunStart || !frame.kind().is_input() => {}
+                None => break,
+            }
+        }
+    }
+    Ok(table)
+}
+
+/// They stand behind the first run start, before any other input, or, where retention removed that, in the newest
+/// snapshot.
+fn first_instruments(journal: &Journal, dir: &Path) -> Result<Vec<Instrument>, Problem> {
     let mut frames = journal.frames();
     let mut table = Vec::new();
     while let Some(frame) = frames.next().map_err(|e| Problem::from_journal(&e))? {

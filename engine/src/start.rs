@@ -234,51 +234,6 @@ pub fn instrument_table(
     Ok(table)
 }
 
-/// Whatever is not in the account's currency has a rate, and the instrument that says it is there.
-///
-/// # Errors
-/// What is missing, or a rate between two other currencies.
-pub(crate) fn rates_fit(semantic: &Semantic, table: &[Listed]) -> Result<(), Problem> {
-    let account = &semantic.account.currency;
-    for def in table.iter().map(|listed| &listed.def).filter(|def| def.currency != *account) {
-        let currency = &def.currency;
-        let Some(rate) = semantic.rates.iter().find(|rate| rate.currency == *currency) else {
-            return Err(Problem::new(
-                format!("{} is in {currency}, and the account in {account}", def.symbol),
-                "semantic.account.currency",
-                format!(
-                    "add [[semantic.rate]] currency = \"{currency}\" with the symbol that says \
-                         what it is worth, or set the account's currency"
-                ),
-            ));
-        };
-        let place = format!("[[semantic.rate]] of {currency}");
-        let Some(by) = table.iter().find(|listed| listed.def.symbol == rate.symbol) else {
-            return Err(Problem::new(
-                format!("{} is in {currency}, and no source delivers {}", def.symbol, rate.symbol),
-                place,
-                format!(
-                    "add a source with {}, and name it in --symbols if you choose there",
-                    rate.symbol
-                ),
-            ));
-        };
-        if ![account, currency].contains(&&by.def.currency) {
-            return Err(Problem::new(
-                format!(
-                    "{} is in {}, which says nothing of {currency} in {account}",
-                    rate.symbol, by.def.currency
-                ),
-                place,
-                format!(
-                    "name an instrument in {account} a {currency}, or in {currency} a {account}"
-                ),
-            ));
-        }
-    }
-    Ok(())
-}
-
 /// What the bars of a symbol are made from, as far as one source goes.
 fn bars_from(price: BarPrice, used: &SymbolUse) -> BarSource {
     match price {

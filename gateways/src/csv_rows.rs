@@ -16,7 +16,7 @@ use crate::packed;
 use crate::row_fields::Fields;
 use crate::row_plan::{Declared, EXAMPLE, Plan};
 use crate::row_reader::{Memory, RowReader};
-use crate::row_symbols::Symbols;
+use crate::row_symbols::{NOT_CHOSEN, Symbols};
 use crate::spec;
 use engine::Problem;
 use engine::instrument::Catalog;
@@ -245,6 +245,10 @@ impl Decoder for CsvRows {
             return Ok(true);
         }
         self.row(cell)
+    }
+
+    fn left_out(&self) -> Vec<(&'static str, u64)> {
+        vec![(NOT_CHOSEN, self.symbols.unwanted)]
     }
 }
 

@@ -39,20 +39,6 @@ pub fn resolve(semantic: &mut Semantic) -> Result<(), Problem> {
                     "name it in the `symbols` of one of the two [[semantic.instruments_from]]",
                 ));
             }
-            if !semantic.converts(&definition.currency) {
-                return Err(Problem::new(
-                    format!(
-                        "{} is in {} and the account in {}",
-                        definition.symbol, definition.currency, semantic.account.currency
-                    ),
-                    from.file,
-                    format!(
-                        "add [[semantic.rate]] currency = \"{}\", leave it out with `symbols`, or change \
-                         semantic.account.currency",
-                        definition.currency
-                    ),
-                ));
-            }
             semantic.instruments.push(definition);
         }
     }

@@ -62,7 +62,10 @@ impl RowReader<'_> {
         let known = match symbol {
             Lookup::Known(known) => Some(known),
             Lookup::Undefined => None,
-            Lookup::Unwanted => return Ok(false),
+            Lookup::Unwanted => {
+                self.symbols.unwanted += 1;
+                return Ok(false);
+            }
         };
         let ts_event = self.time(Field::TsEvent)?.unwrap_or_default();
         let ts_recv = match self.time(Field::TsRecv)? {

@@ -13,6 +13,9 @@ use std::collections::BTreeMap;
 /// Longest symbol of a vendor, its exchange included.
 const VENDORS_MAX: usize = 128;
 
+/// What a row is called that `symbols` does not choose.
+pub(crate) const NOT_CHOSEN: &str = "symbol_not_chosen";
+
 /// Number and size precision of an instrument.
 pub(crate) type Known = (u32, u8);
 
@@ -34,6 +37,8 @@ pub(crate) struct Symbols {
     fixed: Option<Known>,
     /// True if `symbols` says what is wanted.
     chosen: bool,
+    /// Rows of others, passed over.
+    pub(crate) unwanted: u64,
     /// The last exchange and symbol looked up, as they stand in the file: most rows repeat them.
     last: Last,
 }
@@ -56,6 +61,7 @@ impl Symbols {
             vendors: BTreeMap::new(),
             fixed: None,
             chosen: !config.symbols.is_empty(),
+            unwanted: 0,
             last: Last { exchange: Vec::new(), symbol: Vec::new(), found: None },
         };
         if let Some(symbol) = &declared.symbol {

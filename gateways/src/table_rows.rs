@@ -12,7 +12,7 @@ use crate::local_time;
 use crate::row_fields::Fields;
 use crate::row_plan::{Declared, EXAMPLE, Field, Gives, Plan};
 use crate::row_reader::{Memory, RowReader};
-use crate::row_symbols::Symbols;
+use crate::row_symbols::{NOT_CHOSEN, Symbols};
 use crate::spec;
 use engine::Problem;
 use engine::instrument::Catalog;
@@ -216,6 +216,10 @@ impl<T: Table> Decoder for TableRows<T> {
                 }
             }
         }
+    }
+
+    fn left_out(&self) -> Vec<(&'static str, u64)> {
+        vec![(NOT_CHOSEN, self.symbols.unwanted)]
     }
 }
 

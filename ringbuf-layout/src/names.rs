@@ -507,6 +507,8 @@ bits! {
         NOT_FRONT = 8 => "not_front",
         /// The rate of the instrument's currency is not known yet, or too old.
         NO_RATE = 9 => "no_rate",
+        /// The instrument is there to convert money only: what is held of it is reduced.
+        RATE_ONLY = 10 => "rate_only",
         /// `max_instrument_pct`: notional of the instrument.
         INSTRUMENT_NOTIONAL = 16 => "max_instrument_pct",
         /// `max_gross_pct`: notional of everything held.

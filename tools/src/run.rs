@@ -304,6 +304,13 @@ fn announce(config: &Config, sources: &[Source], dir: &Path, hint: Option<u64>) 
     let needed = segments + hint.unwrap_or(0) * 72;
     let free = free_bytes(dir).map_or("unknown".to_string(), mib);
     aside(&format!("sources  {}", names.join(", ")));
+    let semantic = &config.semantic;
+    for rate in &semantic.rates {
+        let by = config.catalog().get(&rate.symbol).map(|def| def.currency);
+        let (one, account) = (&rate.currency, &semantic.account.currency);
+        let of = if by.as_ref() == Some(account) { "" } else { "1/" };
+        aside(&format!("rate     1 {one} = {of}{} {account}", rate.symbol));
+    }
     if let Some(why) = config.never_decides() {
         aside(&format!("warning: {why}"));
     }

@@ -7,7 +7,7 @@ use engine::instrument::built_in;
 use engine::source::{Source, SourceConfig};
 
 /// The sources that were typed in place of the config's: one of the config with the same specification keeps what it
-/// declares, and a journal in the place of the only one keeps its front. A front that is not followed any more is told.
+/// declares, and a journal in the place of the only one keeps its front and symbols. A front that is not followed any more is told.
 ///
 /// # Errors
 /// Two that read stdin.
@@ -19,16 +19,17 @@ pub fn choose(config: &mut Config, typed: &[String]) -> Result<(), Problem> {
             if let ([only], [_]) = (&declared[..], typed)
                 && spec.starts_with("journal:")
             {
-                plain.front.clone_from(&only.front);
+                (plain.front, plain.symbols) = (only.front.clone(), only.symbols.clone());
             }
             declared.iter().find(|source| &source.spec == spec).cloned().unwrap_or(plain)
         };
         config.sources = typed.iter().map(of).collect();
-        let is_followed = config.sources.iter().any(|source| source.front.is_some());
-        for dropped in declared.iter().filter(|source| source.front.is_some() && !is_followed) {
+        let followed = |front: &SourceConfig| config.sources.iter().any(|s| s.front == front.front);
+        for dropped in declared.iter().filter(|source| source.front.is_some() && !followed(source))
+        {
             aside(&format!(
-                "note: --source takes the place of [[source]] {}, and its front = \"volume\" is not followed; \
-                 put what you typed into a [[source]] with `front` to follow it",
+                "note: --source takes the place of [[source]] {}, and its front = \"volume\" is not followed; to \
+                 follow it, give what you typed a [[source]] with `front` and the contracts in `symbols`",
                 dropped.name
             ));
         }

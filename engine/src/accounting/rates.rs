@@ -74,8 +74,32 @@ struct Known {
     currency: [u8; 4],
     /// Close of its newest bar; 0 before the first, and where it is no rate.
     close: i64,
-    /// Event time of that bar.
+    /// Event time of the last price in that bar.
     closed_at: i64,
+}
+
+/// More currencies than there are.
+const CURRENCIES_MAX: usize = 1_024;
+
+/// Which symbol converts a currency, in a saved state.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+struct Named {
+    currency: [u8; 4],
+    symbol: [u8; 24],
+}
+
+impl Named {
+    fn of(rate: &Rate) -> Self {
+        Self { currency: rate.currency, symbol: rate.symbol }
+    }
+}
+
+impl State for Named {
+    fn state(&mut self, codec: &mut Codec<'_>) -> Result<(), StateError> {
+        let Self { currency, symbol } = self;
+        codec.bytes(currency)?;
+        codec.bytes(symbol)
+    }
 }
 
 /// The rates of a run, and the currency of each of its instruments.
@@ -122,7 +146,7 @@ impl Rates {
         }
     }
 
-    /// A bar of an instrument closed. True if it is a rate that moved by it.
+    /// A bar of an instrument closed, whose last price is of `ts`. True if it is a rate that moved by it.
     pub fn on_close(&mut self, instrument: u32, close: i64, ts: i64) -> bool {
         if !self.by_currency.iter().any(|rate| rate.instrument == Some(instrument)) {
             return false;
@@ -212,16 +236,21 @@ impl State for Rates {
         let Self { account, by_currency, known } = self;
         codec.same_text(text_of(account), "the account's currency")?;
         codec.rows(known)?;
+        let ours: Vec<Named> = by_currency.iter().map(Named::of).collect();
+        let mut named = ours.clone();
+        codec.list(&mut named, CURRENCIES_MAX, Named::default)?;
         if codec.is_loading() {
             let number_of = |symbol: [u8; 24]| known.iter().position(|k| k.symbol == symbol);
             for rate in by_currency.iter_mut() {
                 rate.instrument = number_of(rate.symbol).map(|number| number as u32);
             }
-            let is_own = |k: &Known| k.currency == *account || k.currency == [0; 4];
-            let has_rate = |k: &Known| by_currency.iter().any(|rate| rate.currency == k.currency);
-            if let Some(lost) = known.iter().find(|k| !is_own(k) && !has_rate(k)) {
-                let currency = text_of(&lost.currency);
-                return Err(StateError::new(format!("there is no rate for {currency} any more")));
+            // What is held, or on its way, is counted by this rate: without it a fill could not be booked.
+            let is_used = |named: &&Named| known.iter().any(|k| k.currency == named.currency);
+            if let Some(lost) = named.iter().filter(is_used).find(|named| !ours.contains(named)) {
+                let (currency, symbol) = (text_of(&lost.currency), text_of(&lost.symbol));
+                let what =
+                    format!("{currency} is converted by {symbol}, and the config says so no more");
+                return Err(StateError::new(what));
             }
         }
         Ok(())

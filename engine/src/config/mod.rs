@@ -299,13 +299,6 @@ pub struct Config {
     pub sources: Vec<SourceConfig>,
 }
 
-impl Semantic {
-    /// True if the account can count money of this currency: its own, or one with a rate.
-    pub fn converts(&self, currency: &str) -> bool {
-        read::converts(&self.account, &self.rates, currency)
-    }
-}
-
 impl Default for Config {
     fn default() -> Self {
         Self::parse("", "the embedded default").expect("Invariant: the embedded default is valid")

@@ -50,7 +50,7 @@ fn semantic<'t>(walk: &Walk<'t>, s: &mut Section<'t>) -> Semantic {
     let own = (&calendars[..], &condition_tables[..]);
     let mut instruments: Vec<InstrumentDef> = Vec::new();
     for mut section in s.sections(walk, "instrument") {
-        if let Some(def) = instrument(walk, &mut section, (&account, &rates), own) {
+        if let Some(def) = instrument(walk, &mut section, own) {
             if instruments.iter().any(|other| other.symbol == def.symbol) {
                 section.violate(walk, "symbol", format!("{} is defined twice", def.symbol));
             }
@@ -260,11 +260,13 @@ fn rates<'t>(walk: &Walk<'t>, s: &mut Section<'t>, account: &Account) -> Vec<Rat
     let mut rates: Vec<Rate> = Vec::new();
     for mut section in s.sections(walk, "rate") {
         let rate = rate(walk, &mut section);
-        if rate.currency == account.currency {
+        if rate.currency.is_empty() {
+            // Said already.
+        } else if rate.currency == account.currency {
             let what = format!("{} is the account's own", rate.currency);
             section.violate(walk, "currency", what);
         }
-        if rates.iter().any(|other| other.currency == rate.currency) {
+        if !rate.currency.is_empty() && rates.iter().any(|other| other.currency == rate.currency) {
             let what = format!("{} has a rate already", rate.currency);
             section.violate(walk, "currency", what);
         }
@@ -282,12 +284,11 @@ fn rate<'t>(walk: &Walk<'t>, s: &mut Section<'t>) -> Rate {
         s.violate(walk, "currency", "is needed: three capital letters");
     }
     let symbol = s.text(walk, "symbol").unwrap_or_default().to_uppercase();
-    if !(1..=SYMBOL_MAX).contains(&symbol.len()) {
-        s.violate(
-            walk,
-            "symbol",
-            "is needed: the instrument whose price is the rate, such as \"EURUSD\"",
-        );
+    if symbol.is_empty() {
+        let what = "is needed: the instrument whose price is the rate, such as \"EURUSD\"";
+        s.violate(walk, "symbol", what);
+    } else if symbol.len() > SYMBOL_MAX {
+        s.violate(walk, "symbol", format!("is longer than {SYMBOL_MAX} characters"));
     }
     let max_age_s = s.whole(walk, "max_age_s", 1..=366 * DAY_S).unwrap_or(MAX_AGE_S);
     Rate { currency, symbol, max_age_s, trade: s.boolean(walk, "trade").unwrap_or(false) }
@@ -295,11 +296,6 @@ fn rate<'t>(walk: &Walk<'t>, s: &mut Section<'t>) -> Rate {
 
 fn is_currency(text: &str) -> bool {
     text.len() == 3 && text.bytes().all(|b| b.is_ascii_uppercase())
-}
-
-/// True if the account can count money of this currency.
-pub(super) fn converts(account: &Account, rates: &[Rate], currency: &str) -> bool {
-    currency == account.currency || rates.iter().any(|rate| rate.currency == currency)
 }
 
 fn calendars<'t>(walk: &Walk<'t>, s: &mut Section<'t>) -> Vec<UserCalendar> {
@@ -345,7 +341,6 @@ fn user_calendar<'t>(walk: &Walk<'t>, s: &mut Section<'t>) -> Option<UserCalenda
 fn instrument<'t>(
     walk: &Walk<'t>,
     s: &mut Section<'t>,
-    (account, rates): (&Account, &[Rate]),
     (own, own_tables): (&[UserCalendar], &[ConditionTable]),
 ) -> Option<InstrumentDef> {
     let symbol = s.text(walk, "symbol");
@@ -374,13 +369,6 @@ fn instrument<'t>(
     let currency = s.text(walk, "currency").unwrap_or_else(|| "USD".into());
     if !is_currency(&currency) {
         s.violate(walk, "currency", "must be three capital letters");
-    } else if !converts(account, rates, &currency) {
-        let what = format!(
-            "is {currency} and the account's is {}: add [[semantic.rate]] currency = \"{currency}\" \
-             with the symbol that says what it is worth",
-            account.currency
-        );
-        s.violate(walk, "currency", what);
     }
     let calendar = calendar_of(walk, s, own).unwrap_or_else(|| "24/7".into());
     let [no_price, no_volume] = table_of(walk, s, own_tables);

@@ -517,7 +517,7 @@ mod tests {
     }
 
     #[test]
-    fn a_fee_below_zero_and_a_currency_without_a_conversion_are_refused() {
+    fn a_fee_below_zero_and_a_currency_that_is_none_are_refused() {
         let instrument = |line: &str| {
             only(&format!("[[semantic.instrument]]\nsymbol = \"A\"\ntick = \"0.01\"\n{line}\n"))
         };
@@ -528,9 +528,9 @@ mod tests {
             instrument("fee_per_contract = \"-0.01\"").0,
             "semantic.instrument[0].fee_per_contract"
         );
-        let (key, what) = instrument("currency = \"EUR\"");
+        let (key, what) = instrument("currency = \"euro\"");
         assert_eq!(key, "semantic.instrument[0].currency");
-        assert!(what.contains("add [[semantic.rate]] currency = \"EUR\""), "{what}");
+        assert!(what.contains("three capital letters"), "{what}");
     }
 
     #[test]

@@ -46,9 +46,10 @@ impl Exposure {
     }
 
     /// The close of a bar, which becomes the mark, and converts what is held at the rate that it is.
-    pub fn on_close(&mut self, instrument: u32, close: i64, ts: i64) {
+    pub fn on_close(&mut self, instrument: u32, close: i64) {
         self.mark(instrument, close);
-        if !self.rates.on_close(instrument, close, ts) {
+        // How old it is, only what is opened asks.
+        if !self.rates.on_close(instrument, close, 0) {
             return;
         }
         for number in 0..self.rows.len() as u32 {

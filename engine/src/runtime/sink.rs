@@ -421,7 +421,7 @@ impl<R: Recorder> Sink<R> {
             walk.frame(&verdict)?;
         }
         for bar in self.lanes.bars.read(seq) {
-            self.held.on_close(bar.tail.instrument, bar.close.0, bar.head.ts_event);
+            self.held.on_close(bar.tail.instrument, bar.close.0);
             walk.tally.filled += u64::from(BarFlags(bar.tail.flags).has(BarFlags::FILLED));
             walk.frame(&bar)?;
         }

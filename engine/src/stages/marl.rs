@@ -91,7 +91,10 @@ impl MarlStage {
         portfolio: &PortfolioStage,
     ) -> Option<Decision> {
         let instrument = self.take(slot, earlier)?;
-        if portfolio.account().rates().is_only_a_rate(instrument) {
+        // What an earlier config had opened in it, they may close.
+        if portfolio.account().rates().is_only_a_rate(instrument)
+            && position_of(portfolio, instrument).0 == 0
+        {
             return None;
         }
         let (fast_bar, slow_bar) = self.bars(slot, earlier);

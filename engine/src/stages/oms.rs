@@ -232,7 +232,7 @@ impl OmsStage {
         }
     }
 
-    /// A drill's order, where one is due: never in an instrument that is only a rate, or whose money is worth nothing yet.
+    /// A drill's order, where one is due: never in an instrument that is only a rate, or whose own is missing or old.
     fn on_drill(&mut self, slot: &Slot, rates: &Rates, at: &Moment) {
         let instrument = slot.input.tail().instrument;
         let desk = self.desks.get_mut(instrument as usize);
@@ -240,7 +240,7 @@ impl OmsStage {
         let Some(drill) = &mut self.drill else { return };
         drill.count();
         if let Some((desk, lot)) = desk
-            && rates.worth(instrument).is_some()
+            && rates.fresh_worth(instrument, at.now).is_some()
             && !rates.is_only_a_rate(instrument)
             && let Some(intent) = drill.due(lot)
         {

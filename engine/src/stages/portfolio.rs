@@ -10,7 +10,8 @@ use crate::stage::{Digest, Emit, Stage};
 use crate::state::state;
 use ringbuf_layout::frame::NO_INSTRUMENT;
 use ringbuf_layout::{
-    Fill, Frame, Header, Instrument, Money, Part, Portfolio, RunStart, Side, Size, Slot, Tail,
+    BarFlags, Fill, Frame, Header, Instrument, Money, Part, Portfolio, RunStart, Side, Size, Slot,
+    Tail,
 };
 
 /// The stage.
@@ -54,7 +55,13 @@ impl PortfolioStage {
     fn on_bars(&mut self, slot: &Slot, earlier: &AfterOms, out: &mut Emit<'_, Portfolio>) {
         let Some(bar) = earlier.bars.read(slot.seq()).last() else { return };
         let (instrument, close, head) = (bar.tail.instrument, bar.close.0, slot.input.head());
-        if self.account.on_close(instrument, close, head.ts_event) {
+        // As old as the last price in it; a filled bar says nothing new.
+        let moves = if BarFlags(bar.tail.flags).has(BarFlags::FILLED) {
+            self.account.mark(instrument, close) == Ok(true)
+        } else {
+            self.account.on_close(instrument, close, bar.ts_last)
+        };
+        if moves {
             out.push(self.record(head, instrument));
         }
     }

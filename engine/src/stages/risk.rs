@@ -141,14 +141,16 @@ impl RiskStage {
         wish: (u32, i64),
     ) -> Facts {
         let (instrument, direction) = wish;
+        let rates = account.account().rates();
         let desk = orders.desk(instrument);
         let bars = earlier.bars.read(slot.seq());
         let close = bars.last().filter(|bar| bar.tail.instrument == instrument);
         Facts {
             mode: desk.map_or(Mode::Active, Desk::mode),
             not_front: desk.is_some_and(Desk::is_back),
+            rate_only: rates.is_only_a_rate(instrument),
             contract: desk.and_then(|desk| desk.contract),
-            worth: account.account().rates().fresh_worth(instrument, slot.input.head().ts_event),
+            worth: rates.fresh_worth(instrument, slot.input.head().ts_event),
             price: close.map_or(0, |bar| bar.close.0),
             atr,
             position: desk.map_or(0, Desk::expected),

@@ -334,6 +334,7 @@ fn decide(ends: &mut Ends, after: &AfterOms, slot: &Slot, decided: Decided, fast
     let mut bar = Bar {
         head: Bar::header(head.ts_event, head.ts_recv),
         timeframe_s: fast_s,
+        ts_last: head.ts_event,
         close: Price(decided.close),
         ..Bar::zeroed()
     };

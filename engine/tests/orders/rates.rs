@@ -162,10 +162,14 @@ fn rates_come_back_from_their_bytes_and_an_account_in_another_currency_does_not_
     let after = load(EUROS).unwrap();
     assert_eq!(after.worth(1), before.worth(1));
     assert_eq!(after.fresh_worth(1, 7 + 3 * DAY_MS * 1_000_000), None);
-    // A rate by another instrument begins anew; one that is gone leaves money that nobody can count.
-    let other = load(&EUROS.replace("EURUSD", "HOME")).unwrap();
-    assert_eq!((other.worth(1), other.rate_of(1)), (None, Some(2)));
-    assert_eq!(load("").unwrap_err(), "there is no rate for EUR any more");
+    // By another instrument, or by none, what is held could not be counted until that one has a price.
+    for config in [EUROS.replace("EURUSD", "HOME"), String::new()] {
+        let refused = load(&config).unwrap_err();
+        assert_eq!(refused, "EUR is converted by EURUSD, and the config says so no more");
+    }
+    // Another currency may get a rate.
+    let francs = "[[semantic.rate]]\ncurrency = \"CHF\"\nsymbol = \"USDCHF\"\n";
+    assert_eq!(load(&format!("{francs}{EUROS}")).unwrap().worth(1), before.worth(1));
     let yen = load(&format!("[semantic.account]\ncurrency = \"JPY\"\n{EUROS}")).unwrap_err();
     assert!(yen.contains("USD") && yen.contains("JPY"), "{yen}");
 }

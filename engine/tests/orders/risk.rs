@@ -24,6 +24,7 @@ fn facts() -> Facts {
     Facts {
         mode: Mode::Active,
         not_front: false,
+        rate_only: false,
         contract: Some(Contract::of(&def("TEST").record(0, 0, 0))),
         worth: Some(Worth::ONE),
         price: 100 * PRICE_ONE,
@@ -167,6 +168,7 @@ fn an_order_that_reduces_is_never_denied_by_a_limit() {
         (Facts { equity: i128::MAX, ..short }, "overflow"),
         (Facts { mode: Mode::Reducing, ..short }, "reducing"),
         (Facts { not_front: true, ..short }, "not_front"),
+        (Facts { rate_only: true, ..short }, "rate_only"),
     ] {
         assert_eq!(long(&facts, ""), (true, 0, reasons.to_string()));
     }

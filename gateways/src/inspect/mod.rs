@@ -105,7 +105,8 @@ pub fn inspect(path: &Path, watch: &mut dyn FnMut(u64)) -> Result<Report, Proble
     }
     let zone_is_open = kind.zone_is_open;
     let mut seen = look(path, &kind, Some("UTC"), watch)?;
-    let mut fits = zones::fits(&seen.activity, zone_is_open);
+    let mut fits =
+        if seen.records > 0 { zones::fits(&seen.activity, zone_is_open) } else { Vec::new() };
     let mut zone = kind.zone();
     if zone_is_open {
         let best = fits.first().map_or("UTC", |fit| &fit.zone).to_string();

@@ -121,6 +121,18 @@ pub(super) fn definitions(path: &Path, kind: &mut Kind) -> String {
     out
 }
 
+/// The currency that a pair is quoted in, by the end of its name.
+fn currency_of(symbol: &str) -> Option<&'static str> {
+    const KNOWN: [&str; 16] = [
+        "USD", "EUR", "GBP", "JPY", "CHF", "AUD", "CAD", "NZD", "SEK", "NOK", "DKK", "HKD", "SGD",
+        "KRW", "BRL", "TRY",
+    ];
+    let letters: String = symbol.chars().filter(char::is_ascii_alphanumeric).collect();
+    let (_, end) =
+        letters.len().checked_sub(3).filter(|at| *at >= 3).map(|at| letters.split_at(at))?;
+    KNOWN.into_iter().find(|known| known.eq_ignore_ascii_case(end))
+}
+
 /// A definition as it is built in.
 fn defined(out: &mut String, def: &InstrumentDef) {
     let (fee, lot) = (Price(def.fee), def.lot.decimal(def.size_precision));
@@ -174,6 +186,11 @@ fn instrument(out: &mut String, symbol: &str, tally: &Tally, digits: u8, calenda
         format_args!("size_precision = {precision}   # inferred: decimal digits of the sizes"),
     );
     put(out, format_args!("lot = \"{lot}\"   # inferred: the largest step that all sizes are on"));
+    let (currency, why) = match currency_of(symbol) {
+        Some(currency) => (currency, "inferred: the name ends with it"),
+        None => ("USD", "ASKED: of price and fee"),
+    };
+    put(out, format_args!("currency = \"{currency}\"   # {why}"));
     put(
         out,
         format_args!("calendar = \"{calendar}\"   # inferred from the hours that have records"),

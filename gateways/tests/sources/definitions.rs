@@ -92,6 +92,17 @@ fn futures_of_a_dbn_file_bring_tick_multiplier_and_the_calendar_of_their_kind() 
 }
 
 #[test]
+fn a_definition_keeps_the_currency_of_its_file_and_takes_calendar_and_conditions_of_the_config() {
+    let lines = "market = \"cme\"\nsymbols = [\"NIYH1\"]\ncalendar = \"OSAKA\"\nconditions = \"mine\"\n\
+                 [[semantic.calendar]]\nname = \"OSAKA\"\nfile = \"hours.json\"\nentry = \"Future-cme-NIY\"\n\
+                 [[semantic.condition_table]]\nname = \"mine\"\nno_price = [\"cash\"]\n";
+    let config = resolved("a.csv", PROPERTIES.as_bytes(), lines).unwrap();
+    let [def] = &config.semantic.instruments[..] else { panic!("one definition") };
+    assert_eq!((def.currency.as_str(), def.calendar.as_str()), ("JPY", "OSAKA"));
+    assert_eq!(def.no_price.to_string(), "cash");
+}
+
+#[test]
 fn definitions_that_cannot_be_used_are_refused_by_name() {
     let csv = |lines: &str| {
         let lines = format!("market = \"cme\"\n{lines}");
@@ -99,8 +110,6 @@ fn definitions_that_cannot_be_used_are_refused_by_name() {
     };
     check_problem(&csv("symbols = [\"NKDH1\"]"), "when NKDH1 is traded", "a.csv", "calendar");
     check_problem(&csv("symbols = [\"XXH1\"]"), "no XXH1 in the market `cme`", "a.csv", "root");
-    let yen = csv("symbols = [\"NIYH1\"]\ncalendar = \"CMES\"");
-    check_problem(&yen, "NIYH1 is in JPY and the account in USD", "a.csv", "leave it out");
     let option = csv("symbols = [\"6EH1\"]\ntype = \"futureoption\"");
     check_problem(&option, "no 6EH1", "a.csv", "type");
     let dbn = |records: &[InstrumentDefMsg], lines: &str| {

@@ -248,6 +248,21 @@ fn what_cannot_be_unpacked_or_is_not_what_its_name_says_is_told() {
 }
 
 #[test]
+fn the_currency_of_a_pair_is_read_off_its_name_and_any_other_is_asked_for() {
+    let config = |symbol: &str| {
+        let text = trades_text(
+            "time,symbol,price,size\n",
+            &format!("{{ms}},{symbol},{{price}},{{size}}"),
+            60,
+        );
+        reads_as_printed("a.csv", text.as_bytes(), "csv", 60).config
+    };
+    assert!(config("BCHEUR").contains("currency = \"EUR\"   # inferred"));
+    assert!(config("btc-usd").contains("currency = \"USD\"   # inferred"));
+    assert!(config("ABCDEF").contains("currency = \"USD\"   # ASKED"));
+}
+
+#[test]
 fn damage_in_the_middle_is_reported_behind_what_came_before() {
     for bad in ["nonsense,1,1", "1381147300000000000,1x,1", "13811473", "1381147300000000000"] {
         let mut text = trades_text("time,price,size\n", "{ns},{price},{size}", 100);

@@ -45,7 +45,8 @@ pub fn import(arguments: &cli::Import, say: Say, controls: &Controls) -> Result<
         }
     })?;
     let mut answer = json_of(&imported);
-    say.text(text_of(&imported, arguments.config.as_deref()).trim_end());
+    let fronts = config.sources.len() > 1 && config.sources.iter().any(|s| s.front.is_some());
+    say.text(text_of(&imported, arguments.config.as_deref(), fronts).trim_end());
     if let Some(problem) = &imported.failure {
         answer.extend(error_object(problem));
         aside(&format!("error: {problem}"));
@@ -141,7 +142,7 @@ fn json_of(imported: &Imported) -> Map<String, Value> {
     if let Value::Object(map) = value { map } else { Map::new() }
 }
 
-fn text_of(imported: &Imported, config: Option<&Path>) -> String {
+fn text_of(imported: &Imported, config: Option<&Path>, fronts: bool) -> String {
     let mut lines = Lines::default();
     let words = |pairs: &mut dyn Iterator<Item = (&'static str, u64)>| {
         let words: Vec<String> =
@@ -176,6 +177,14 @@ fn text_of(imported: &Imported, config: Option<&Path>) -> String {
     }
     let (dir, (first, last)) = (imported.dir.display(), imported.seqs);
     lines.put("journal", format!("{dir}: sequences {first} to {last}, {}", mib(imported.bytes)));
+    if fronts {
+        let what = format!(
+            "spec = \"journal:{dir}\" in each [[source]] of the config, `symbols` and `front` as they are"
+        );
+        lines.put("next", what);
+        lines.put("", "grandmodel run -c FILE");
+        return lines.0;
+    }
     // Its bars, calendars and fronts are the config's: without it the journal may not even start.
     let config = config.map_or(String::new(), |config| format!("-c {} ", config.display()));
     lines.put("next", format!("grandmodel run {config}--source journal:{dir}"));

@@ -178,3 +178,75 @@ fn nothing_to_import_and_no_journal_are_said() {
         assert!(said.err.contains(word), "{arguments}: {}", said.err);
     }
 }
+
+#[test]
+fn an_import_says_what_is_out_of_order_off_the_tick_not_chosen_and_missing() {
+    let place = Place::new();
+    place.write(
+        "rows.csv",
+        "ts,symbol,price,size\n1000,ABC,10.01,1\n2000,ABC,10.005,1\n1500,ABC,10.02,1\n2500,XYZ,1,1\n",
+    );
+    let config = "[[semantic.instrument]]\nsymbol = \"ABC\"\ntick = \"0.01\"\n[[source]]\n\
+                  spec = \"csv:rows.csv\"\nsymbols = [\"ABC\"]\n[source.csv]\nts_unit = \"ms\"\n\
+                  columns = { ts_event = \"ts\", symbol = \"symbol\", price = \"price\", size = \"size\" }\n\
+                  [host]\nsegment_mib = 1\n";
+    place.write("a.toml", config);
+    let account = place.json("data import -c a.toml --journal J");
+    assert_eq!((&account["read"], &account["delivered"]), (&4.into(), &3.into()));
+    let expected = serde_json::json!({ "trade": 3, "out_of_order": 1, "off_tick": 1 });
+    assert_eq!(account["symbols"]["ABC"], expected);
+    let skipped = serde_json::json!({ "symbol_not_chosen": 1 });
+    assert_eq!(account["sources"][0]["skipped"], skipped);
+    let said = place.run("data import -c a.toml --journal K");
+    assert!(said.out.contains("journaled as they are: 1 out of order, 1 off tick"), "{}", said.out);
+    let said = place.run("data import -c a.toml --from 2024-01-01T00:00:00Z --journal L");
+    assert!(said.err.contains("holds no record of the market"), "{}", said.err);
+}
+
+#[test]
+fn a_front_that_a_typed_source_drops_is_told_and_a_journal_keeps_that_of_the_only_source() {
+    let place = Place::new();
+    place.write("rows.csv", "ts,symbol,price,size\n1000,GCZ3,1300,1\n2000,GCG4,1301,1\n");
+    let source = |front: &str, name: &str| {
+        format!(
+            "[[source]]\nspec = \"csv:rows.csv\"\nname = \"{name}\"\n{front}[source.csv]\nts_unit = \"ms\"\n\
+             columns = {{ ts_event = \"ts\", symbol = \"symbol\", price = \"price\", size = \"size\" }}\n"
+        )
+    };
+    let front = "symbols = [\"GCZ3\", \"GCG4\"]\nfront = \"volume\"\n";
+    let host = "[host]\nsegment_mib = 1\n";
+    place.write("one.toml", &format!("{}{host}", source(front, "gold")));
+    let other = "[[source]]\nspec = \"synthetic:days=1,ticks=10\"\n";
+    place.write("two.toml", &format!("{}{other}{host}", source(front, "gold")));
+    place.json("data import -c one.toml --journal J");
+    let kept = place.run("run -c one.toml --source journal:J --journal A");
+    assert!(kept.code == Some(0) && !kept.err.contains("note:"), "{}", kept.err);
+    let dropped = place.run("run -c two.toml --source journal:J --journal B");
+    assert_eq!(dropped.code, Some(0), "{}", dropped.err);
+    assert!(dropped.err.contains("its front = \"volume\" is not followed"), "{}", dropped.err);
+    let said = place.run("data import -c two.toml --journal K");
+    assert!(said.out.contains("spec = \"journal:K\" in each [[source]]"), "{}", said.out);
+    // Names of sources, for the audit of bars.
+    let said = place.run("data bars-audit A --against golt -c one.toml");
+    assert_eq!(said.code, Some(2));
+    assert!(said.err.contains("did you mean gold?"), "{}", said.err);
+}
+
+#[test]
+fn an_instrument_that_a_later_run_adds_is_exported_by_its_name() {
+    let place = with_rows(2_000);
+    place.json("run -c csv.toml --journal J");
+    let all = rows(4_000);
+    let rest: Vec<&str> = all.lines().skip(3_000).collect();
+    place.write("more.csv", &format!("ts,price,size\n{}\n", rest.join("\n")));
+    let more = CSV.replace("rows.csv", "more.csv").replace("\"ABC\"\nts_unit", "\"NEW\"\nts_unit");
+    let more = format!(
+        "[[semantic.instrument]]\nsymbol = \"NEW\"\ntick = \"0.01\"\nsize_precision = 2\n{more}"
+    );
+    place.write("more.toml", &more);
+    place.json("run -c more.toml --journal J --accept-change");
+    let said = place.run("journal export J --record tick --symbols NEW --format csv -o -");
+    assert_eq!(said.code, Some(0), "{}", said.err);
+    let row = said.out.lines().nth(1).unwrap_or_default();
+    assert!(row.contains(",NEW,") && row.contains(".5"), "{row}");
+}
