@@ -290,6 +290,37 @@ fn a_print_that_sets_no_price_is_in_volume_and_ticks_and_in_no_price_of_its_bar(
 }
 
 #[test]
+fn the_bucket_of_a_vendors_own_length_that_reaches_over_midnight_is_the_next_days_and_filled_once()
+{
+    const HOUR: i64 = 3_600_000_000_000;
+    let midnight = ns("2024-02-06T00:00:00Z");
+    for gap in [Gap::None, Gap::Flat, Gap::Carry] {
+        // Hours that end at the half, as in a zone of half hours: the last before midnight, and one much later.
+        let ends = [midnight - 90 * HOUR / 60, midnight + 270 * HOUR / 60];
+        let bar = |end: i64| {
+            let mut bar = external_bar(0, end, 70_000_000, 5);
+            (bar.ts_open, bar.timeframe_s) = (end - HOUR, 3_600);
+            cell(&bar)
+        };
+        let mut coin = listed(ROUND_THE_CLOCK, false);
+        coin.bars_from = BarSource::External;
+        let mut scene = Scene::new(vec![coin], vec![ends.map(bar).to_vec()]).timeframes(&[3_600]);
+        scene.semantic.bars.gap = gap;
+        let recording = scene.record();
+        check_all(&recording, &scene.instruments, &scene.semantic.bars).unwrap();
+        let halves = |bar: &Bar| (bar.ts_close - midnight) / (HOUR / 2);
+        let closes: Vec<i64> = recording.all::<Bar>().iter().map(halves).collect();
+        let expected: &[i64] = match gap {
+            Gap::None => &[-3, 9],
+            // A session's first bar begins what is filled.
+            Gap::Flat => &[-3, -1, 9],
+            Gap::Carry => &[-3, -1, 1, 3, 5, 7, 9],
+        };
+        assert_eq!(closes, expected, "{gap:?}");
+    }
+}
+
+#[test]
 fn an_official_close_repeats_an_auction_and_is_in_no_volume() {
     let open = ns("2013-10-07T13:30:00Z");
     let print = |(at, cents, size, conditions): (i64, i64, i64, Conditions)| {

@@ -201,6 +201,8 @@ impl BarScript {
         let mut last = vec![1_000_i64; self.instruments.len()];
         // End of each vendor's newest bar.
         let mut ends = vec![i64::MIN; self.instruments.len()];
+        // Which vendors have said how long their bars are.
+        let mut said = vec![false; self.instruments.len()];
         for step in &self.steps {
             let number = step.instrument % self.instruments.len();
             let records = &mut sources[step.source % self.sources];
@@ -208,10 +210,12 @@ impl BarScript {
             let from = self.instruments[number].1;
             if from == BarSource::External {
                 let end = &mut ends[number];
+                let has_said = said[number];
+                said[number] |= !matches!(step.what, What::OtherLength);
                 records.push(self.vendors(
                     number as u32,
                     step,
-                    end,
+                    (end, has_said),
                     &mut clock,
                     &mut last[number],
                     tick,
@@ -233,7 +237,7 @@ impl BarScript {
         &self,
         instrument: u32,
         step: &Step,
-        end: &mut i64,
+        (end, has_said): (&mut i64, bool),
         clock: &mut i64,
         last: &mut i64,
         tick: i64,
@@ -265,8 +269,8 @@ impl BarScript {
         (bar.volume, bar.ticks) = (Size(size), step.reach.0 as u32);
         match step.what {
             What::BadPrice => bar.low = Price(bar.high.0 + 1),
-            // The first says how long all are.
-            What::OtherLength if step.reach.0 > 1 || is_first => bar.ts_open += 1,
+            // The first whose times hold together says how long all are; twice as long, it would lie on no one grid.
+            What::OtherLength if step.reach.0 > 1 || !has_said => bar.ts_open += 1,
             What::OtherLength => {
                 bar.timeframe_s *= 2;
                 bar.ts_open -= length;

@@ -131,12 +131,17 @@ impl Row<'_> {
             return end;
         }
         let reached = self.grid(session.1);
+        end.min(self.next_open(session, reached))
+    }
+
+    /// The open of the session after this one, or `reached` if that comes first.
+    fn next_open(&self, session: (i64, i64), reached: i64) -> i64 {
         let later = sessions(self.listed, session.1, reached).into_iter();
         // One that event time has not reached ends nothing.
         let end_of_time = self.seen.last().map_or(i64::MIN, |seen| seen.engine_time);
         let mut opens = later.map(|later| later.0);
         let next = opens.find(|open| (session.1..=end_of_time).contains(open));
-        end.min(reached).min(next.unwrap_or(reached))
+        reached.min(next.unwrap_or(reached))
     }
 
     /// The first record after input `first` that carries engine time 1 ns past `over`.
@@ -164,7 +169,13 @@ impl Row<'_> {
             };
             let Some((begin, since)) = begin else { continue };
             let starts = (begin..).step_by(self.timeframe as usize);
-            for start in starts.take_while(|start| *start < session.1) {
+            // Of the vendor's own length, what reaches into the next session is that one's.
+            let until = if self.timeframe == self.length {
+                self.next_open(session, session.1 + self.length) - self.length + 1
+            } else {
+                i64::MAX
+            };
+            for start in starts.take_while(|start| *start < session.1.min(until)) {
                 let over = self.over(session, start);
                 if self.releases(since, over).is_none() {
                     break;

@@ -180,8 +180,15 @@ impl VendorBars {
         if session.0 < self.session_open || buckets.over(start) != over {
             return None;
         }
+        // One of the vendor's own length that the next session's open has cut is that session's, and over when a bar of
+        // the vendor's would end.
+        let length = i64::from(self.length_s) * SECOND;
+        if timeframe_s == self.length_s && (over - self.newest).rem_euclid(length) != 0 {
+            return None;
+        }
         self.turn_to(session, gap);
-        if self.last_close == 0 || start < self.last_end[i] {
+        // The first of a session may begin before its open.
+        if self.last_close == 0 || over <= self.last_end[i] {
             return None;
         }
         let bucket = Bucket { start, session, ..Bucket::default() };
