@@ -172,8 +172,9 @@ impl Account {
         valued.map(|()| is_held)
     }
 
-    /// A bar of an instrument closed, whose last price is of `ts`: marks it and, where it is a rate, values anew what is held at that rate.
-    /// True if that moved the value of something held. What does not fit keeps its old value and is counted.
+    /// A bar of an instrument closed, whose last price is of `ts`: marks it and, where it is a rate, values anew what is
+    /// held at that rate. True if that moved the value of something held. What does not fit keeps its old value and is
+    /// counted.
     pub fn on_close(&mut self, instrument: u32, close: i64, ts: i64) -> bool {
         if !self.rates.on_close(instrument, close, ts) {
             return self.mark(instrument, close) == Ok(true);
