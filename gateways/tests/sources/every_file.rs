@@ -147,7 +147,7 @@ fn both_formats_give_the_same_ticks_if_present() {
         let mut source = config(&format!("{format}:{path}"));
         pair(&mut source);
         let dir = dir.path().join(format);
-        crate::hdf5::journaled(&dir, &source, &coin("XRPETH"))
+        hdf5::journaled(&dir, &source, &coin("XRPETH"))
     };
     let (one, other) = (frames("parquet", "parquet"), frames("hdf5", "h5"));
     assert!(one.len() > 12_477);

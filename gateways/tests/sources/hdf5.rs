@@ -197,7 +197,7 @@ pub fn journaled(dir: &Path, source: &SourceConfig, instrument: &InstrumentDef) 
     let (dir, filter) = (dir.to_path_buf(), Filter::default());
     let order = Import { config: &config, sources, dir: dir.clone(), filter, build, stop: &stop };
     assert_eq!(import(order, |_| ()).unwrap().failure, None);
-    let journal = journal::Journal::open(&dir).unwrap();
+    let journal = ::journal::Journal::open(&dir).unwrap();
     let mut frames = journal.frames();
     let mut all = Vec::new();
     while let Some(frame) = frames.next().unwrap() {
