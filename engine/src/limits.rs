@@ -7,10 +7,10 @@
 //! * room of the day = (p·E₀ − loss so far − what two ATR cost the others) / (2·ATR·m): what a move of two ATR
 //!   may still cost today.
 //!
-//! m is the money of a point of one size unit, converted to the account's currency. What counts is the worst case: of the others the position that
-//! they hold or that their working orders can take them to, whichever is larger, and beside the target what rests
-//! on its side already. An order that reduces is never denied by a limit: where no size is left, a position on
-//! the other side is closed, and one on the same side is kept.
+//! m is the money of a point of one size unit, converted to the account's currency. What counts is the worst case: of
+//! the others the position that they hold or that their working orders can take them to, whichever is larger, and beside
+//! the target what rests on its side already. An order that reduces is never denied by a limit: where no size is left, a
+//! position on the other side is closed, and one on the same side is kept.
 //!
 //! A verdict names what made the size what it is: approved, the limits that are the smallest of all and smaller
 //! than the ATR allows; where nothing may be opened, everything that leaves less than a lot.

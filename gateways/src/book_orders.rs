@@ -196,7 +196,9 @@ mod tests {
                 let side = if buys { Side::Buy } else { Side::Sell };
                 match what {
                     0 | 1 => book.set((publisher, number), side, price, size).unwrap(),
-                    2 => drop(book.cancel((publisher, number), size)),
+                    2 => {
+                        book.cancel((publisher, number), size);
+                    }
                     _ => book.clear(publisher, side),
                 }
                 let mut sums = [BTreeMap::new(), BTreeMap::new()];

@@ -34,7 +34,7 @@ impl fmt::Display for AccountError {
 /// Drawdown is in 1e-9 of the highest equity.
 const RATIO_ONE: i128 = 1_000_000_000;
 
-/// One instrument: its position, and the two amounts of it that are in the account's sums, in its currency.
+/// One instrument: its position, and the two amounts of it that are in the account's sums, in the account's currency.
 #[derive(Clone, Copy, Debug, Default)]
 struct Holding {
     terms: Option<Terms>,
