@@ -178,7 +178,7 @@ impl SegmentHeader {
         if header.version > VERSION {
             return FirstPage::Newer(header.version);
         }
-        if header.layout != layout_hash() {
+        if header.layout != layout_hash() && !READ_TOO.contains(&header.layout) {
             return FirstPage::OtherLayout(header.layout);
         }
         if usize::from(header.header_len) != FIRST_LINE
@@ -194,6 +194,12 @@ impl SegmentHeader {
 fn crc_of(covered: &[u8]) -> u32 {
     crc32c::crc32c_append(crc32c::crc32c(&covered[..CRC_AT]), &covered[CRC_END..])
 }
+
+/// Layouts of earlier builds whose records are those of today, with zeros where a field has been named since: zero says
+/// there what was meant before. A field that took the place of another is none of these.
+///
+/// 2026-11-26: `Instrument.no_volume` (no condition), `Risk.rate_instrument` (the account's own currency).
+const READ_TOO: [u64; 1] = [6_883_509_067_158_339_162];
 
 /// XXH3-64 over the field tables of all kinds: changes with any name, offset, size or type.
 pub fn layout_hash() -> u64 {
