@@ -224,12 +224,10 @@ pub(crate) struct Market {
 impl Market {
     /// Instruments whose sizes have so many decimal digits.
     pub(crate) fn new(size_digits: impl IntoIterator<Item = u8>) -> Self {
-        let instrument = |digits: u8| Instrument {
-            unit: 10_i64.pow(u32::from(digits.min(9))),
-            quote: None,
-            told: [Levels::default(); 2],
-            orders: OrderBook::default(),
-            changed: false,
+        let instrument = |digits: u8| {
+            let unit = 10_i64.pow(u32::from(digits.min(9)));
+            let (told, orders) = ([Levels::default(); 2], OrderBook::new(unit));
+            Instrument { unit, quote: None, told, orders, changed: false }
         };
         let instruments = size_digits.into_iter().map(instrument).collect();
         Self { silent: Silent::default(), instruments, queue: VecDeque::new(), resting: 0 }
@@ -425,8 +423,8 @@ fn order(
     }
     if front.has(flags::LAST) && state.changed {
         state.changed = false;
-        let best = state.orders.best(state.unit)?;
-        tell(state, &front, &best, out);
+        let now = state.orders.best()?.map(|side| *side);
+        tell(state, &front, &now, out);
     }
     *why += u64::from(!out.is_filled);
     Ok(())
