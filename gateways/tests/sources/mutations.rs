@@ -13,11 +13,14 @@ use std::fmt::Write as _;
 use std::fs::File;
 use std::os::unix::fs::FileExt;
 use std::path::PathBuf;
+use std::time::{Duration, Instant};
 use zip::CompressionMethod;
 
 /// Peak memory of the whole test process, some tests at a time: the largest unpacking window and pages are 128 MiB
 /// each.
 const MEMORY_MAX_KIB: u64 = 1 << 20;
+/// The slowest file of a subject is kept if it takes longer than this: a few kilobytes that keep a reader busy.
+const SLOW: Duration = Duration::from_millis(300);
 /// Cases between two looks at it.
 const LOOKED_AT: u64 = 32;
 /// [`check_share`] is called so often.
@@ -166,6 +169,8 @@ fn is_whole(problem: &Problem) {
 struct Outcome {
     well: u64,
     problems: u64,
+    /// The longest that one file took, and which.
+    slowest: (Duration, u64),
 }
 
 /// Changes the subject so often and gives each file to `reader`; the first that panics is kept and named.
@@ -201,7 +206,16 @@ fn hunt(
         lay(&files);
         let kept = std::env::temp_dir().join(format!("{}-{seed}-{case}", subject.format));
         let keep = || std::fs::write(&kept, files.concat());
-        match std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| reader(case))) {
+        let began = Instant::now();
+        let read = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| reader(case)));
+        let took = (began.elapsed(), case);
+        if took > outcome.slowest {
+            outcome.slowest = took;
+            if took.0 > SLOW {
+                let _ = keep();
+            }
+        }
+        match read {
             Ok(Ok(_)) => outcome.well += 1,
             Ok(Err(_)) => outcome.problems += 1,
             Err(_) => {
@@ -244,7 +258,7 @@ pub fn check(subject: &Subject<'_>, count: u64) {
         keep(&PathBuf::from(to).join(format), &path(name));
     }
     let seed = setting("GRANDMODEL_SEED", 1);
-    let began = std::time::Instant::now();
+    let began = Instant::now();
     let inspected = INSPECTED.max(count / INSPECTED_MAX);
     let outcome = hunt(subject, count, seed, dir.path(), |case| {
         if case.is_multiple_of(inspected) {
@@ -256,8 +270,12 @@ pub fn check(subject: &Subject<'_>, count: u64) {
         }
         read(&config, &catalog, 1_000_000).inspect_err(is_whole)
     });
-    let Outcome { well, problems } = outcome.unwrap_or_else(|what| panic!("{format}: {what}"));
-    println!("{format} {name}: {well} well, {problems} problems, {:?}", began.elapsed());
+    let Outcome { well, problems, slowest: (took, slowest) } =
+        outcome.unwrap_or_else(|what| panic!("{format}: {what}"));
+    let all = began.elapsed();
+    println!(
+        "{format} {name}: {well} well, {problems} problems, {all:?}; case {slowest} took {took:?}"
+    );
     assert!(
         count < 1_000 || well > 0 && problems > 0,
         "{format}: the changes reach what they should"
