@@ -270,6 +270,21 @@ fn what_is_no_parquet_file_is_refused_and_a_cut_one_too() {
 }
 
 #[test]
+fn a_page_header_with_a_list_that_is_longer_than_the_file_ends_with_the_file() {
+    let mut bytes = file(TRADES, WriterProperties::default(), &[trades_of(0..100)]);
+    // The first page is a dictionary: behind the number of its values, which is less than 128, one more field, a
+    // list of 2^31 - 1 doubles. Passed over one by one, beyond the end of the file, they would take minutes.
+    const DICTIONARY_HEADER: [u8; 2] = [0x4c, 0x15];
+    let header = bytes[4..40].windows(2).position(|two| two == DICTIONARY_HEADER);
+    let behind = 4 + header.expect("the first page has a dictionary") + 3;
+    bytes.splice(behind..behind, [0x39, 0xf7, 0xff, 0xff, 0xff, 0xff, 0x07]);
+    let (_dir, source) = open_bytes(columns(), &bytes);
+    let problem = source.map(drain).map_or_else(Some, |(_, problem)| problem);
+    let problem = problem.expect("the file is not whole");
+    assert!(problem.place.contains("a.parquet"), "{problem}");
+}
+
+#[test]
 fn a_page_that_claims_gigabytes_is_refused_before_memory_is_taken() {
     let bytes = file(TRADES, WriterProperties::default(), &[trades_of(0..100)]);
     // Page headers begin with kind, unpacked size, packed size, each a field 0x15; the first page of
