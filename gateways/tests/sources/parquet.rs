@@ -271,8 +271,8 @@ fn what_is_no_parquet_file_is_refused_and_a_cut_one_too() {
 
 #[test]
 fn a_page_header_with_a_list_that_is_longer_than_the_file_ends_with_the_file() {
-    let mut bytes = file(TRADES, WriterProperties::default(), &[trades_of(0..100)]);
-    // The first page is a dictionary: behind the number of its values, which is less than 128, one more field, a
+    let mut bytes = file(TRADES, WriterProperties::default(), &[trades_of(0..50)]);
+    // The first page is a dictionary: behind the number of its values, a byte for less than 64, one more field, a
     // list of 2^31 - 1 doubles. Passed over one by one, beyond the end of the file, they would take minutes.
     const DICTIONARY_HEADER: [u8; 2] = [0x4c, 0x15];
     let header = bytes[4..40].windows(2).position(|two| two == DICTIONARY_HEADER);
