@@ -407,7 +407,7 @@ fn order(
             state.changed = true;
         }
         Action::Cancel => {
-            if !state.orders.cancel(key, front.size) {
+            if !state.orders.cancel(key, front.side, front.size) {
                 why = &mut silent.unknown_order;
             }
             state.changed = true;

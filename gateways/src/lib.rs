@@ -92,6 +92,7 @@ mod spec;
 mod synthetic;
 mod table_rows;
 mod tardis;
+mod thrift_shape;
 mod zip_entries;
 
 use engine::Problem;

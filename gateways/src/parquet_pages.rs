@@ -2,17 +2,20 @@
 //! its page is, packed and not, and how many values a dictionary has, and the crate takes as much memory as it says.
 
 use crate::table_rows;
+use crate::thrift_shape::{self, FILE_META_DATA, Flaw, PAGE_HEADER};
 use bytes::Bytes;
 use parquet::errors::{ParquetError, Result};
 use parquet::file::metadata::{ParquetMetaData, ParquetMetaDataReader};
 use parquet::file::reader::{ChunkReader, Length};
 use std::fs::File;
-use std::io::{self, BufReader, Read, Seek, SeekFrom};
+use std::io::Cursor;
 use std::os::unix::fs::FileExt;
 
 /// Largest page, packed or not. Writers make pages of about 1 MiB; those that make one page of a row group's column
 /// come to 8 MiB in a million rows. Each column holds one.
 const PAGE_MAX: u64 = 32 << 20;
+/// Largest header of a page.
+const HEADER_MAX: u64 = 16 << 20;
 /// Largest description of a file: a thousand columns in a thousand row groups have about 100 MiB.
 const FOOTER_MAX: u64 = 128 << 20;
 
@@ -49,8 +52,34 @@ impl Pages {
         if footer > at || footer > FOOTER_MAX {
             return Err(format!("its description is said to have {footer} bytes"));
         }
-        contained(|| ParquetMetaDataReader::new().parse_and_finish(&self.file))
+        let mut bytes = vec![0; footer as usize];
+        self.file.read_exact_at(&mut bytes, at - footer).map_err(|e| e.to_string())?;
+        thrift_shape::walk(&bytes, FILE_META_DATA).map_err(|_| "its description is damaged")?;
+        contained(|| ParquetMetaDataReader::decode_metadata(&bytes))
     }
+
+    /// The header of the page at `start`, whole. Most have some 60 bytes; statistics of long texts can be long.
+    fn header(&self, start: u64) -> Result<Vec<u8>> {
+        for room in [256, 64 << 10, HEADER_MAX] {
+            let have = self.length.saturating_sub(start).min(room);
+            let mut bytes = vec![0; have as usize];
+            self.file.read_exact_at(&mut bytes, start)?;
+            match thrift_shape::walk(&bytes, PAGE_HEADER) {
+                Ok(length) => {
+                    bytes.truncate(length);
+                    return Ok(bytes);
+                }
+                Err(Flaw::Short) if have == room => {}
+                Err(_) => break,
+            }
+        }
+        Err(damaged())
+    }
+}
+
+#[cold]
+fn damaged() -> ParquetError {
+    ParquetError::General("a page header is damaged".to_string())
 }
 
 impl Length for Pages {
@@ -59,30 +88,13 @@ impl Length for Pages {
     }
 }
 
-/// The bytes from a page header on. Their end is an error and not a read of no bytes: the crate passes over a
-/// list of texts in a header by as many reads as the list says, and takes one of no bytes for done. A file of
-/// 1.3 KB so cost 2³¹ calls of the system, minutes.
-pub(crate) struct HeaderBytes(BufReader<File>);
-
-impl Read for HeaderBytes {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        match self.0.read(buffer)? {
-            0 if !buffer.is_empty() => Err(io::ErrorKind::UnexpectedEof.into()),
-            read => Ok(read),
-        }
-    }
-}
-
 impl ChunkReader for Pages {
-    type T = HeaderBytes;
+    type T = Cursor<Vec<u8>>;
 
     /// The header of a page: looked at here, read by the crate.
     fn get_read(&self, start: u64) -> Result<Self::T> {
-        let mut begin = [0; HEADER_BEGIN];
-        let have = self.length.saturating_sub(start).min(begin.len() as u64) as usize;
-        self.file.read_exact_at(&mut begin[..have], start)?;
-        let damaged = || ParquetError::General("a page header is damaged".to_string());
-        let PageHeader { kind, sizes, values } = page_header(&begin[..have]).ok_or_else(damaged)?;
+        let header = self.header(start)?;
+        let PageHeader { kind, sizes, values } = page_header(&header).ok_or_else(damaged)?;
         // A value has a byte at least. A dictionary is unpacked as a whole: 2^31 values are 16 GiB.
         if kind == DICTIONARY && values > sizes[0] {
             return Err(damaged());
@@ -91,9 +103,7 @@ impl ChunkReader for Pages {
             let what = format!("a page is said to have {} bytes", sizes[0].max(sizes[1]));
             return Err(ParquetError::General(what));
         }
-        let mut file = self.file.try_clone()?;
-        file.seek(SeekFrom::Start(start))?;
-        Ok(HeaderBytes(BufReader::new(file)))
+        Ok(Cursor::new(header))
     }
 
     fn get_bytes(&self, start: u64, length: usize) -> Result<Bytes> {
@@ -108,8 +118,6 @@ impl ChunkReader for Pages {
     }
 }
 
-/// The begin of a page header that is looked at: five integers of five bytes at most, and what stands before each.
-const HEADER_BEGIN: usize = 40;
 /// Kind of a page that holds a dictionary.
 const DICTIONARY: u64 = 2;
 

@@ -108,6 +108,11 @@ impl Table for ParquetTable {
         if schema.num_columns() > COLUMNS_MAX {
             return Err(damaged(format!("{} columns", schema.num_columns())));
         }
+        let rows = meta.row_groups().iter().map(|group| i128::from(group.num_rows())).sum::<i128>();
+        let said = meta.file_metadata().num_rows();
+        if rows != i128::from(said) {
+            return Err(damaged(format!("its row groups have {rows} rows, and it says {said}")));
+        }
         let column = |column: &Arc<ColumnDescriptor>| TableColumn {
             name: column.path().parts().join("."),
             type_name: match column.logical_type_ref() {
@@ -160,6 +165,11 @@ impl ParquetTable {
             if !plan.uses(at) {
                 self.cursors.push(None);
                 continue;
+            }
+            if column.num_values() != meta.num_rows() {
+                let (name, values) = (column.column_path().string(), column.num_values());
+                let name = name.escape_debug();
+                return Err(format!("column `{name}` has {values} values of {rows} rows"));
             }
             let pages = Arc::clone(&self.pages);
             let description = column.column_descr_ptr();

@@ -270,18 +270,58 @@ fn what_is_no_parquet_file_is_refused_and_a_cut_one_too() {
 }
 
 #[test]
-fn a_page_header_with_a_list_that_is_longer_than_the_file_ends_with_the_file() {
+fn counts_of_rows_that_contradict_each_other_are_a_problem_and_lose_no_row_in_silence() {
+    let bytes = file(TRADES, WriterProperties::default(), &[trades_of(0..100)]);
+    let end = bytes.len() - 8;
+    let footer = u32::from_le_bytes(bytes[end..end + 4].try_into().unwrap()) as usize;
+    // Integers of 64 bits that are 100: of the file, of its row group, and of each column.
+    let counts: Vec<_> =
+        (end - footer..end).filter(|at| bytes[*at..].starts_with(&[0x16, 0xc8, 0x01])).collect();
+    assert!(counts.len() >= 5, "{counts:?}");
+    let mut contradictions = 0;
+    for at in &counts {
+        let mut less = bytes.clone();
+        less[at + 1] = 0xc6;
+        let (_dir, source) = open_bytes(columns(), &less);
+        let (rows, problem) = source.map_or_else(|problem| (Vec::new(), Some(problem)), drain);
+        assert!(problem.is_some() || rows.len() == 100, "{} rows and no problem", rows.len());
+        contradictions += usize::from(problem.is_some());
+    }
+    assert!(contradictions >= 5, "{contradictions} of {counts:?}");
+}
+
+#[test]
+fn a_page_header_with_lists_that_are_longer_than_the_file_is_refused_at_once() {
     let mut bytes = file(TRADES, WriterProperties::default(), &[trades_of(0..50)]);
     // The first page is a dictionary: behind the number of its values, a byte for less than 64, one more field, a
-    // list of 2^31 - 1 doubles. Passed over one by one, beyond the end of the file, they would take minutes.
-    const DICTIONARY_HEADER: [u8; 2] = [0x4c, 0x15];
-    let header = bytes[4..40].windows(2).position(|two| two == DICTIONARY_HEADER);
+    // list of 2^31 - 1 doubles. Passed over one by one, beyond the end of the file, they would take minutes. Of booleans,
+    // which take no byte, a hundred lists.
+    let header = bytes[4..40].windows(2).position(|two| two == [0x4c, 0x15]);
     let behind = 4 + header.expect("the first page has a dictionary") + 3;
-    bytes.splice(behind..behind, [0x39, 0xf7, 0xff, 0xff, 0xff, 0xff, 0x07]);
-    let (_dir, source) = open_bytes(columns(), &bytes);
-    let problem = source.map(drain).map_or_else(Some, |(_, problem)| problem);
-    let problem = problem.expect("the file is not whole");
-    assert!(problem.place.contains("a.parquet"), "{problem}");
+    let whole = bytes.clone();
+    for lists in [[0x39, 0xf7].to_vec(), [0x39, 0xf1].repeat(100)] {
+        let lists =
+            lists.chunks(2).flat_map(|list| [list, &[0xff, 0xff, 0xff, 0xff, 0x07]].concat());
+        bytes.clone_from(&whole);
+        bytes.splice(behind..behind, lists);
+        let (_dir, source) = open_bytes(columns(), &bytes);
+        let problem = source.map(drain).map_or_else(Some, |(_, problem)| problem);
+        let problem = problem.expect("the file is not whole");
+        assert!(problem.what.contains("a page header is damaged"), "{problem}");
+    }
+}
+
+#[test]
+fn a_description_with_lists_of_what_takes_no_byte_is_refused_at_once() {
+    let mut bytes = file(TRADES, WriterProperties::default(), &[trades_of(0..100)]);
+    let end = bytes.len() - 8;
+    let footer = u32::from_le_bytes(bytes[end..end + 4].try_into().unwrap());
+    // In the place of the last byte, which ends the description: 1,000 lists of 2^31 - 1 booleans, half an hour.
+    let lists = [0x19, 0xf2, 0xff, 0xff, 0xff, 0xff, 0x07].repeat(1_000);
+    bytes.splice(end - 1..end - 1, lists);
+    let end = bytes.len() - 8;
+    bytes[end..end + 4].copy_from_slice(&(footer + 7_000).to_le_bytes());
+    check_problem(&refused(columns(), &bytes), "its description is damaged", "a.parquet", "again");
 }
 
 #[test]

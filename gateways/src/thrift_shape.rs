@@ -1,0 +1,345 @@
+//! Thrift's compact protocol, walked before the parquet crate walks it.
+//!
+//! The crate passes over what it does not know by counting, and a list of 2³¹ booleans takes no byte: each costs it a
+//! second and more, and a file of kilobytes can hold hundreds. Here what no byte stands for is refused, so the walk ends
+//! with the bytes. The crate reads a field that it knows by its number alone, whatever type it is written with, and would
+//! be elsewhere in the bytes than this walk: so a known field of another type is refused too.
+//!
+//! Protocol: <https://github.com/apache/thrift/blob/master/doc/specs/thrift-compact-protocol.md>; fields:
+//! `parquet.thrift` of parquet-format 2.12.
+
+/// How a field is written. Integers of 16, 32 and 64 bits are written alike, and some writers confuse them.
+#[derive(Debug)]
+pub(crate) enum Shape {
+    Bool,
+    Byte,
+    Number,
+    Double,
+    Bytes,
+    List(&'static Self),
+    Struct(Fields),
+}
+
+/// The fields of a structure that are known, by number.
+pub(crate) type Fields = &'static [(i16, Shape)];
+
+/// Why a walk ended early.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Flaw {
+    /// The bytes end first.
+    Short,
+    /// They are no such structure.
+    Shape,
+}
+
+/// Levels of structures within structures; the crate's own bound.
+const DEPTH_MAX: u8 = 64;
+
+use Shape::{Bool, Byte, Bytes, Double, List, Number, Struct};
+
+const NOTHING: Shape = Struct(&[]);
+const TIME_UNIT: Shape = Struct(&[(1, NOTHING), (2, NOTHING), (3, NOTHING)]);
+const TIME: Shape = Struct(&[(1, Bool), (2, TIME_UNIT)]);
+const LOGICAL_TYPE: Shape = Struct(&[
+    (1, NOTHING),
+    (2, NOTHING),
+    (3, NOTHING),
+    (4, NOTHING),
+    (5, Struct(&[(1, Number), (2, Number)])),
+    (6, NOTHING),
+    (7, TIME),
+    (8, TIME),
+    (10, Struct(&[(1, Byte), (2, Bool)])),
+    (11, NOTHING),
+    (12, NOTHING),
+    (13, NOTHING),
+    (14, NOTHING),
+    (15, NOTHING),
+    (16, Struct(&[(1, Byte)])),
+    (17, Struct(&[(1, Bytes)])),
+    (18, Struct(&[(1, Bytes), (2, Number)])),
+    (19, NOTHING),
+]);
+const SCHEMA_ELEMENT: Shape = Struct(&[
+    (1, Number),
+    (2, Number),
+    (3, Number),
+    (4, Bytes),
+    (5, Number),
+    (6, Number),
+    (7, Number),
+    (8, Number),
+    (9, Number),
+    (10, LOGICAL_TYPE),
+]);
+const KEY_VALUE: Shape = Struct(&[(1, Bytes), (2, Bytes)]);
+const STATISTICS: Shape = Struct(&[
+    (1, Bytes),
+    (2, Bytes),
+    (3, Number),
+    (4, Number),
+    (5, Bytes),
+    (6, Bytes),
+    (7, Bool),
+    (8, Bool),
+    (9, Number),
+]);
+const ENCODING_STATS: Shape = Struct(&[(1, Number), (2, Number), (3, Number)]);
+const SIZE_STATISTICS: Shape = Struct(&[(1, Number), (2, List(&Number)), (3, List(&Number))]);
+const BOUNDING_BOX: Shape = Struct(&[
+    (1, Double),
+    (2, Double),
+    (3, Double),
+    (4, Double),
+    (5, Double),
+    (6, Double),
+    (7, Double),
+    (8, Double),
+]);
+const GEOSPATIAL_STATISTICS: Shape = Struct(&[(1, BOUNDING_BOX), (2, List(&Number))]);
+const COLUMN_META_DATA: Shape = Struct(&[
+    (1, Number),
+    (2, List(&Number)),
+    (3, List(&Bytes)),
+    (4, Number),
+    (5, Number),
+    (6, Number),
+    (7, Number),
+    (8, List(&KEY_VALUE)),
+    (9, Number),
+    (10, Number),
+    (11, Number),
+    (12, STATISTICS),
+    (13, List(&ENCODING_STATS)),
+    (14, Number),
+    (15, Number),
+    (16, SIZE_STATISTICS),
+    (17, GEOSPATIAL_STATISTICS),
+]);
+const COLUMN_CHUNK: Shape = Struct(&[
+    (1, Bytes),
+    (2, Number),
+    (3, COLUMN_META_DATA),
+    (4, Number),
+    (5, Number),
+    (6, Number),
+    (7, Number),
+]);
+const SORTING_COLUMN: Shape = Struct(&[(1, Number), (2, Bool), (3, Bool)]);
+const ROW_GROUP: Shape = Struct(&[
+    (1, List(&COLUMN_CHUNK)),
+    (2, Number),
+    (3, Number),
+    (4, List(&SORTING_COLUMN)),
+    (5, Number),
+    (6, Number),
+    (7, Number),
+]);
+const COLUMN_ORDER: Shape = Struct(&[(1, NOTHING), (2, NOTHING), (3, NOTHING)]);
+
+/// What a file says of itself at its end.
+pub(crate) const FILE_META_DATA: Fields = &[
+    (1, Number),
+    (2, List(&SCHEMA_ELEMENT)),
+    (3, Number),
+    (4, List(&ROW_GROUP)),
+    (5, List(&KEY_VALUE)),
+    (6, Bytes),
+    (7, List(&COLUMN_ORDER)),
+];
+
+/// What stands before a page. The crate passes over its statistics, so here they are anything.
+pub(crate) const PAGE_HEADER: Fields = &[
+    (1, Number),
+    (2, Number),
+    (3, Number),
+    (4, Number),
+    (5, Struct(&[(1, Number), (2, Number), (3, Number), (4, Number)])),
+    (6, NOTHING),
+    (7, Struct(&[(1, Number), (2, Number), (3, Bool)])),
+    (
+        8,
+        Struct(&[
+            (1, Number),
+            (2, Number),
+            (3, Number),
+            (4, Number),
+            (5, Number),
+            (6, Number),
+            (7, Bool),
+        ]),
+    ),
+];
+
+/// The bytes that a structure of these fields takes from the begin of `bytes` on.
+///
+/// # Errors
+/// It does not end within the bytes, or is none.
+pub(crate) fn walk(bytes: &[u8], fields: Fields) -> Result<usize, Flaw> {
+    let mut rest = Rest(bytes);
+    rest.structure(fields, DEPTH_MAX)?;
+    Ok(bytes.len() - rest.0.len())
+}
+
+/// Bytes that are still to be walked.
+struct Rest<'a>(&'a [u8]);
+
+impl Rest<'_> {
+    fn byte(&mut self) -> Result<u8, Flaw> {
+        let (first, rest) = self.0.split_first().ok_or(Flaw::Short)?;
+        self.0 = rest;
+        Ok(*first)
+    }
+
+    fn pass(&mut self, count: u64) -> Result<(), Flaw> {
+        let count = usize::try_from(count).map_err(|_| Flaw::Shape)?;
+        self.0 = self.0.get(count..).ok_or(Flaw::Short)?;
+        Ok(())
+    }
+
+    fn number(&mut self) -> Result<u64, Flaw> {
+        let mut number = 0;
+        for shift in (0..64).step_by(7) {
+            let byte = self.byte()?;
+            number |= u64::from(byte & 0x7f) << shift;
+            if byte & 0x80 == 0 {
+                return Ok(number);
+            }
+        }
+        Err(Flaw::Shape)
+    }
+
+    fn structure(&mut self, known: Fields, depth: u8) -> Result<(), Flaw> {
+        let mut id = 0_i16;
+        loop {
+            let head = self.byte()?;
+            let (step, wire) = (i16::from(head >> 4), head & 0xf);
+            if wire == 0 {
+                return Ok(());
+            }
+            id = if step == 0 {
+                let zigzag = self.number()?;
+                ((zigzag >> 1) as i64 ^ -((zigzag & 1) as i64)) as i16
+            } else {
+                id.checked_add(step).ok_or(Flaw::Shape)?
+            };
+            let shape = known.iter().find(|(known, _)| *known == id).map(|(_, shape)| shape);
+            if wire <= 2 {
+                // A boolean field is its type.
+                if !matches!(shape, None | Some(Bool)) {
+                    return Err(Flaw::Shape);
+                }
+                continue;
+            }
+            self.value(wire, shape, depth)?;
+        }
+    }
+
+    /// A value that takes a byte at least.
+    fn value(&mut self, wire: u8, shape: Option<&'static Shape>, depth: u8) -> Result<(), Flaw> {
+        let depth = depth.checked_sub(1).ok_or(Flaw::Shape)?;
+        match (wire, shape) {
+            (3, None | Some(Byte)) => self.pass(1),
+            (4..=6, None | Some(Number)) => self.number().map(drop),
+            (7, None | Some(Double)) => self.pass(8),
+            (8, None | Some(Bytes)) => {
+                let length = self.number()?;
+                self.pass(length)
+            }
+            (9 | 10, None) => self.list(None, depth),
+            (9 | 10, Some(List(element))) => self.list(Some(element), depth),
+            (11, None) => self.map(depth),
+            (12, None) => self.structure(&[], depth),
+            (12, Some(Struct(fields))) => self.structure(fields, depth),
+            (13, None) => self.pass(16),
+            _ => Err(Flaw::Shape),
+        }
+    }
+
+    fn list(&mut self, element: Option<&'static Shape>, depth: u8) -> Result<(), Flaw> {
+        let head = self.byte()?;
+        let (short, wire) = (u64::from(head >> 4), head & 0xf);
+        let count = if short == 15 { self.number()? } else { short };
+        if count == 0 {
+            // Some writers give an empty list no type.
+            return Ok(());
+        }
+        for _ in 0..count {
+            self.value(wire, element, depth)?;
+        }
+        Ok(())
+    }
+
+    fn map(&mut self, depth: u8) -> Result<(), Flaw> {
+        let count = self.number()?;
+        if count == 0 {
+            return Ok(());
+        }
+        let wires = self.byte()?;
+        for _ in 0..count {
+            self.value(wires >> 4, None, depth)?;
+            self.value(wires & 0xf, None, depth)?;
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A page header of a dictionary: kind 2, sizes 64 and 10, three values, plain; then what is given, and its end.
+    fn header(more: &[u8]) -> Vec<u8> {
+        let begin = [0x15, 4, 0x15, 0x80, 0x01, 0x15, 20, 0x4c, 0x15, 6, 0x15, 0];
+        [&begin, more, &[0, 0, 0xaa]].concat()
+    }
+
+    #[test]
+    fn a_structure_ends_where_it_says_and_what_is_not_known_is_passed_over() {
+        let unknown: [&[u8]; 8] = [
+            &[],
+            &[0x21],                                     // true
+            &[0x23, 7],                                  // a byte
+            &[0x28, 2, b'a', b'b'],                      // bytes
+            &[0x29, 0x25, 1, 2],                         // a list of two numbers
+            &[0x29, 0x00],                               // a list of nothing
+            &[0x2b, 1, 0x58, 3, 1, b'x'],                // a map of a number to bytes
+            &[0x2c, 0x17, 0, 0, 0, 0, 0, 0, 0, 0, 0x00], // a structure with a double
+        ];
+        for more in unknown {
+            let bytes = header(more);
+            assert_eq!(walk(&bytes, PAGE_HEADER), Ok(bytes.len() - 1), "{more:?}");
+            for end in 0..bytes.len() - 1 {
+                assert_eq!(walk(&bytes[..end], PAGE_HEADER), Err(Flaw::Short), "{end} of {more:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn what_takes_no_byte_or_another_type_than_its_number_says_is_refused() {
+        let flaws: [&[u8]; 9] = [
+            &[0x29, 0xf1, 0xff, 0xff, 0xff, 0xff, 0x07], // 2^31 - 1 times true
+            &[0x29, 0x11],                               // once
+            &[0x2a, 0xf2, 0xff, 0xff, 0xff, 0xff, 0x07], // a set
+            &[0x2b, 0xff, 0xff, 0xff, 0xff, 0x07, 0x11], // a map of booleans to booleans
+            &[0x2b, 0xff, 0xff, 0xff, 0xff, 0x07, 0x51], // of numbers to booleans
+            &[0x28, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x01],
+            &[0x2e],
+            &[0x15, 2],              // field 3, a boolean, as a number
+            &[0x01, 0x04, 0x15, 28], // field 2, an encoding, as a boolean, by its full number
+        ];
+        for more in flaws {
+            assert_eq!(walk(&header(more), PAGE_HEADER), Err(Flaw::Shape), "{more:?}");
+        }
+    }
+
+    #[test]
+    fn what_nests_without_end_or_counts_beyond_the_bytes_ends() {
+        let nested = header(&[0x2c].repeat(1_000_000));
+        assert_eq!(walk(&nested, PAGE_HEADER), Err(Flaw::Shape));
+        let lists = [&[0x29][..], &[0xf9, 0xff, 0xff, 0xff, 0xff, 0x07].repeat(60)].concat();
+        assert_eq!(walk(&header(&lists), PAGE_HEADER), Err(Flaw::Short));
+        let doubles = [0x29, 0xf7, 0xff, 0xff, 0xff, 0xff, 0x07];
+        assert_eq!(walk(&header(&doubles), PAGE_HEADER), Err(Flaw::Short));
+    }
+}
