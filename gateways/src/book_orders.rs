@@ -132,15 +132,23 @@ impl OrderBook {
         }
     }
 
-    /// The best levels of both sides, sizes in the instrument's unit.
+    /// The best levels of both sides, sizes in the instrument's unit; `None` if they are those of the last call.
     ///
     /// # Errors
     /// A size that does not fit.
-    pub(crate) fn best(&mut self) -> Result<[&Levels; 2], Fault> {
+    pub(crate) fn best_if_changed(&mut self) -> Result<Option<[&Levels; 2]>, Fault> {
+        let mut has_changed = false;
         for side in &mut self.sides {
-            side.read(self.unit)?;
+            has_changed |= side.read(self.unit)?;
         }
-        Ok(self.sides.each_ref().map(|side| &side.best))
+        Ok(has_changed.then(|| self.sides.each_ref().map(|side| &side.best)))
+    }
+
+    /// The next call gives the best levels, whether they changed or not: another schema told others.
+    pub(crate) fn tell_again(&mut self) {
+        for side in &mut self.sides {
+            side.is_stale = true;
+        }
     }
 }
 
@@ -195,10 +203,10 @@ impl SideBook {
         self.is_stale |= !is_behind;
     }
 
-    /// Brings `best` up to date.
-    fn read(&mut self, unit: i64) -> Result<(), Fault> {
+    /// Brings `best` up to date; true if it may be another than before.
+    fn read(&mut self, unit: i64) -> Result<bool, Fault> {
         if !self.is_stale {
-            return Ok(());
+            return Ok(false);
         }
         let mut fits = true;
         let level = |(price, size): (&i64, &u64)| {
@@ -212,7 +220,7 @@ impl SideBook {
             _ => Levels::of(levels.take(LEVELS).map(level)),
         };
         self.is_stale = !fits;
-        if fits { Ok(()) } else { Err(Fault::new("size", "the level's size does not fit")) }
+        if fits { Ok(true) } else { Err(Fault::new("size", "the level's size does not fit")) }
     }
 }
 
@@ -222,7 +230,16 @@ mod tests {
     use proptest::prelude::*;
 
     fn best(book: &mut OrderBook) -> [Vec<(i64, i64)>; 2] {
-        book.best().unwrap().map(|side| side.as_slice().iter().map(|l| (l.price, l.size)).collect())
+        let levels = |book: &OrderBook| {
+            let side =
+                |side: &SideBook| side.best.as_slice().iter().map(|l| (l.price, l.size)).collect();
+            book.sides.each_ref().map(side)
+        };
+        let before: [Vec<_>; 2] = levels(book);
+        let has_changed = book.best_if_changed().unwrap().is_some();
+        assert!(has_changed || before == levels(book));
+        assert!(book.best_if_changed().unwrap().is_none());
+        levels(book)
     }
 
     #[test]
@@ -261,14 +278,40 @@ mod tests {
         for number in 0..3 {
             book.set((1, number), Side::Buy, 10, u32::MAX).unwrap();
         }
-        assert!(book.best().is_ok());
+        assert!(book.best_if_changed().is_ok());
         let mut book = OrderBook::new(1_000_000_000);
         for number in 0..3 {
             book.set((1, number), Side::Buy, 10, u32::MAX).unwrap();
         }
         for _ in 0..2 {
-            assert_eq!(book.best().unwrap_err().column, "size");
+            assert_eq!(book.best_if_changed().unwrap_err().column, "size");
         }
+    }
+
+    #[test]
+    fn a_side_that_was_emptied_keeps_no_room_to_walk_and_no_orders_of_others_go() {
+        let mut book = OrderBook::new(1);
+        for number in 0..10_000 {
+            book.set((1, number), Side::Buy, 10, 1).unwrap();
+        }
+        // A venue that publishes its best alone: its side has nothing else.
+        for size in 1..100_000 {
+            book.clear(2, Side::Buy);
+            book.set((2, 0), Side::Buy, 11, size).unwrap();
+        }
+        assert_eq!(
+            (book.len(), best(&mut book)),
+            (10_001, [vec![(11, 99_999), (10, 10_000)], vec![]])
+        );
+        book.clear(1, Side::None);
+        assert!(book.venues[&1].iter().all(|orders| orders.capacity() <= KEPT_ROOM));
+        assert_eq!((book.len(), best(&mut book)[0].clone()), (1, vec![(11, 99_999)]));
+        book.tell_again();
+        assert!(book.best_if_changed().unwrap().is_some());
+        // It goes to the other side, and a cancel that names the wrong one finds it.
+        book.set((2, 0), Side::Sell, 12, 5).unwrap();
+        assert!(book.cancel((2, 0), Side::Buy, 2));
+        assert_eq!((book.len(), best(&mut book)), (1, [vec![], vec![(12, 3)]]));
     }
 
     proptest! {

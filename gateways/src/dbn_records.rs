@@ -327,6 +327,7 @@ fn top(
     // The book of a print is the one before it, which was told already unless this is `tbbo`.
     if !is_trade || state.quote != Some(top) {
         state.quote = Some(top);
+        state.orders.tell_again();
         out.put(&front.quote(&top));
     }
     if is_trade {
@@ -345,6 +346,7 @@ fn sampled(
     let end = layout::instant("ts_recv", field!(bytes, TradeMsg, ts_recv, u64))?;
     let top = pair(bytes, 0, state.unit);
     state.quote = Some(top);
+    state.orders.tell_again();
     let front = Front {
         instrument,
         ts_event: end,
@@ -375,6 +377,7 @@ fn levels(
     let bids = Levels::of(pairs.iter().map(|pair| pair.bid).take_while(is_there));
     let asks = Levels::of(pairs.iter().map(|pair| pair.ask).take_while(is_there));
     tell(state, &front, &[bids, asks], out);
+    state.orders.tell_again();
     if front.action == Action::Trade {
         out.put(&front.trade(state.unit));
     }
@@ -423,8 +426,10 @@ fn order(
     }
     if front.has(flags::LAST) && state.changed {
         state.changed = false;
-        let now = state.orders.best()?.map(|side| *side);
-        tell(state, &front, &now, out);
+        if let Some(now) = state.orders.best_if_changed()? {
+            let now = now.map(|side| *side);
+            tell(state, &front, &now, out);
+        }
     }
     *why += u64::from(!out.is_filled);
     Ok(())
