@@ -137,6 +137,7 @@ impl Table for ParquetTable {
 
     fn next(&mut self, plan: &Plan, fields: &mut Fields) -> Result<bool, String> {
         while self.rows_left == 0 {
+            self.end_group()?;
             if self.group == self.meta.num_row_groups() {
                 return Ok(false);
             }
@@ -183,6 +184,21 @@ impl ParquetTable {
             return Err("a row group has other columns than the file".to_string());
         }
         self.rows_left = rows;
+        Ok(())
+    }
+
+    /// Pages that hold more than their row group says would be lost in silence.
+    fn end_group(&mut self) -> Result<(), String> {
+        for (at, cursor) in self.cursors.iter_mut().enumerate() {
+            let Some(cursor) = cursor else { continue };
+            if cursor.record == cursor.count {
+                cursor.fill()?;
+            }
+            if cursor.record < cursor.count {
+                let name = self.columns[at].name.escape_debug();
+                return Err(format!("column `{name}` has more values than its row group has rows"));
+            }
+        }
         Ok(())
     }
 }

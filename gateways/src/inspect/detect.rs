@@ -89,11 +89,9 @@ fn of_bytes(path: &Path, head: &Head) -> Result<Option<Kind>, Problem> {
         return match lean::look(path)? {
             Zip::Lean(kind) => Ok(Some(kind)),
             Zip::One(lines) => rows::classify(path, &lines),
-            Zip::Other(names) => Err(no(
-                format!("the zip holds {} and more, which is no one format", names.join(", ")),
-                path,
-                "unpack it, and inspect its files".to_string(),
-            )),
+            Zip::Other(names) => {
+                Err(no(what_is_in(&names), path, "unpack it, and inspect its files".to_string()))
+            }
         };
     }
     if starts(b"GMJ") || path.extension().is_some_and(|end| end == "gmj") {
@@ -104,6 +102,16 @@ fn of_bytes(path: &Path, head: &Head) -> Result<Option<Kind>, Problem> {
         ));
     }
     Ok(None)
+}
+
+/// What a zip that is no source holds: its first names.
+fn what_is_in(names: &[String]) -> String {
+    let first = names.iter().take(5).cloned().collect::<Vec<_>>().join(", ");
+    match names.len() {
+        0 => "the zip holds no file".to_string(),
+        1..=5 => format!("the zip holds {first}, which is no one format"),
+        count => format!("the zip holds {first} and {} more, which is no one format", count - 5),
+    }
 }
 
 /// Records of DBN without anything before them: a length in words of four bytes, then a type.

@@ -20,7 +20,7 @@ pub(super) enum Zip {
     Lean(Kind),
     /// One file of something else: its first lines.
     One(Vec<String>),
-    /// Anything else: some names.
+    /// Anything else: its names.
     Other(Vec<String>),
 }
 
@@ -66,7 +66,7 @@ pub(super) fn look(path: &Path) -> Result<Zip, Problem> {
         let lines = first_lines(&mut archive, first);
         return Ok(Zip::One(lines));
     }
-    Ok(Zip::Other(names.into_iter().take(5).collect()))
+    Ok(Zip::Other(names))
 }
 
 /// LEAN's words in a name: a date, then kind and resolution in either order.

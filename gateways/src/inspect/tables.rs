@@ -82,9 +82,15 @@ fn seen<T: Table>(path: &Path, kind: &Kind, typed: bool) -> Result<Seen, Problem
     let mut rows = 0_u64;
     loop {
         fields.begin();
-        // Damage is named by who delivers the rows before it.
-        let Ok(true) = table.next(&plan, &mut fields) else { break };
-        rows += 1;
+        match table.next(&plan, &mut fields) {
+            Ok(true) => rows += 1,
+            Err(what) if rows == 0 => {
+                let fix = "fetch or copy the file again; nothing of it can be read";
+                return Err(Problem::new(what, path.display().to_string(), fix));
+            }
+            // Damage behind rows is named by who delivers those.
+            Ok(false) | Err(_) => break,
+        }
         if let Some(text) = time.and_then(|at| fields.get(at)) {
             seen.time(&String::from_utf8_lossy(text), typed, rows);
         }

@@ -228,6 +228,17 @@ fn what_is_no_market_data_is_called_by_its_name() {
     check("k.csv", "Date,Time,Open,High,Low,Close,Volume\n", "two columns");
     let dbz = look("a.dbz", &[0x51, 0x2a, 0x4d, 0x18, 0xc0, 0, 0, 0]).unwrap_err();
     check_problem(&dbz, "retired", "a.dbz", "DBN");
+    let zip = |names: &[&str]| {
+        let mut zip = zip::ZipWriter::new(std::io::Cursor::new(Vec::new()));
+        for name in names {
+            zip.start_file(*name, zip::write::SimpleFileOptions::default()).unwrap();
+        }
+        look("a.zip", &zip.finish().unwrap().into_inner()).unwrap_err()
+    };
+    check_problem(&zip(&[]), "the zip holds no file", "a.zip", "unpack");
+    check_problem(&zip(&["a", "b"]), "the zip holds a, b, which is", "a.zip", "unpack");
+    let seven = zip(&["a", "b", "c", "d", "e", "f", "g"]);
+    check_problem(&seven, "a, b, c, d, e and 2 more", "a.zip", "unpack");
     let formats = look("u", b"?").unwrap_err();
     assert!(gateways::FORMATS.iter().all(|(name, _)| formats.fix.contains(name)), "{formats}");
 }

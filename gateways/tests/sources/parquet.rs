@@ -288,6 +288,14 @@ fn counts_of_rows_that_contradict_each_other_are_a_problem_and_lose_no_row_in_si
         contradictions += usize::from(problem.is_some());
     }
     assert!(contradictions >= 5, "{contradictions} of {counts:?}");
+    // All of them say fewer than the pages hold: the rows that are said come, and then what is left over is named.
+    let mut less = bytes;
+    for at in &counts {
+        less[at + 1] = 0xc6;
+    }
+    let (rows, problem) = read(columns(), &less);
+    assert_eq!(rows.len(), 99);
+    check_problem(&problem.unwrap(), "more values than its row group has rows", "a.parquet", "");
 }
 
 #[test]
