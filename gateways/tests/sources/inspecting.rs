@@ -229,9 +229,9 @@ fn what_is_no_market_data_is_called_by_its_name() {
     let dbz = look("a.dbz", &[0x51, 0x2a, 0x4d, 0x18, 0xc0, 0, 0, 0]).unwrap_err();
     check_problem(&dbz, "retired", "a.dbz", "DBN");
     let zip = |names: &[&str]| {
-        let mut zip = zip::ZipWriter::new(std::io::Cursor::new(Vec::new()));
+        let mut zip = ZipWriter::new(Cursor::new(Vec::new()));
         for name in names {
-            zip.start_file(*name, zip::write::SimpleFileOptions::default()).unwrap();
+            zip.start_file(*name, SimpleFileOptions::default()).unwrap();
         }
         look("a.zip", &zip.finish().unwrap().into_inner()).unwrap_err()
     };
