@@ -13,7 +13,7 @@ use std::collections::{BTreeMap, HashMap};
 
 /// Most orders that rest in all books of a source: some 100 MB.
 pub(crate) const ORDERS_MAX: usize = 1 << 21;
-/// A side of a venue that was emptied keeps room for so many: more would be walked at every clear to come.
+/// A side of a venue that is empty keeps room for so many: more would be walked at every clear to come.
 const KEPT_ROOM: usize = 64;
 
 /// Who numbered an order, and how.
@@ -76,6 +76,7 @@ impl OrderBook {
             if let Some(old) = orders.remove(&number) {
                 self.sides[at].lower(old.price, old.size);
                 self.resting -= 1;
+                give_room_back(orders);
             }
         }
         if !rests {
@@ -108,6 +109,7 @@ impl OrderBook {
             if size == 0 {
                 entry.remove();
                 self.resting -= 1;
+                give_room_back(&mut venue[at]);
             }
             self.sides[at].lower(price, gone);
             return true;
@@ -126,9 +128,7 @@ impl OrderBook {
             for (_, order) in orders.drain() {
                 self.sides[at].lower(order.price, order.size);
             }
-            if orders.capacity() > KEPT_ROOM {
-                *orders = HashMap::default();
-            }
+            give_room_back(orders);
         }
     }
 
@@ -149,6 +149,13 @@ impl OrderBook {
         for side in &mut self.sides {
             side.is_stale = true;
         }
+    }
+}
+
+/// Of a side that is empty.
+fn give_room_back(orders: &mut HashMap<u64, Order, RandomState>) {
+    if orders.is_empty() && orders.capacity() > KEPT_ROOM {
+        *orders = HashMap::default();
     }
 }
 

@@ -135,8 +135,9 @@ struct PageHeader {
 /// none, and the header of its kind, whose first field is the number of values; as every writer has it.
 fn page_header(header: &[u8]) -> Option<PageHeader> {
     const NEXT_FIELD_I32: u8 = 0x15;
-    const I32: u8 = 5;
     const STRUCT: u8 = 12;
+    /// The number of the field that holds the header of a page's kind: of data, an index, a dictionary, data again.
+    const OF_KIND: [u8; 4] = [5, 6, 7, 8];
     let mut bytes = header.iter().copied();
     let number = |bytes: &mut dyn Iterator<Item = u8>| {
         let (mut raw, mut shift) = (0_u64, 0);
@@ -160,13 +161,14 @@ fn page_header(header: &[u8]) -> Option<PageHeader> {
         }
         *value = number(&mut bytes)?;
     }
-    let mut field = bytes.next()?;
-    if field & 0xf == I32 {
+    let (mut field, mut at) = (bytes.next()?, 3);
+    if field == NEXT_FIELD_I32 {
         // The checksum may be negative: only its end matters.
         while bytes.next()? & 0x80 != 0 {}
-        field = bytes.next()?;
+        (field, at) = (bytes.next()?, 4);
     }
-    if field & 0xf != STRUCT || bytes.next()? != NEXT_FIELD_I32 {
+    let of_kind = usize::try_from(first[0]).ok().and_then(|kind| OF_KIND.get(kind))?;
+    if field & 0xf != STRUCT || at + (field >> 4) != *of_kind || bytes.next()? != NEXT_FIELD_I32 {
         return None;
     }
     let values = number(&mut bytes)?;
@@ -187,6 +189,9 @@ mod tests {
             page_header(&with_checksum),
             Some(PageHeader { kind: 0, sizes: [1, 2], values: 4 })
         );
+        // A dictionary in the field of a page of data, before its own.
+        let elsewhere = [0x15, 4, 0x15, 0x80, 0x01, 0x15, 20, 0x2c, 0x15, 6, 0, 0x2c, 0x15, 8];
+        assert_eq!(page_header(&elsewhere), None);
         for bad in [&[][..], &[0x15], &[0x15, 0, 0x15, 1, 0x15, 2], &[0x25, 0, 0x15, 2, 0x15, 2]] {
             assert_eq!(page_header(bad), None, "{bad:?}");
         }

@@ -18,6 +18,9 @@ pub(crate) enum Shape {
     Bytes,
     List(&'static Self),
     Struct(Fields),
+    /// An element of the schema, and in it the number of its children.
+    Element(Fields),
+    Children,
 }
 
 /// The fields of a structure that are known, by number.
@@ -35,7 +38,7 @@ pub(crate) enum Flaw {
 /// Levels of structures within structures; the crate's own bound.
 const DEPTH_MAX: u8 = 64;
 
-use Shape::{Bool, Byte, Bytes, Double, List, Number, Struct};
+use Shape::{Bool, Byte, Bytes, Children, Double, Element, List, Number, Struct};
 
 const NOTHING: Shape = Struct(&[]);
 const TIME_UNIT: Shape = Struct(&[(1, NOTHING), (2, NOTHING), (3, NOTHING)]);
@@ -60,12 +63,12 @@ const LOGICAL_TYPE: Shape = Struct(&[
     (18, Struct(&[(1, Bytes), (2, Number)])),
     (19, NOTHING),
 ]);
-const SCHEMA_ELEMENT: Shape = Struct(&[
+const SCHEMA_ELEMENT: Shape = Element(&[
     (1, Number),
     (2, Number),
     (3, Number),
     (4, Bytes),
-    (5, Number),
+    (5, Children),
     (6, Number),
     (7, Number),
     (8, Number),
@@ -171,29 +174,63 @@ pub(crate) const PAGE_HEADER: Fields = &[
     ),
 ];
 
+/// Most elements of a schema.
+const ELEMENTS_MAX: usize = 40_000;
+
 /// The bytes that a structure of these fields takes from the begin of `bytes` on.
 ///
 /// # Errors
 /// It does not end within the bytes, or is none.
 pub(crate) fn walk(bytes: &[u8], fields: Fields) -> Result<usize, Flaw> {
-    let mut rest = Rest(bytes);
+    let mut rest = Rest { bytes, children: Vec::new() };
     rest.structure(fields, DEPTH_MAX)?;
-    Ok(bytes.len() - rest.0.len())
+    check_tree(&rest.children)?;
+    Ok(bytes.len() - rest.bytes.len())
+}
+
+/// The elements of a schema, each with the number of its children, are one tree that is not deep: the crate reads it by
+/// recursion, and sets memory aside for as many children as are said.
+fn check_tree(children: &[i64]) -> Result<(), Flaw> {
+    // Children that are still to come, of each element that has some.
+    let mut open: Vec<usize> = Vec::new();
+    for (at, children) in children.iter().enumerate() {
+        match open.last_mut() {
+            Some(left) => *left -= 1,
+            None if at > 0 => return Err(Flaw::Shape),
+            None => {}
+        }
+        match usize::try_from(*children) {
+            Ok(0) => {}
+            Ok(children) => open.push(children),
+            Err(_) => return Err(Flaw::Shape),
+        }
+        if open.len() > usize::from(DEPTH_MAX) {
+            return Err(Flaw::Shape);
+        }
+        while open.last() == Some(&0) {
+            open.pop();
+        }
+    }
+    if open.is_empty() { Ok(()) } else { Err(Flaw::Shape) }
 }
 
 /// Bytes that are still to be walked.
-struct Rest<'a>(&'a [u8]);
+struct Rest<'a> {
+    bytes: &'a [u8],
+    /// The number of children of each element of a schema.
+    children: Vec<i64>,
+}
 
 impl Rest<'_> {
     fn byte(&mut self) -> Result<u8, Flaw> {
-        let (first, rest) = self.0.split_first().ok_or(Flaw::Short)?;
-        self.0 = rest;
+        let (first, rest) = self.bytes.split_first().ok_or(Flaw::Short)?;
+        self.bytes = rest;
         Ok(*first)
     }
 
     fn pass(&mut self, count: u64) -> Result<(), Flaw> {
         let count = usize::try_from(count).map_err(|_| Flaw::Shape)?;
-        self.0 = self.0.get(count..).ok_or(Flaw::Short)?;
+        self.bytes = self.bytes.get(count..).ok_or(Flaw::Short)?;
         Ok(())
     }
 
@@ -209,6 +246,12 @@ impl Rest<'_> {
         Err(Flaw::Shape)
     }
 
+    /// A zigzag number.
+    fn signed(&mut self) -> Result<i64, Flaw> {
+        let zigzag = self.number()?;
+        Ok((zigzag >> 1) as i64 ^ -((zigzag & 1) as i64))
+    }
+
     fn structure(&mut self, known: Fields, depth: u8) -> Result<(), Flaw> {
         let mut id = 0_i16;
         loop {
@@ -217,12 +260,16 @@ impl Rest<'_> {
             if wire == 0 {
                 return Ok(());
             }
-            id = if step == 0 {
-                let zigzag = self.number()?;
-                ((zigzag >> 1) as i64 ^ -((zigzag & 1) as i64)) as i16
+            let next = if step == 0 {
+                self.signed()? as i16
             } else {
                 id.checked_add(step).ok_or(Flaw::Shape)?
             };
+            // Of a field that comes twice the crate keeps the second, and what was looked at is the first.
+            if next <= id && !known.is_empty() {
+                return Err(Flaw::Shape);
+            }
+            id = next;
             let shape = known.iter().find(|(known, _)| *known == id).map(|(_, shape)| shape);
             if wire <= 2 {
                 // A boolean field is its type.
@@ -241,6 +288,11 @@ impl Rest<'_> {
         match (wire, shape) {
             (3, None | Some(Byte)) => self.pass(1),
             (4..=6, None | Some(Number)) => self.number().map(drop),
+            (4..=6, Some(Children)) => {
+                let children = self.signed()?;
+                *self.children.last_mut().ok_or(Flaw::Shape)? = children;
+                Ok(())
+            }
             (7, None | Some(Double)) => self.pass(8),
             (8, None | Some(Bytes)) => {
                 let length = self.number()?;
@@ -251,6 +303,13 @@ impl Rest<'_> {
             (11, None) => self.map(depth),
             (12, None) => self.structure(&[], depth),
             (12, Some(Struct(fields))) => self.structure(fields, depth),
+            (12, Some(Element(fields))) => {
+                if self.children.len() == ELEMENTS_MAX {
+                    return Err(Flaw::Shape);
+                }
+                self.children.push(0);
+                self.structure(fields, depth)
+            }
             (13, None) => self.pass(16),
             _ => Err(Flaw::Shape),
         }
@@ -325,12 +384,27 @@ mod tests {
             &[0x2b, 0xff, 0xff, 0xff, 0xff, 0x07, 0x51], // of numbers to booleans
             &[0x28, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x01],
             &[0x2e],
-            &[0x15, 2],              // field 3, a boolean, as a number
-            &[0x01, 0x04, 0x15, 28], // field 2, an encoding, as a boolean, by its full number
+            &[0x15, 2],       // field 3, a boolean, as a number
+            &[0x05, 0x04, 0], // field 2 again
         ];
         for more in flaws {
             assert_eq!(walk(&header(more), PAGE_HEADER), Err(Flaw::Shape), "{more:?}");
         }
+    }
+
+    #[test]
+    fn a_schema_is_one_tree_that_is_not_deep() {
+        for tree in [&[][..], &[0], &[2, 0, 0], &[2, 1, 0, 1, 0], &[1, 2, 0, 0]] {
+            assert_eq!(check_tree(tree), Ok(()), "{tree:?}");
+        }
+        for no_tree in [&[1][..], &[0, 0], &[2, 0], &[1, 0, 0], &[-1], &[1, i64::MAX], &[1 << 31]] {
+            assert_eq!(check_tree(no_tree), Err(Flaw::Shape), "{no_tree:?}");
+        }
+        let mut deep = vec![1; usize::from(DEPTH_MAX) + 1];
+        deep[usize::from(DEPTH_MAX)] = 0;
+        assert_eq!(check_tree(&deep), Ok(()));
+        deep.insert(0, 1);
+        assert_eq!(check_tree(&deep), Err(Flaw::Shape));
     }
 
     #[test]
