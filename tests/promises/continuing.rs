@@ -5,14 +5,16 @@ use engine::Problem;
 use engine::replay::{Options, Proof, replay};
 use engine::resume::Consent;
 use engine::run::{Order, Outcome, run};
+use engine::runtime::controls::Controls;
 use engine::runtime::fail_point::FailPoint;
 use engine::snapshot::{shelf, take};
-use engine::source::Source;
+use engine::source::{Decoder, Feed, Source};
 use ringbuf_layout::names::{Command, SourceState};
 use ringbuf_layout::{
     Bar, InputCell, Instrument, Kind, Part, Portfolio, RunStart, SourceStatus, Trade,
 };
 use std::path::Path;
+use std::sync::Arc;
 use sync::Trading;
 use tempfile::TempDir;
 use tests::halves::{inputs_of, story};
@@ -245,6 +247,24 @@ fn a_live_source_that_comes_again_tells_of_a_gap_and_numbers_on() {
     is_sound(dir.path());
 }
 
+/// An operator who resumes as soon as the run, halted, asks for its first record: `watch` may not be called in time on a
+/// busy host.
+struct Resuming {
+    controls: Arc<Controls>,
+    records: std::vec::IntoIter<InputCell>,
+}
+
+impl Decoder for Resuming {
+    fn next(&mut self, cell: &mut InputCell) -> Result<bool, Problem> {
+        if self.controls.kill.state() == Trading::Halted {
+            self.controls.command(Command::Resume, None, (1, 2))?;
+        }
+        let Some(record) = self.records.next() else { return Ok(false) };
+        cell.copy_from(&record);
+        Ok(true)
+    }
+}
+
 #[test]
 fn what_operators_halted_stays_halted_until_they_say_otherwise() {
     let dir = tempfile::tempdir().unwrap();
@@ -267,23 +287,15 @@ fn what_operators_halted_stays_halted_until_they_say_otherwise() {
         (outcome.summary.state, outcome.summary.state_reason),
         (Trading::Halted, Some("operator"))
     );
-    let mut third = order(
-        dir.path(),
-        CONFIG,
-        vec![memory_source("three", &["SPY"], prints(&["SPY"], 500, "2013-10-08T16:00:00Z"))],
-    );
-    let controls = std::sync::Arc::clone(&third.controls);
-    third.rebuilt = Some(Box::new(move |_| {}));
-    let resumed = run(
-        third,
-        |_| {},
-        move |_| {
-            if controls.kill.state() == Trading::Halted {
-                drop(controls.command(Command::Resume, None, (1, 2)));
-            }
-        },
-    )
-    .unwrap();
+    let records =
+        prints(&["SPY"], 500, "2013-10-08T16:00:00Z").iter().map(cell).collect::<Vec<_>>();
+    let mut third = order(dir.path(), CONFIG, Vec::new());
+    let feed = Resuming { controls: Arc::clone(&third.controls), records: records.into_iter() };
+    third.sources.push(Source {
+        feed: Feed::Decoder(Box::new(feed)),
+        ..decoded_source("three", &["SPY"], Vec::new(), None)
+    });
+    let resumed = run(third, |_| {}, |_| {}).unwrap();
     assert_eq!(resumed.summary.state, Trading::Active);
     is_sound(dir.path());
 }
