@@ -2,7 +2,7 @@
 //! its page is, packed and not, and how many values a dictionary has, and the crate takes as much memory as it says.
 
 use crate::table_rows;
-use crate::thrift_shape::{self, FILE_META_DATA, Flaw, PAGE_HEADER};
+use crate::thrift_shape::{self, FILE_META_DATA, Flaw, PAGE_HEADER, Walked};
 use bytes::Bytes;
 use parquet::errors::{ParquetError, Result};
 use parquet::file::metadata::{ParquetMetaData, ParquetMetaDataReader};
@@ -58,16 +58,17 @@ impl Pages {
         contained(|| ParquetMetaDataReader::decode_metadata(&bytes))
     }
 
-    /// The header of the page at `start`, whole. Most have some 60 bytes; statistics of long texts can be long.
-    fn header(&self, start: u64) -> Result<Vec<u8>> {
+    /// The header of the page at `start`, whole, and the numbers in it that are looked at. Most have some 60 bytes;
+    /// statistics of long texts can be long.
+    fn header(&self, start: u64) -> Result<(Vec<u8>, PageHeader)> {
         for room in [256, 64 << 10, HEADER_MAX] {
             let have = self.length.saturating_sub(start).min(room);
             let mut bytes = vec![0; have as usize];
             self.file.read_exact_at(&mut bytes, start)?;
             match thrift_shape::walk(&bytes, PAGE_HEADER) {
-                Ok(length) => {
+                Ok(Walked { length, kept }) => {
                     bytes.truncate(length);
-                    return Ok(bytes);
+                    return PageHeader::new(kept).map(|page| (bytes, page)).ok_or_else(damaged);
                 }
                 Err(Flaw::Short) if have == room => {}
                 Err(_) => break,
@@ -93,10 +94,9 @@ impl ChunkReader for Pages {
 
     /// The header of a page: looked at here, read by the crate.
     fn get_read(&self, start: u64) -> Result<Self::T> {
-        let header = self.header(start)?;
-        let PageHeader { kind, sizes, values } = page_header(&header).ok_or_else(damaged)?;
+        let (header, PageHeader { kind, sizes, values }) = self.header(start)?;
         // A value has a byte at least. A dictionary is unpacked as a whole: 2^31 values are 16 GiB.
-        if kind == DICTIONARY && values > sizes[0] {
+        if kind == DICTIONARY && u64::from(values) > sizes[0] {
             return Err(damaged());
         }
         if sizes.iter().any(|size| *size > PAGE_MAX) {
@@ -118,84 +118,67 @@ impl ChunkReader for Pages {
     }
 }
 
-/// Kind of a page that holds a dictionary.
-const DICTIONARY: u64 = 2;
+/// Kinds of pages; the others hold data.
+const INDEX: u32 = 1;
+const DICTIONARY: u32 = 2;
 
-/// What a page header begins with.
+/// What a page header says of its page.
 #[derive(PartialEq, Eq, Debug)]
 struct PageHeader {
-    kind: u64,
+    kind: u32,
     /// Bytes, unpacked and packed.
     sizes: [u64; 2],
     /// How many it holds.
-    values: u64,
+    values: u32,
 }
 
-/// Reads the begin of a page header: Thrift's compact protocol with kind, unpacked and packed size, a checksum or
-/// none, and the header of its kind, whose first field is the number of values; as every writer has it.
-fn page_header(header: &[u8]) -> Option<PageHeader> {
-    const NEXT_FIELD_I32: u8 = 0x15;
-    const STRUCT: u8 = 12;
-    /// The number of the field that holds the header of a page's kind: of data, an index, a dictionary, data again.
-    const OF_KIND: [u8; 4] = [5, 6, 7, 8];
-    let mut bytes = header.iter().copied();
-    let number = |bytes: &mut dyn Iterator<Item = u8>| {
-        let (mut raw, mut shift) = (0_u64, 0);
-        loop {
-            let byte = bytes.next()?;
-            raw |= u64::from(byte & 0x7f) << shift;
-            shift += 7;
-            if byte & 0x80 == 0 {
-                // Zigzag; a negative one is no size and no count.
-                return (raw & 1 == 0).then_some(raw >> 1);
-            }
-            if shift > 28 {
-                return None;
-            }
-        }
-    };
-    let mut first = [0; 3];
-    for value in &mut first {
-        if bytes.next()? != NEXT_FIELD_I32 {
-            return None;
-        }
-        *value = number(&mut bytes)?;
+impl PageHeader {
+    /// Of what a walk through [`PAGE_HEADER`] kept: kind, sizes, and the values by kind, which are none of an index.
+    /// A negative number is no size and no count, and the crate keeps 32 bits.
+    fn new([kind, unpacked, packed, values @ ..]: [Option<i64>; 7]) -> Option<Self> {
+        let number = |kept: Option<i64>| i32::try_from(kept?).ok()?.try_into().ok();
+        let kind: u32 = number(kind)?;
+        let sizes = [number(unpacked)?.into(), number(packed)?.into()];
+        let of_kind = *values.get(kind as usize)?;
+        let values = if kind == INDEX { 0 } else { number(of_kind)? };
+        Some(Self { kind, sizes, values })
     }
-    let (mut field, mut at) = (bytes.next()?, 3);
-    if field == NEXT_FIELD_I32 {
-        // The checksum may be negative: only its end matters.
-        while bytes.next()? & 0x80 != 0 {}
-        (field, at) = (bytes.next()?, 4);
-    }
-    let of_kind = usize::try_from(first[0]).ok().and_then(|kind| OF_KIND.get(kind))?;
-    if field & 0xf != STRUCT || at + (field >> 4) != *of_kind || bytes.next()? != NEXT_FIELD_I32 {
-        return None;
-    }
-    let values = number(&mut bytes)?;
-    Some(PageHeader { kind: first[0], sizes: [first[1], first[2]], values })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    fn page_header(bytes: &[u8]) -> Option<PageHeader> {
+        thrift_shape::walk(bytes, PAGE_HEADER).ok().and_then(|walked| PageHeader::new(walked.kept))
+    }
+
     #[test]
-    fn the_begin_of_a_page_header_is_read_or_refused() {
-        let plain = [0x15, 4, 0x15, 0x80, 0x01, 0x15, 20, 0x4c, 0x15, 6];
+    fn the_numbers_of_a_page_header_are_those_of_its_kind_or_it_is_damaged() {
+        let plain = [0x15, 4, 0x15, 0x80, 0x01, 0x15, 20, 0x4c, 0x15, 6, 0, 0];
         let read = PageHeader { kind: 2, sizes: [64, 10], values: 3 };
         assert_eq!(page_header(&plain), Some(read));
-        let with_checksum = [0x15, 0, 0x15, 2, 0x15, 4, 0x15, 0xff, 0x01, 0x1c, 0x15, 8];
-        assert_eq!(
-            page_header(&with_checksum),
-            Some(PageHeader { kind: 0, sizes: [1, 2], values: 4 })
-        );
-        // A dictionary in the field of a page of data, before its own.
-        let elsewhere = [0x15, 4, 0x15, 0x80, 0x01, 0x15, 20, 0x2c, 0x15, 6, 0, 0x2c, 0x15, 8];
-        assert_eq!(page_header(&elsewhere), None);
-        for bad in [&[][..], &[0x15], &[0x15, 0, 0x15, 1, 0x15, 2], &[0x25, 0, 0x15, 2, 0x15, 2]] {
+        let with_checksum = [0x15, 0, 0x15, 2, 0x15, 4, 0x15, 0xff, 0x01, 0x1c, 0x15, 8, 0, 0];
+        let read = PageHeader { kind: 0, sizes: [1, 2], values: 4 };
+        assert_eq!(page_header(&with_checksum), Some(read));
+        let index = [0x15, 2, 0x15, 2, 0x15, 4, 0x3c, 0, 0];
+        let read = PageHeader { kind: 1, sizes: [1, 2], values: 0 };
+        assert_eq!(page_header(&index), Some(read));
+        // A page of data's structure, then the dictionary's own, whose number counts.
+        let both = [0x15, 4, 0x15, 2, 0x15, 4, 0x2c, 0x15, 6, 0, 0x2c, 0x15, 8, 0, 0];
+        let read = PageHeader { kind: 2, sizes: [1, 2], values: 4 };
+        assert_eq!(page_header(&both), Some(read));
+        let bad: [&[u8]; 7] = [
+            &[0],
+            &[0x15, 0, 0x15, 2, 0x15, 4, 0], // no structure of its kind
+            &[0x15, 4, 0x15, 2, 0x15, 4, 0x2c, 0x15, 6, 0, 0], // that of another
+            &[0x15, 0, 0x15, 1, 0x15, 4, 0x2c, 0x15, 6, 0, 0], // a size of -1
+            &[0x15, 0, 0x15, 2, 0x15, 4, 0x2c, 0x15, 1, 0, 0], // -1 values
+            &[0x15, 8, 0x15, 2, 0x15, 4, 0x2c, 0x15, 6, 0, 0], // of a fifth kind
+            &[0x15, 0, 0x15, 0x80, 0x80, 0x80, 0x80, 0x20, 0x15, 4, 0x2c, 0x15, 6, 0, 0], // 2^32
+        ];
+        for bad in bad {
             assert_eq!(page_header(bad), None, "{bad:?}");
         }
-        let endless = [0x15, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff];
-        assert_eq!(page_header(&endless), None);
     }
 }

@@ -21,10 +21,24 @@ pub(crate) enum Shape {
     /// An element of the schema, and in it the number of its children.
     Element(Fields),
     Children,
+    /// A number that whoever asked for the walk looks at, and its place in [`Walked::kept`].
+    Kept(usize),
 }
 
 /// The fields of a structure that are known, by number.
 pub(crate) type Fields = &'static [(i16, Shape)];
+
+/// What a walk has seen.
+#[derive(PartialEq, Eq, Debug)]
+pub(crate) struct Walked {
+    /// Bytes that the structure takes.
+    pub(crate) length: usize,
+    /// The numbers that were to be kept, where they came.
+    pub(crate) kept: [Option<i64>; KEPT],
+}
+
+/// Numbers that are kept: of a page header.
+const KEPT: usize = 7;
 
 /// Why a walk ended early.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -38,7 +52,7 @@ pub(crate) enum Flaw {
 /// Levels of structures within structures; the crate's own bound.
 const DEPTH_MAX: u8 = 64;
 
-use Shape::{Bool, Byte, Bytes, Children, Double, Element, List, Number, Struct};
+use Shape::{Bool, Byte, Bytes, Children, Double, Element, Kept, List, Number, Struct};
 
 const NOTHING: Shape = Struct(&[]);
 const TIME_UNIT: Shape = Struct(&[(1, NOTHING), (2, NOTHING), (3, NOTHING)]);
@@ -151,19 +165,21 @@ pub(crate) const FILE_META_DATA: Fields = &[
     (7, List(&COLUMN_ORDER)),
 ];
 
-/// What stands before a page. The crate passes over its statistics, so here they are anything.
+/// What stands before a page: kept are its kind, its bytes unpacked and packed, and the number of values that the
+/// structure of each kind gives (of data, an index, a dictionary, data again; an index has none). The crate passes over
+/// the statistics, so here they are anything.
 pub(crate) const PAGE_HEADER: Fields = &[
-    (1, Number),
-    (2, Number),
-    (3, Number),
+    (1, Kept(0)),
+    (2, Kept(1)),
+    (3, Kept(2)),
     (4, Number),
-    (5, Struct(&[(1, Number), (2, Number), (3, Number), (4, Number)])),
+    (5, Struct(&[(1, Kept(3)), (2, Number), (3, Number), (4, Number)])),
     (6, NOTHING),
-    (7, Struct(&[(1, Number), (2, Number), (3, Bool)])),
+    (7, Struct(&[(1, Kept(5)), (2, Number), (3, Bool)])),
     (
         8,
         Struct(&[
-            (1, Number),
+            (1, Kept(6)),
             (2, Number),
             (3, Number),
             (4, Number),
@@ -177,15 +193,15 @@ pub(crate) const PAGE_HEADER: Fields = &[
 /// Most elements of a schema.
 const ELEMENTS_MAX: usize = 40_000;
 
-/// The bytes that a structure of these fields takes from the begin of `bytes` on.
+/// Walks the structure of these fields that `bytes` begin with.
 ///
 /// # Errors
 /// It does not end within the bytes, or is none.
-pub(crate) fn walk(bytes: &[u8], fields: Fields) -> Result<usize, Flaw> {
-    let mut rest = Rest { bytes, children: Vec::new() };
+pub(crate) fn walk(bytes: &[u8], fields: Fields) -> Result<Walked, Flaw> {
+    let mut rest = Rest { bytes, children: Vec::new(), kept: [None; KEPT] };
     rest.structure(fields, DEPTH_MAX)?;
     check_tree(&rest.children)?;
-    Ok(bytes.len() - rest.bytes.len())
+    Ok(Walked { length: bytes.len() - rest.bytes.len(), kept: rest.kept })
 }
 
 /// The elements of a schema, each with the number of its children, are one tree that is not deep: the crate reads it by
@@ -219,6 +235,7 @@ struct Rest<'a> {
     bytes: &'a [u8],
     /// The number of children of each element of a schema.
     children: Vec<i64>,
+    kept: [Option<i64>; KEPT],
 }
 
 impl Rest<'_> {
@@ -291,6 +308,10 @@ impl Rest<'_> {
             (4..=6, Some(Children)) => {
                 let children = self.signed()?;
                 *self.children.last_mut().ok_or(Flaw::Shape)? = children;
+                Ok(())
+            }
+            (4..=6, Some(Kept(place))) => {
+                self.kept[*place] = Some(self.signed()?);
                 Ok(())
             }
             (7, None | Some(Double)) => self.pass(8),
@@ -367,7 +388,9 @@ mod tests {
         ];
         for more in unknown {
             let bytes = header(more);
-            assert_eq!(walk(&bytes, PAGE_HEADER), Ok(bytes.len() - 1), "{more:?}");
+            let kept = [Some(2), Some(64), Some(10), None, None, Some(3), None];
+            let walked = Walked { length: bytes.len() - 1, kept };
+            assert_eq!(walk(&bytes, PAGE_HEADER), Ok(walked), "{more:?}");
             for end in 0..bytes.len() - 1 {
                 assert_eq!(walk(&bytes[..end], PAGE_HEADER), Err(Flaw::Short), "{end} of {more:?}");
             }
