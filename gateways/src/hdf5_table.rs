@@ -8,12 +8,12 @@
 //! checked against the file's own type before a row is read. Rows are read some thousands at a
 //! time. libhdf5 is C: what it does with a file made to harm is its own affair.
 
+use crate::containment::contained;
 use crate::hdf5_read::RowLayout;
 use crate::row_fields::Fields;
 use crate::row_plan::Plan;
 use crate::table_rows::{
-    Table, TableColumn, contained, write_decimal, write_float, write_float32, write_text,
-    write_time,
+    Table, TableColumn, write_decimal, write_float, write_float32, write_text, write_time,
 };
 use engine::Problem;
 use hdf5_metno::types::{

@@ -19,7 +19,7 @@
 //! * `lobster_name`, `lobster_row`, `lobster`: LOBSTER's message and order book files.
 //! * `row_plan`, `row_fields`, `row_symbols`, `row_reader`: rows of declared columns, wherever they
 //!   come from: `csv_rows`; `table_rows` with `parquet_rows`, `parquet_pages`, and `hdf5_rows`,
-//!   `hdf5_table`, `hdf5_read` (feature `hdf5`).
+//!   `hdf5_table`, `hdf5_read` (feature `hdf5`); `containment`: what their crates panic at.
 //! * `presets`, `tardis`, `kraken`, `binance_vision`, `databento_csv`: declarations of vendors' CSV.
 //! * `dice`, `price_path`, `order_flow`, `synthetic`: the synthetic market; `bench_ticks`: its
 //!   bare-bones twin, made before the clock starts.
@@ -39,6 +39,7 @@ mod binance_symbols;
 mod binance_vision;
 mod book_levels;
 mod book_orders;
+mod containment;
 mod csv_rows;
 mod databento;
 mod databento_csv;
@@ -100,6 +101,7 @@ use engine::instrument::{Catalog, InstrumentDef};
 use engine::source::{Source, SourceConfig};
 use spec::Spec;
 
+pub use containment::keep_quiet_of_contained_panics;
 pub use dbn_inventory::{Inventory, inventory};
 pub use spec::{FORMATS, is_stdin};
 

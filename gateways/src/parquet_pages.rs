@@ -1,7 +1,7 @@
 //! The bytes of a parquet file, with bounds that the crate does not set: a page header says how long
 //! its page is, packed and not, and how many values a dictionary has, and the crate takes as much memory as it says.
 
-use crate::table_rows;
+use crate::containment;
 use crate::thrift_shape::{self, FILE_META_DATA, Flaw, PAGE_HEADER, Walked};
 use bytes::Bytes;
 use parquet::errors::{ParquetError, Result};
@@ -28,7 +28,7 @@ pub(crate) struct Pages {
 
 /// What the crate answers.
 pub(crate) fn contained<T>(work: impl FnOnce() -> Result<T>) -> core::result::Result<T, String> {
-    table_rows::contained(|| work().map_err(|error| error.to_string()))
+    containment::contained(|| work().map_err(|error| error.to_string()))
 }
 
 impl Pages {

@@ -20,7 +20,6 @@ use engine::source::{Decoder, Feed, Source, SourceConfig, TimeUnit};
 use jiff::tz::TimeZone;
 use ringbuf_layout::InputCell;
 use std::io::Write as _;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 
 /// Longest text of a value.
@@ -221,13 +220,6 @@ impl<T: Table> Decoder for TableRows<T> {
     fn left_out(&self) -> Vec<(&'static str, u64)> {
         vec![(NOT_CHOSEN, self.symbols.unwanted)]
     }
-}
-
-/// What a reader of others answers; a panic of it is damage that it did not expect.
-pub(crate) fn contained<T>(work: impl FnOnce() -> Result<T, String>) -> Result<T, String> {
-    catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|_| {
-        Err("it is damaged in a way that its reader does not expect".to_string())
-    })
 }
 
 /// Writes a float as its shortest decimal; nothing for NaN.

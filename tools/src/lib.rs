@@ -49,6 +49,7 @@ pub fn main() -> ExitCode {
         Err(error) => return say::usage(&error),
     };
     let say = Say { json: cli.json };
+    gateways::keep_quiet_of_contained_panics();
     let result = signals::install(drains(&cli.command))
         .map_or_else(Err, |controls| caught(|| command(&cli, say, &controls)));
     let code = match result {

@@ -2,6 +2,10 @@
 
 use crate::skipped::skipped;
 use crate::support::{Place, Said};
+use parquet::data_type::{ByteArray, ByteArrayType, DoubleType, Int64Type};
+use parquet::file::properties::WriterProperties;
+use parquet::file::writer::SerializedFileWriter;
+use parquet::schema::parser::parse_message_type;
 use serde_json::Value;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
@@ -231,4 +235,38 @@ fn recorded_files_that_are_no_market_data_are_called_by_name_if_present() {
         assert_eq!(said.code, Some(2), "{name}: {}", said.out);
         assert!(said.err.contains(what), "{name}: {}", said.err);
     }
+}
+
+#[test]
+fn damage_that_the_parquet_crate_panics_at_is_a_problem_like_any_other() {
+    let schema =
+        "message schema { required int64 time (TIMESTAMP(MICROS,true)); required double price;
+        required double size; required binary symbol (UTF8); }";
+    let schema = parse_message_type(schema).unwrap().into();
+    let plain = WriterProperties::builder().set_dictionary_enabled(false).build();
+    let mut writer = SerializedFileWriter::new(Vec::new(), schema, plain.into()).unwrap();
+    let mut rows = writer.next_row_group().unwrap();
+    macro_rules! column {
+        ($type:ty, $values:expr) => {{
+            let mut column = rows.next_column().unwrap().unwrap();
+            column.typed::<$type>().write_batch(&$values, None, None).unwrap();
+            column.close().unwrap();
+        }};
+    }
+    column!(Int64Type, [1_704_700_000_000_000, 1_704_700_001_000_000]);
+    column!(DoubleType, [10.25, 10.5]);
+    column!(DoubleType, [1.0, 2.0]);
+    column!(ByteArrayType, ["AAAA", "BBBB"].map(ByteArray::from));
+    rows.close().unwrap();
+    let mut bytes = writer.into_inner().unwrap();
+    // The first text goes up to the page's end: where the second's length would be, nothing is.
+    let text = b"\x04\0\0\0AAAA\x04\0\0\0BBBB";
+    let at = bytes.windows(text.len()).position(|piece| piece == text).expect("the page of texts");
+    bytes[at] = 12;
+    let place = Place::new();
+    std::fs::write(place.path("damaged.parquet"), bytes).unwrap();
+    let said = place.run("data inspect damaged.parquet");
+    assert_eq!(said.code, Some(2), "{}", said.err);
+    let why = "column `symbol`: it is damaged in a way that its reader does not expect: ";
+    assert!(said.err.contains(why) && !said.err.contains("panicked"), "{}", said.err);
 }
