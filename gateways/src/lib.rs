@@ -18,7 +18,7 @@
 //! * `binance_input`, `binance_symbols`, `binance_line`, `binance_depth`, `binance_jsonl`: raw streams of Binance.
 //! * `lobster_name`, `lobster_row`, `lobster`: LOBSTER's message and order book files.
 //! * `row_plan`, `row_fields`, `row_symbols`, `row_reader`: rows of declared columns, wherever they
-//!   come from: `csv_rows`; `table_rows` with `parquet_rows`, `parquet_pages`, and `hdf5_rows`,
+//!   come from: `csv_rows`; `table_rows` with `parquet_rows`, `parquet_pages`, `parquet_column`, and `hdf5_rows`,
 //!   `hdf5_table`, `hdf5_read` (feature `hdf5`); `containment`: what their crates panic at.
 //! * `presets`, `tardis`, `kraken`, `binance_vision`, `databento_csv`: declarations of vendors' CSV.
 //! * `dice`, `price_path`, `order_flow`, `synthetic`: the synthetic market; `bench_ticks`: its
@@ -80,6 +80,7 @@ mod local_time;
 mod naming;
 mod order_flow;
 mod packed;
+mod parquet_column;
 mod parquet_pages;
 mod parquet_rows;
 mod presets;

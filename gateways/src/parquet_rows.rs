@@ -4,6 +4,7 @@
 //! Columns go by their names; a member of a structure is `outer.inner`. Lists are not read.
 
 use crate::files;
+use crate::parquet_column::ColumnPages;
 use crate::parquet_pages::{Pages, contained};
 use crate::row_fields::Fields;
 use crate::row_plan::Plan;
@@ -175,7 +176,9 @@ impl ParquetTable {
             let pages = Arc::clone(&self.pages);
             let description = column.column_descr_ptr();
             let reader = contained(|| {
-                let pages = SerializedPageReader::new(pages, column, rows as usize, None)?;
+                let (pages, column) = ColumnPages::new(pages, column)?;
+                let pages =
+                    SerializedPageReader::new(Arc::new(pages), &column, rows as usize, None)?;
                 Ok(get_column_reader(description, Box::new(pages)))
             })?;
             self.cursors.push(Some(Cursor::new(reader, column.column_descr())));

@@ -23,6 +23,8 @@ pub(crate) enum Shape {
     Children,
     /// A number that whoever asked for the walk looks at, and its place in [`Walked::kept`].
     Kept(usize),
+    /// A boolean alike: 1 or 0.
+    Flag(usize),
 }
 
 /// The fields of a structure that are known, by number.
@@ -38,7 +40,7 @@ pub(crate) struct Walked {
 }
 
 /// Numbers that are kept: of a page header.
-const KEPT: usize = 7;
+pub(crate) const KEPT: usize = 12;
 
 /// Why a walk ended early.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -52,7 +54,7 @@ pub(crate) enum Flaw {
 /// Levels of structures within structures; the crate's own bound.
 const DEPTH_MAX: u8 = 64;
 
-use Shape::{Bool, Byte, Bytes, Children, Double, Element, Kept, List, Number, Struct};
+use Shape::{Bool, Byte, Bytes, Children, Double, Element, Flag, Kept, List, Number, Struct};
 
 const NOTHING: Shape = Struct(&[]);
 const TIME_UNIT: Shape = Struct(&[(1, NOTHING), (2, NOTHING), (3, NOTHING)]);
@@ -165,27 +167,28 @@ pub(crate) const FILE_META_DATA: Fields = &[
     (7, List(&COLUMN_ORDER)),
 ];
 
-/// What stands before a page: kept are its kind, its bytes unpacked and packed, and the number of values that the
-/// structure of each kind gives (of data, an index, a dictionary, data again; an index has none). The crate passes over
-/// the statistics, so here they are anything.
+/// What stands before a page. Kept are its kind, its bytes unpacked and packed; of data the number of values, their
+/// encoding and that of the definition levels; of a dictionary the number of values; of data of the second version that
+/// number, the encoding, the bytes of both levels and whether the values are packed. The crate passes over the
+/// statistics, so here they are anything.
 pub(crate) const PAGE_HEADER: Fields = &[
     (1, Kept(0)),
     (2, Kept(1)),
     (3, Kept(2)),
     (4, Number),
-    (5, Struct(&[(1, Kept(3)), (2, Number), (3, Number), (4, Number)])),
+    (5, Struct(&[(1, Kept(3)), (2, Kept(4)), (3, Kept(5)), (4, Number)])),
     (6, NOTHING),
-    (7, Struct(&[(1, Kept(5)), (2, Number), (3, Bool)])),
+    (7, Struct(&[(1, Kept(6)), (2, Number), (3, Bool)])),
     (
         8,
         Struct(&[
-            (1, Kept(6)),
+            (1, Kept(7)),
             (2, Number),
             (3, Number),
-            (4, Number),
-            (5, Number),
-            (6, Number),
-            (7, Bool),
+            (4, Kept(8)),
+            (5, Kept(9)),
+            (6, Kept(10)),
+            (7, Flag(11)),
         ]),
     ),
 ];
@@ -290,8 +293,10 @@ impl Rest<'_> {
             let shape = known.iter().find(|(known, _)| *known == id).map(|(_, shape)| shape);
             if wire <= 2 {
                 // A boolean field is its type.
-                if !matches!(shape, None | Some(Bool)) {
-                    return Err(Flaw::Shape);
+                match shape {
+                    None | Some(Bool) => {}
+                    Some(Flag(place)) => self.kept[*place] = Some(i64::from(wire == 1)),
+                    Some(_) => return Err(Flaw::Shape),
                 }
                 continue;
             }
@@ -388,7 +393,8 @@ mod tests {
         ];
         for more in unknown {
             let bytes = header(more);
-            let kept = [Some(2), Some(64), Some(10), None, None, Some(3), None];
+            let mut kept = [None; KEPT];
+            (kept[0], kept[1], kept[2], kept[6]) = (Some(2), Some(64), Some(10), Some(3));
             let walked = Walked { length: bytes.len() - 1, kept };
             assert_eq!(walk(&bytes, PAGE_HEADER), Ok(walked), "{more:?}");
             for end in 0..bytes.len() - 1 {

@@ -239,8 +239,11 @@ pub(super) fn of_table(
     names: &[String],
 ) -> Result<(Kind, Found), Problem> {
     let Some(found) = super::columns::find(names) else {
+        // As they stand they could end the line or colour the terminal.
+        let names = names.join(", ");
+        let names = names.escape_debug();
         return Err(no(
-            format!("its columns {} are neither trades, quotes nor bars", names.join(", ")),
+            format!("its columns {names} are neither trades, quotes nor bars"),
             path,
             format!("declare the columns of a `{format}` source by hand"),
         ));

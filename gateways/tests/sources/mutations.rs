@@ -384,11 +384,15 @@ fn changed_files_of_vendors_end_in_records_or_a_problem() {
 
 #[test]
 fn changed_files_of_parquet_end_in_records_or_a_problem() {
-    use ::parquet::basic::Compression;
-    use ::parquet::file::properties::WriterProperties;
-    for packing in [Compression::UNCOMPRESSED, Compression::SNAPPY, Compression::LZ4_RAW] {
-        let properties = WriterProperties::builder()
-            .set_compression(packing)
+    use ::parquet::basic::{Compression, Encoding};
+    use ::parquet::file::properties::WriterVersion;
+    let packings = [
+        (Compression::UNCOMPRESSED, WriterVersion::PARQUET_1_0, None),
+        (Compression::UNCOMPRESSED, WriterVersion::PARQUET_2_0, Some(Encoding::DELTA_BYTE_ARRAY)),
+        (Compression::LZ4, WriterVersion::PARQUET_1_0, Some(Encoding::DELTA_LENGTH_BYTE_ARRAY)),
+    ];
+    for (packing, version, texts) in packings {
+        let properties = parquet::packed(packing, version, texts)
             .set_data_page_row_count_limit(20)
             .set_write_batch_size(10)
             .build();

@@ -1,13 +1,14 @@
 //! `parquet`: every type that a column can have, row groups, and every packing, written here.
 
 use super::*;
-use ::parquet::basic::{BrotliLevel, Compression, GzipLevel, ZstdLevel};
+use ::parquet::basic::{BrotliLevel, Compression, Encoding, GzipLevel, ZstdLevel};
 use ::parquet::data_type::{
     BoolType, ByteArray, ByteArrayType, DoubleType, FloatType, Int32Type, Int64Type,
 };
-use ::parquet::file::properties::{WriterProperties, WriterVersion};
+use ::parquet::file::properties::{WriterProperties, WriterPropertiesBuilder, WriterVersion};
 use ::parquet::file::writer::SerializedFileWriter;
 use ::parquet::schema::parser::parse_message_type;
+use ::parquet::schema::types::ColumnPath;
 use ringbuf_layout::Price;
 use std::sync::Arc;
 
@@ -101,6 +102,20 @@ fn refused(columns: Columns, bytes: &[u8]) -> Problem {
     open_bytes(columns, bytes).1.unwrap_err()
 }
 
+/// Properties of a file whose texts are packed so; by a dictionary without an encoding.
+pub fn packed(
+    packing: Compression,
+    version: WriterVersion,
+    texts: Option<Encoding>,
+) -> WriterPropertiesBuilder {
+    let properties =
+        WriterProperties::builder().set_compression(packing).set_writer_version(version);
+    let Some(texts) = texts else { return properties };
+    let side = ColumnPath::from("side");
+    let properties = properties.set_column_dictionary_enabled(side.clone(), false);
+    properties.set_column_encoding(side, texts)
+}
+
 #[test]
 fn rows_of_every_packing_and_page_version_are_the_same_exact_trades() {
     let packings = [
@@ -109,13 +124,14 @@ fn rows_of_every_packing_and_page_version_are_the_same_exact_trades() {
         Compression::GZIP(GzipLevel::default()),
         Compression::BROTLI(BrotliLevel::default()),
         Compression::ZSTD(ZstdLevel::default()),
+        Compression::LZ4,
         Compression::LZ4_RAW,
     ];
+    let versions = [WriterVersion::PARQUET_1_0, WriterVersion::PARQUET_2_0];
+    let texts = [None, Some(Encoding::DELTA_LENGTH_BYTE_ARRAY), Some(Encoding::DELTA_BYTE_ARRAY)];
     for packing in packings {
-        for version in [WriterVersion::PARQUET_1_0, WriterVersion::PARQUET_2_0] {
-            let properties = WriterProperties::builder()
-                .set_compression(packing)
-                .set_writer_version(version)
+        for (version, texts) in versions.into_iter().flat_map(|v| texts.map(|text| (v, text))) {
+            let properties = packed(packing, version, texts)
                 .set_data_page_row_count_limit(100)
                 .set_write_batch_size(10)
                 .build();
@@ -125,7 +141,7 @@ fn rows_of_every_packing_and_page_version_are_the_same_exact_trades() {
             let source = source.unwrap();
             assert_eq!(source.records_hint, Some(3_000));
             let trades = trades(source);
-            assert_eq!(trades.len(), 3_000, "{packing:?}");
+            assert_eq!(trades.len(), 3_000, "{packing:?} {texts:?}");
             for (i, trade) in (0..).zip(&trades) {
                 // A thousandth is none in binary, and is one again as a price.
                 assert_eq!(trade.price, Price((100 + i % 977) * 1_000_000), "{i}");
