@@ -1,6 +1,6 @@
 //! Records a second out of each file format, on one core, from files in the page cache.
 //!
-//! `cargo run --release -p benches --bin decoders [-- ROUNDS [FORMAT…]]`
+//! `cargo run --release -p benches --bin decoders [-- ROUNDS [FORMAT | SCHEMA…]]`
 //!
 //! Each format makes its file in a temporary folder (a real one is taken where its variable names it:
 //! `GRANDMODEL_LEAN_ZIP`). The clock covers opening aside: first record to last. The floor beside each
@@ -64,7 +64,8 @@ fn main() -> Result<()> {
         "format", "of", "records", "inputs", "M records/s", "ns/record", "floor ns", "best M/s"
     );
     for measured in &FORMATS {
-        if wanted.is_empty() || wanted.iter().any(|name| name == measured.format) {
+        let is_meant = |name: &String| *name == measured.format || *name == measured.what;
+        if wanted.is_empty() || wanted.iter().any(is_meant) {
             measure(measured, dir.path(), rounds)?;
         }
     }

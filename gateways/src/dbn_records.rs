@@ -17,7 +17,7 @@
 //! These schemas have no sale conditions, and DBN's flags are none: they go no further. The orders of a snapshot are older
 //! than it: what it says happened when it was received. An absent side has no price and size 0.
 
-use crate::book_levels::{self, Change, Level, Levels};
+use crate::book_levels::{ABSENT, Change, Level, Levels};
 use crate::book_orders::{ORDERS_MAX, OrderBook};
 use crate::dbn_file::Record;
 use crate::dbn_layout::{
@@ -28,7 +28,6 @@ use dbn::{BidAskPair, MboMsg, Mbp1Msg, OhlcvMsg, RecordHeader, TradeMsg, flags};
 use ringbuf_layout::{
     BookLevel, ExternalBar, Frame, InputCell, Price, Quote, Side, Size, Tail, Trade,
 };
-use std::collections::VecDeque;
 
 /// Where a side's levels begin in a record.
 const LEVELS_AT: usize = core::mem::offset_of!(Mbp1Msg, levels);
@@ -45,8 +44,6 @@ struct Top {
     bid: Level,
     ask: Level,
 }
-
-const ABSENT: Level = Level { price: Price::UNDEFINED.0, size: 0 };
 
 /// What is kept of an instrument.
 #[derive(Debug)]
@@ -164,11 +161,42 @@ fn times(event: u64, received: u64, flags: u8) -> Result<(i64, i64), Fault> {
     Ok((event, i64::try_from(received).unwrap_or(event)))
 }
 
+/// What a record gave beside its first output, in order.
+#[derive(Debug, Default)]
+struct Queue {
+    cells: Vec<InputCell>,
+    /// The one that goes next.
+    next: usize,
+}
+
+impl Queue {
+    #[inline]
+    fn push<T: Frame>(&mut self, record: &T) {
+        self.cells.push(InputCell::default());
+        if let Some(cell) = self.cells.last_mut() {
+            cell.put(record);
+        }
+    }
+
+    /// Copies the next one to `cell`; false if none is left, and then there is room again.
+    #[inline]
+    fn give(&mut self, cell: &mut InputCell) -> bool {
+        let Some(next) = self.cells.get(self.next) else {
+            self.cells.clear();
+            self.next = 0;
+            return false;
+        };
+        cell.copy_from(next);
+        self.next += 1;
+        true
+    }
+}
+
 /// Takes a record's outputs: the first goes straight into the engine's cell.
 struct Outlet<'a> {
     cell: &'a mut InputCell,
     is_filled: bool,
-    queue: &'a mut VecDeque<InputCell>,
+    queue: &'a mut Queue,
 }
 
 impl Outlet<'_> {
@@ -179,9 +207,7 @@ impl Outlet<'_> {
             self.is_filled = true;
             return;
         }
-        let mut cell = InputCell::default();
-        cell.put(record);
-        self.queue.push_back(cell);
+        self.queue.push(record);
     }
 }
 
@@ -216,7 +242,7 @@ pub(crate) struct Market {
     /// What gave nothing.
     pub(crate) silent: Silent,
     instruments: Vec<Instrument>,
-    queue: VecDeque<InputCell>,
+    queue: Queue,
     /// Orders in all books.
     resting: usize,
 }
@@ -230,15 +256,13 @@ impl Market {
             Instrument { unit, quote: None, told, orders, changed: false }
         };
         let instruments = size_digits.into_iter().map(instrument).collect();
-        Self { silent: Silent::default(), instruments, queue: VecDeque::new(), resting: 0 }
+        Self { silent: Silent::default(), instruments, queue: Queue::default(), resting: 0 }
     }
 
     /// What is left of the record before.
     #[inline]
     pub(crate) fn left(&mut self, cell: &mut InputCell) -> bool {
-        let Some(next) = self.queue.pop_front() else { return false };
-        cell.copy_from(&next);
-        true
+        self.queue.give(cell)
     }
 
     /// Puts what a record of `instrument` gives first into `cell`; false if it gives nothing.
@@ -295,22 +319,35 @@ fn too_many() -> Fault {
     Fault::new("", format!("more than {ORDERS_MAX} orders rest; name fewer with `symbols`"))
 }
 
-/// The level at `at` of a record's levels.
+/// The pair at `at` of a record's levels.
 #[inline]
-fn pair(bytes: &[u8], at: usize, unit: i64) -> Top {
-    let start = LEVELS_AT + PAIR * at;
-    let pair = &bytes[start..start + PAIR];
-    let level = |price: i64, size: u32| {
-        if price == Price::UNDEFINED.0 {
-            ABSENT
-        } else {
-            Level { price, size: i64::from(size) * unit }
-        }
-    };
-    Top {
-        bid: level(field!(pair, BidAskPair, bid_px, i64), field!(pair, BidAskPair, bid_sz, u32)),
-        ask: level(field!(pair, BidAskPair, ask_px, i64), field!(pair, BidAskPair, ask_sz, u32)),
-    }
+fn pair(bytes: &[u8], at: usize) -> &[u8; PAIR] {
+    bytes[LEVELS_AT + PAIR * at..].first_chunk().expect(CHECKED)
+}
+
+/// The bid of that pair.
+#[inline]
+fn bid(bytes: &[u8], at: usize, unit: i64) -> Level {
+    let pair = pair(bytes, at);
+    level(field!(pair, BidAskPair, bid_px, i64), field!(pair, BidAskPair, bid_sz, u32), unit)
+}
+
+/// Its ask.
+#[inline]
+fn ask(bytes: &[u8], at: usize, unit: i64) -> Level {
+    let pair = pair(bytes, at);
+    level(field!(pair, BidAskPair, ask_px, i64), field!(pair, BidAskPair, ask_sz, u32), unit)
+}
+
+#[inline]
+fn level(price: i64, size: u32, unit: i64) -> Level {
+    if price == ABSENT.price { ABSENT } else { Level { price, size: i64::from(size) * unit } }
+}
+
+/// The best of a record.
+#[inline]
+fn best(bytes: &TopBytes, unit: i64) -> Top {
+    Top { bid: bid(bytes, 0, unit), ask: ask(bytes, 0, unit) }
 }
 
 /// `mbp-1`, `tbbo` and their consolidated kin.
@@ -322,7 +359,7 @@ fn top(
     out: &mut Outlet<'_>,
 ) -> Result<(), Fault> {
     let front = Front::of(bytes.first_chunk().expect(CHECKED), instrument)?;
-    let top = pair(bytes, 0, state.unit);
+    let top = best(bytes, state.unit);
     let is_trade = front.action == Action::Trade;
     // The book of a print is the one before it, which was told already unless this is `tbbo`.
     if !is_trade || state.quote != Some(top) {
@@ -344,7 +381,7 @@ fn sampled(
     out: &mut Outlet<'_>,
 ) -> Result<(), Fault> {
     let end = layout::instant("ts_recv", field!(bytes, TradeMsg, ts_recv, u64))?;
-    let top = pair(bytes, 0, state.unit);
+    let top = best(bytes, state.unit);
     state.quote = Some(top);
     state.orders.tell_again();
     let front = Front {
@@ -372,11 +409,9 @@ fn levels(
     if front.action == Action::Clear {
         clear(state, &front, out);
     }
-    let pairs: [Top; book_levels::LEVELS] = core::array::from_fn(|at| pair(bytes, at, state.unit));
-    let is_there = |level: &Level| *level != ABSENT;
-    let bids = Levels::of(pairs.iter().map(|pair| pair.bid).take_while(is_there));
-    let asks = Levels::of(pairs.iter().map(|pair| pair.ask).take_while(is_there));
-    tell(state, &front, &[bids, asks], out);
+    let unit = state.unit;
+    let sides = (|at| bid(bytes, at, unit), |at| ask(bytes, at, unit));
+    tell((&mut state.told, &mut state.quote), &front, sides, out);
     state.orders.tell_again();
     if front.action == Action::Trade {
         out.put(&front.trade(state.unit));
@@ -426,9 +461,9 @@ fn order(
     }
     if front.has(flags::LAST) && state.changed {
         state.changed = false;
-        if let Some(now) = state.orders.best_if_changed()? {
-            let now = now.map(|side| *side);
-            tell(state, &front, &now, out);
+        let Instrument { told, quote, orders, .. } = state;
+        if let Some([bids, asks]) = orders.best_if_changed()? {
+            tell((told, quote), &front, (|at| bids.at(at), |at| asks.at(at)), out);
         }
     }
     *why += u64::from(!out.is_filled);
@@ -448,19 +483,23 @@ fn clear(state: &mut Instrument, front: &Front, out: &mut Outlet<'_>) {
 }
 
 /// The levels that changed, and the quote if the best did.
-fn tell(state: &mut Instrument, front: &Front, now: &[Levels; 2], out: &mut Outlet<'_>) {
-    for (at, side) in [Side::Buy, Side::Sell].into_iter().enumerate() {
-        book_levels::changes(side, &state.told[at], &now[at], |change| {
-            let action = if change.size == 0 { DELETE } else { 0 };
-            out.put(&front.level(change, action));
-        });
-    }
-    state.told = *now;
-    let [bid, ask] = now.each_ref().map(|side| side.best().unwrap_or(ABSENT));
-    let top = Top { bid, ask };
-    let nothing_yet = state.quote.is_none() && bid == ABSENT && ask == ABSENT;
-    if state.quote != Some(top) && !nothing_yet {
-        state.quote = Some(top);
+fn tell(
+    (told, quote): (&mut [Levels; 2], &mut Option<Top>),
+    front: &Front,
+    (bids, asks): (impl Fn(usize) -> Level, impl Fn(usize) -> Level),
+    out: &mut Outlet<'_>,
+) {
+    let mut put = |change: Change| {
+        let action = if change.size == 0 { DELETE } else { 0 };
+        out.put(&front.level(change, action));
+    };
+    let [told_bids, told_asks] = told;
+    told_bids.update(Side::Buy, bids, &mut put);
+    told_asks.update(Side::Sell, asks, &mut put);
+    let top = Top { bid: told_bids.at(0), ask: told_asks.at(0) };
+    let nothing_yet = quote.is_none() && top.bid == ABSENT && top.ask == ABSENT;
+    if *quote != Some(top) && !nothing_yet {
+        *quote = Some(top);
         out.put(&front.quote(&top));
     }
 }

@@ -5,6 +5,7 @@
 //! and its counts are looked at, before the crate sees it; it is told that the column is not packed.
 
 use crate::parquet_pages::{Holds, PAGE_MAX, PageHeader, Pages, damaged};
+use crate::thrift_shape::{number, signed};
 use bytes::Bytes;
 use parquet::basic::{Compression, Type};
 use parquet::errors::{ParquetError, Result};
@@ -195,8 +196,9 @@ fn check_deltas(encoding: i32, values: &[u8], most: u32) -> Option<()> {
 /// Format: <https://parquet.apache.org/docs/file-format/data-pages/encodings/>.
 fn walk_deltas(bytes: &[u8], most: u32, highest: i64) -> Option<usize> {
     let mut rest = bytes;
-    let (block, minis, count) = (vlq(&mut rest)?, vlq(&mut rest)?, vlq(&mut rest)?);
-    let mut number = zigzag(&mut rest)?;
+    let [block, minis, count] = [number(&mut rest), number(&mut rest), number(&mut rest)];
+    let (block, minis, count) = (block.ok()?, minis.ok()?, count.ok()?);
+    let mut number = signed(&mut rest).ok()?;
     let within = |number: i64| (0..=highest).contains(&number);
     if count > u64::from(most) || minis == 0 || block > 1 << 20 || block % minis != 0 {
         return None;
@@ -210,7 +212,7 @@ fn walk_deltas(bytes: &[u8], most: u32, highest: i64) -> Option<usize> {
         return None;
     }
     while left > 0 {
-        let least = zigzag(&mut rest)?;
+        let least = signed(&mut rest).ok()?;
         let (widths, packed) = rest.split_at_checked(minis)?;
         rest = packed;
         for width in widths.iter().map(|width| usize::from(*width)) {
@@ -243,23 +245,6 @@ fn bits(packed: &[u8], at: usize, width: usize) -> i64 {
     word[..bytes.len()].copy_from_slice(bytes);
     let number = u64::from_le_bytes(word) >> (at % 8) & ((1 << width) - 1);
     number as i64
-}
-
-fn vlq(rest: &mut &[u8]) -> Option<u64> {
-    let mut number = 0;
-    for shift in (0..63).step_by(7) {
-        let (byte, behind) = rest.split_first()?;
-        *rest = behind;
-        number |= u64::from(byte & 0x7f) << shift;
-        if byte & 0x80 == 0 {
-            return Some(number);
-        }
-    }
-    None
-}
-
-fn zigzag(rest: &mut &[u8]) -> Option<i64> {
-    vlq(rest).map(|number| (number >> 1) as i64 ^ -((number & 1) as i64))
 }
 
 impl Length for ColumnPages {

@@ -16,6 +16,9 @@ const HEADER_MAX: u64 = 16 << 20;
 /// Largest description of a file: a thousand columns in a thousand row groups have about 100 MiB.
 const FOOTER_MAX: u64 = 128 << 20;
 
+/// Why a file cannot be read that is whole.
+pub(crate) const ENCRYPTED: &str = "it is encrypted";
+
 /// A file whose pages are looked at before they are read.
 #[derive(Debug)]
 pub(crate) struct Pages {
@@ -41,7 +44,7 @@ impl Pages {
         self.file.read_exact_at(&mut end, at).map_err(|e| e.to_string())?;
         let footer = u64::from(u32::from_le_bytes([end[0], end[1], end[2], end[3]]));
         if &end[4..] == b"PARE" {
-            return Err("it is encrypted".to_string());
+            return Err(ENCRYPTED.to_string());
         }
         if &end[4..] != b"PAR1" {
             return Err("it does not end like one".to_string());
@@ -51,7 +54,10 @@ impl Pages {
         }
         let mut bytes = vec![0; footer as usize];
         self.file.read_exact_at(&mut bytes, at - footer).map_err(|e| e.to_string())?;
-        thrift_shape::walk(&bytes, FILE_META_DATA).map_err(|_| "its description is damaged")?;
+        let walked = thrift_shape::walk(&bytes, FILE_META_DATA);
+        if walked.map_err(|_| "its description is damaged")?.kept[0].is_some() {
+            return Err(ENCRYPTED.to_string());
+        }
         contained(|| ParquetMetaDataReader::decode_metadata(&bytes))
     }
 

@@ -5,7 +5,7 @@
 
 use crate::files;
 use crate::parquet_column::ColumnPages;
-use crate::parquet_pages::{Pages, contained};
+use crate::parquet_pages::{ENCRYPTED, Pages, contained};
 use crate::row_fields::Fields;
 use crate::row_plan::Plan;
 use crate::table_rows::{
@@ -97,6 +97,10 @@ impl Table for ParquetTable {
     fn open(path: &Path, _part: &str, zone: &TimeZone) -> Result<Self, Problem> {
         let place = path.display().to_string();
         let damaged = |what: String| {
+            if what == ENCRYPTED {
+                let fix = "write it again without encryption: this needs its keys";
+                return Problem::new("the parquet file is encrypted", place.clone(), fix);
+            }
             Problem::new(
                 format!("not a whole parquet file: {what}"),
                 place.clone(),

@@ -25,6 +25,8 @@ pub(crate) enum Shape {
     Kept(usize),
     /// A boolean alike: 1 or 0.
     Flag(usize),
+    /// A structure of anything: 1 if it came.
+    Came(usize),
 }
 
 /// The fields of a structure that are known, by number.
@@ -54,7 +56,7 @@ pub(crate) enum Flaw {
 /// Levels of structures within structures; the crate's own bound.
 const DEPTH_MAX: u8 = 64;
 
-use Shape::{Bool, Byte, Bytes, Children, Double, Element, Flag, Kept, List, Number, Struct};
+use Shape::{Bool, Byte, Bytes, Came, Children, Double, Element, Flag, Kept, List, Number, Struct};
 
 const NOTHING: Shape = Struct(&[]);
 const TIME_UNIT: Shape = Struct(&[(1, NOTHING), (2, NOTHING), (3, NOTHING)]);
@@ -156,7 +158,7 @@ const ROW_GROUP: Shape = Struct(&[
 ]);
 const COLUMN_ORDER: Shape = Struct(&[(1, NOTHING), (2, NOTHING), (3, NOTHING)]);
 
-/// What a file says of itself at its end.
+/// What a file says of itself at its end. Kept is whether it says how it is encrypted: columns can be where this is not.
 pub(crate) const FILE_META_DATA: Fields = &[
     (1, Number),
     (2, List(&SCHEMA_ELEMENT)),
@@ -165,6 +167,7 @@ pub(crate) const FILE_META_DATA: Fields = &[
     (5, List(&KEY_VALUE)),
     (6, Bytes),
     (7, List(&COLUMN_ORDER)),
+    (8, Came(0)),
 ];
 
 /// What stands before a page. Kept are its kind, its bytes unpacked and packed; of data the number of values, their
@@ -233,6 +236,38 @@ fn check_tree(children: &[i64]) -> Result<(), Flaw> {
     if open.is_empty() { Ok(()) } else { Err(Flaw::Shape) }
 }
 
+fn byte(bytes: &mut &[u8]) -> Result<u8, Flaw> {
+    let (first, rest) = bytes.split_first().ok_or(Flaw::Short)?;
+    *bytes = rest;
+    Ok(*first)
+}
+
+/// Takes a number off the front that has as many bytes as it needs, each with seven bits of it, the least first; parquet
+/// writes the numbers within its pages so too.
+///
+/// # Errors
+/// It does not end within the bytes, or not within ten.
+pub(crate) fn number(bytes: &mut &[u8]) -> Result<u64, Flaw> {
+    let mut number = 0;
+    for shift in (0..64).step_by(7) {
+        let byte = byte(bytes)?;
+        number |= u64::from(byte & 0x7f) << shift;
+        if byte & 0x80 == 0 {
+            return Ok(number);
+        }
+    }
+    Err(Flaw::Shape)
+}
+
+/// One that may be negative: 0, -1, 1, -2 are written 0, 1, 2, 3.
+///
+/// # Errors
+/// Like those of [`number`].
+pub(crate) fn signed(bytes: &mut &[u8]) -> Result<i64, Flaw> {
+    let zigzag = number(bytes)?;
+    Ok((zigzag >> 1) as i64 ^ -((zigzag & 1) as i64))
+}
+
 /// Bytes that are still to be walked.
 struct Rest<'a> {
     bytes: &'a [u8],
@@ -243,9 +278,7 @@ struct Rest<'a> {
 
 impl Rest<'_> {
     fn byte(&mut self) -> Result<u8, Flaw> {
-        let (first, rest) = self.bytes.split_first().ok_or(Flaw::Short)?;
-        self.bytes = rest;
-        Ok(*first)
+        byte(&mut self.bytes)
     }
 
     fn pass(&mut self, count: u64) -> Result<(), Flaw> {
@@ -255,21 +288,11 @@ impl Rest<'_> {
     }
 
     fn number(&mut self) -> Result<u64, Flaw> {
-        let mut number = 0;
-        for shift in (0..64).step_by(7) {
-            let byte = self.byte()?;
-            number |= u64::from(byte & 0x7f) << shift;
-            if byte & 0x80 == 0 {
-                return Ok(number);
-            }
-        }
-        Err(Flaw::Shape)
+        number(&mut self.bytes)
     }
 
-    /// A zigzag number.
     fn signed(&mut self) -> Result<i64, Flaw> {
-        let zigzag = self.number()?;
-        Ok((zigzag >> 1) as i64 ^ -((zigzag & 1) as i64))
+        signed(&mut self.bytes)
     }
 
     fn structure(&mut self, known: Fields, depth: u8) -> Result<(), Flaw> {
@@ -328,6 +351,10 @@ impl Rest<'_> {
             (9 | 10, Some(List(element))) => self.list(Some(element), depth),
             (11, None) => self.map(depth),
             (12, None) => self.structure(&[], depth),
+            (12, Some(Came(place))) => {
+                self.kept[*place] = Some(1);
+                self.structure(&[], depth)
+            }
             (12, Some(Struct(fields))) => self.structure(fields, depth),
             (12, Some(Element(fields))) => {
                 if self.children.len() == ELEMENTS_MAX {

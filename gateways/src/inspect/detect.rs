@@ -56,7 +56,8 @@ fn folder(path: &Path) -> Problem {
 /// By magic bytes.
 fn of_bytes(path: &Path, head: &Head) -> Result<Option<Kind>, Problem> {
     let starts = |magic: &[u8]| head.plain.starts_with(magic);
-    if starts(b"PAR1") {
+    // The second begins those that are encrypted.
+    if starts(b"PAR1") || starts(b"PARE") {
         return tables::parquet(path).map(Some);
     }
     if starts(b"\x89HDF\r\n\x1a\n") {

@@ -38,6 +38,10 @@ fn look<T: Table>(path: &Path) -> Result<Kind, Problem> {
     let columns: Vec<_> = table.columns().iter().filter(|column| column.is_value).collect();
     let names: Vec<String> = columns.iter().map(|column| column.name.clone()).collect();
     let (mut kind, found) = detect::of_table(T::FORMAT, path, &names)?;
+    if table.rows() == 0 {
+        let fix = "there is nothing to import; fetch or write it again";
+        return Err(Problem::new("there are no rows", path.display().to_string(), fix));
+    }
     let is_time = |field: &str| found.position(field).is_some_and(|at| columns[at].is_time);
     let typed = is_time("ts_event");
     let seen = seen::<T>(path, &kind, typed)?;

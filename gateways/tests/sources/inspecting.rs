@@ -35,6 +35,26 @@ fn gz(text: &str) -> Vec<u8> {
     packed.finish().unwrap()
 }
 
+#[test]
+fn a_parquet_file_without_rows_or_an_encrypted_one_is_said_to_be_so() {
+    use ::parquet::file::properties::WriterProperties;
+    let symbols = "message schema {
+        optional int64 ts (TIMESTAMP(MICROS,true));
+        optional double price;
+        optional double size;
+        optional binary symbol (UTF8);
+    }";
+    for (schema, groups) in [(parquet::TRADES, vec![parquet::trades_of(0..0)]), (symbols, vec![])] {
+        let bytes = parquet::file(schema, WriterProperties::default(), &groups);
+        let problem = look("a.parquet", &bytes).unwrap_err();
+        check_problem(&problem, "there are no rows", "a.parquet", "nothing to import");
+    }
+    for bytes in parquet::encrypted() {
+        let problem = look("a.parquet", &bytes).unwrap_err();
+        check_problem(&problem, "encrypted", "a.parquet", "without encryption");
+    }
+}
+
 const DAY: i64 = 1_381_147_200_000_000_000;
 
 /// Rows of trades, a second apart, from a template of {s}, {ms}, {us}, {ns}, {price}, {size}.

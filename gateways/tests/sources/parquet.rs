@@ -285,6 +285,29 @@ fn what_is_no_parquet_file_is_refused_and_a_cut_one_too() {
     check_problem(&refused(columns(), &claims), "4294967295 bytes", "a.parquet", "again");
 }
 
+/// An encrypted file, its description too; and one whose description is plain and says how its columns are encrypted.
+pub fn encrypted() -> [Vec<u8>; 2] {
+    let plain = file(TRADES, WriterProperties::default(), &[trades_of(0..100)]);
+    let end = plain.len() - 8;
+    let mut whole = plain.clone();
+    whole[..4].copy_from_slice(b"PARE");
+    whole[end + 4..].copy_from_slice(b"PARE");
+    // Before the byte that ends the description, a field 8 behind the last, 7: AES-GCM of no properties.
+    let mut columns = plain;
+    let length = u32::from_le_bytes(columns[end..end + 4].try_into().unwrap());
+    columns.splice(end - 1..end - 1, [0x1c, 0x1c, 0, 0]);
+    columns[end + 4..end + 8].copy_from_slice(&(length + 4).to_le_bytes());
+    [whole, columns]
+}
+
+#[test]
+fn an_encrypted_file_is_said_to_be_so_and_not_damaged() {
+    for bytes in encrypted() {
+        let problem = refused(columns(), &bytes);
+        check_problem(&problem, "encrypted", "a.parquet", "without encryption");
+    }
+}
+
 #[test]
 fn counts_of_rows_that_contradict_each_other_are_a_problem_and_lose_no_row_in_silence() {
     let bytes = file(TRADES, WriterProperties::default(), &[trades_of(0..100)]);
