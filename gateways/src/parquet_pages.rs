@@ -37,8 +37,8 @@ impl Pages {
         Ok(Self { file, length })
     }
 
-    /// What the file's end says of it.
-    pub(crate) fn metadata(&self) -> core::result::Result<ParquetMetaData, String> {
+    /// What the file's end says of it; true if columns of it are encrypted, which the crate does not tell.
+    pub(crate) fn metadata(&self) -> core::result::Result<(ParquetMetaData, bool), String> {
         let mut end = [0; 8];
         let at = self.length.checked_sub(8).ok_or("it is too short")?;
         self.file.read_exact_at(&mut end, at).map_err(|e| e.to_string())?;
@@ -55,10 +55,9 @@ impl Pages {
         let mut bytes = vec![0; footer as usize];
         self.file.read_exact_at(&mut bytes, at - footer).map_err(|e| e.to_string())?;
         let walked = thrift_shape::walk(&bytes, FILE_META_DATA);
-        if walked.map_err(|_| "its description is damaged")?.kept[0].is_some() {
-            return Err(ENCRYPTED.to_string());
-        }
-        contained(|| ParquetMetaDataReader::decode_metadata(&bytes))
+        let walked = walked.map_err(|_| "its description is damaged")?;
+        let metadata = contained(|| ParquetMetaDataReader::decode_metadata(&bytes))?;
+        Ok((metadata, walked.kept[0].is_some()))
     }
 
     pub(crate) fn len(&self) -> u64 {

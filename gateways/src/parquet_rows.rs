@@ -81,6 +81,8 @@ fn writing(column: &ColumnDescriptor) -> Writing {
 pub(crate) struct ParquetTable {
     pages: Arc<Pages>,
     meta: Arc<ParquetMetaData>,
+    /// True if columns are encrypted; the crate does not tell which.
+    some_encrypted: bool,
     columns: Vec<TableColumn>,
     zone: TimeZone,
     /// The row group that is read next.
@@ -108,13 +110,16 @@ impl Table for ParquetTable {
             )
         };
         let pages = Pages::new(files::open_file(path)?).map_err(damaged)?;
-        let meta = pages.metadata().map_err(damaged)?;
+        let (meta, some_encrypted) = pages.metadata().map_err(damaged)?;
         let schema = meta.file_metadata().schema_descr();
         if schema.num_columns() > COLUMNS_MAX {
             return Err(damaged(format!("{} columns", schema.num_columns())));
         }
         let rows = meta.row_groups().iter().map(|group| i128::from(group.num_rows())).sum::<i128>();
         let said = meta.file_metadata().num_rows();
+        if let Some(group) = meta.row_groups().iter().find(|group| group.num_rows() < 0) {
+            return Err(damaged(format!("a row group has {} rows", group.num_rows())));
+        }
         if rows != i128::from(said) {
             return Err(damaged(format!("its row groups have {rows} rows, and it says {said}")));
         }
@@ -129,7 +134,8 @@ impl Table for ParquetTable {
         };
         let columns = schema.columns().iter().map(column).collect();
         let (pages, meta, zone) = (Arc::new(pages), Arc::new(meta), zone.clone());
-        Ok(Self { pages, meta, columns, zone, group: 0, rows_left: 0, cursors: Vec::new() })
+        let (group, rows_left, cursors) = (0, 0, Vec::new());
+        Ok(Self { pages, meta, some_encrypted, columns, zone, group, rows_left, cursors })
     }
 
     fn columns(&self) -> &[TableColumn] {
@@ -153,7 +159,11 @@ impl Table for ParquetTable {
             if let Some(cursor) = cursor {
                 let name = &self.columns[at].name;
                 let written = cursor.write_next(fields.text_mut(), &self.zone);
-                written.map_err(|what| format!("column `{}`: {what}", name.escape_debug()))?;
+                written.map_err(|what| {
+                    let or = "; or it is encrypted, which the file says some columns are";
+                    let or = if self.some_encrypted { or } else { "" };
+                    format!("column `{}`: {what}{or}", name.escape_debug())
+                })?;
             }
             fields.end_field();
         }

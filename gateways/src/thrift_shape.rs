@@ -158,7 +158,7 @@ const ROW_GROUP: Shape = Struct(&[
 ]);
 const COLUMN_ORDER: Shape = Struct(&[(1, NOTHING), (2, NOTHING), (3, NOTHING)]);
 
-/// What a file says of itself at its end. Kept is whether it says how it is encrypted: columns can be where this is not.
+/// What a file says of itself at its end. Kept is whether it says how it is encrypted: some of its columns are.
 pub(crate) const FILE_META_DATA: Fields = &[
     (1, Number),
     (2, List(&SCHEMA_ELEMENT)),

@@ -56,8 +56,8 @@ fn folder(path: &Path) -> Problem {
 /// By magic bytes.
 fn of_bytes(path: &Path, head: &Head) -> Result<Option<Kind>, Problem> {
     let starts = |magic: &[u8]| head.plain.starts_with(magic);
-    // The second begins those that are encrypted.
-    if starts(b"PAR1") || starts(b"PARE") {
+    // The second begins those that are encrypted, and a text can begin so too.
+    if starts(b"PAR1") || (starts(b"PARE") && head.lines().is_none()) {
         return tables::parquet(path).map(Some);
     }
     if starts(b"\x89HDF\r\n\x1a\n") {

@@ -38,13 +38,13 @@ fn look<T: Table>(path: &Path) -> Result<Kind, Problem> {
     let columns: Vec<_> = table.columns().iter().filter(|column| column.is_value).collect();
     let names: Vec<String> = columns.iter().map(|column| column.name.clone()).collect();
     let (mut kind, found) = detect::of_table(T::FORMAT, path, &names)?;
-    if table.rows() == 0 {
-        let fix = "there is nothing to import; fetch or write it again";
-        return Err(Problem::new("there are no rows", path.display().to_string(), fix));
-    }
     let is_time = |field: &str| found.position(field).is_some_and(|at| columns[at].is_time);
     let typed = is_time("ts_event");
     let seen = seen::<T>(path, &kind, typed)?;
+    if seen.rows == 0 {
+        let fix = "there is nothing to import; fetch or write it again";
+        return Err(Problem::new("there are no rows", path.display().to_string(), fix));
+    }
     if found.position("symbol").is_some() {
         take_symbols(&mut kind, seen.symbols, seen.more_symbols);
     }
@@ -66,6 +66,8 @@ fn look<T: Table>(path: &Path) -> Result<Kind, Problem> {
 /// What the rows say.
 #[derive(Default)]
 struct Seen {
+    /// Those that were looked at.
+    rows: u64,
     stamps: Stamps,
     symbols: Vec<String>,
     more_symbols: bool,
@@ -83,12 +85,11 @@ fn seen<T: Table>(path: &Path, kind: &Kind, typed: bool) -> Result<Seen, Problem
     let (time, symbol) = (of("ts_event"), of("symbol"));
     let mut seen = Seen::default();
     let mut fields = Fields::new(b',');
-    let mut rows = 0_u64;
     loop {
         fields.begin();
         match table.next(&plan, &mut fields) {
-            Ok(true) => rows += 1,
-            Err(what) if rows == 0 => {
+            Ok(true) => seen.rows += 1,
+            Err(what) if seen.rows == 0 => {
                 let fix = "fetch or copy the file again; nothing of it can be read";
                 return Err(Problem::new(what, path.display().to_string(), fix));
             }
@@ -96,13 +97,13 @@ fn seen<T: Table>(path: &Path, kind: &Kind, typed: bool) -> Result<Seen, Problem
             Ok(false) | Err(_) => break,
         }
         if let Some(text) = time.and_then(|at| fields.get(at)) {
-            seen.time(&String::from_utf8_lossy(text), typed, rows);
+            seen.time(&String::from_utf8_lossy(text), typed);
         }
         if let Some(text) = symbol.and_then(|at| fields.get(at)) {
             seen.symbol(&String::from_utf8_lossy(text).to_uppercase());
         }
         // Times alone are told from the first rows.
-        if symbol.is_none() && rows == ROWS_MAX {
+        if symbol.is_none() && seen.rows == ROWS_MAX {
             break;
         }
     }
@@ -113,7 +114,8 @@ fn seen<T: Table>(path: &Path, kind: &Kind, typed: bool) -> Result<Seen, Problem
 const ROWS_MAX: u64 = 100_000;
 
 impl Seen {
-    fn time(&mut self, text: &str, typed: bool, rows: u64) {
+    fn time(&mut self, text: &str, typed: bool) {
+        let rows = self.rows;
         if rows > ROWS_MAX || text.is_empty() {
             return;
         }

@@ -49,10 +49,17 @@ fn a_parquet_file_without_rows_or_an_encrypted_one_is_said_to_be_so() {
         let problem = look("a.parquet", &bytes).unwrap_err();
         check_problem(&problem, "there are no rows", "a.parquet", "nothing to import");
     }
-    for bytes in parquet::encrypted() {
-        let problem = look("a.parquet", &bytes).unwrap_err();
-        check_problem(&problem, "encrypted", "a.parquet", "without encryption");
-    }
+    let problem = look("a.parquet", &parquet::encrypted()).unwrap_err();
+    check_problem(&problem, "encrypted", "a.parquet", "without encryption");
+    // A text that begins like it is none.
+    let text = trades_text("PARENT_SYMBOL,ts,price,size\n", "A,{ns},{price},{size}", 50);
+    reads_as_printed("a.csv", text.as_bytes(), "csv", 50);
+    // Rows where none, or fewer than none, are said are damage.
+    let [none, fewer] = [[0x80, 0x00], [0xc7, 0x01]].map(parquet::hundred_rows_said_to_be);
+    let problem = look("a.parquet", &none).unwrap_err();
+    check_problem(&problem, "100 values of 0 rows", "a.parquet", "fetch or copy");
+    let problem = look("a.parquet", &fewer).unwrap_err();
+    check_problem(&problem, "a row group has -100 rows", "a.parquet", "fetch or copy");
 }
 
 const DAY: i64 = 1_381_147_200_000_000_000;

@@ -285,37 +285,61 @@ fn what_is_no_parquet_file_is_refused_and_a_cut_one_too() {
     check_problem(&refused(columns(), &claims), "4294967295 bytes", "a.parquet", "again");
 }
 
-/// An encrypted file, its description too; and one whose description is plain and says how its columns are encrypted.
-pub fn encrypted() -> [Vec<u8>; 2] {
-    let plain = file(TRADES, WriterProperties::default(), &[trades_of(0..100)]);
-    let end = plain.len() - 8;
-    let mut whole = plain.clone();
-    whole[..4].copy_from_slice(b"PARE");
-    whole[end + 4..].copy_from_slice(b"PARE");
-    // Before the byte that ends the description, a field 8 behind the last, 7: AES-GCM of no properties.
-    let mut columns = plain;
-    let length = u32::from_le_bytes(columns[end..end + 4].try_into().unwrap());
-    columns.splice(end - 1..end - 1, [0x1c, 0x1c, 0, 0]);
-    columns[end + 4..end + 8].copy_from_slice(&(length + 4).to_le_bytes());
-    [whole, columns]
+/// A file as one begins and ends that is encrypted with its description.
+pub fn encrypted() -> Vec<u8> {
+    let mut bytes = file(TRADES, WriterProperties::default(), &[trades_of(0..100)]);
+    let end = bytes.len() - 4;
+    for at in [0, end] {
+        bytes[at..at + 4].copy_from_slice(b"PARE");
+    }
+    bytes
 }
 
 #[test]
 fn an_encrypted_file_is_said_to_be_so_and_not_damaged() {
-    for bytes in encrypted() {
-        let problem = refused(columns(), &bytes);
-        check_problem(&problem, "encrypted", "a.parquet", "without encryption");
+    let problem = refused(columns(), &encrypted());
+    check_problem(&problem, "encrypted", "a.parquet", "without encryption");
+}
+
+#[test]
+fn of_a_file_with_encrypted_columns_the_others_are_read() {
+    let mut bytes = file(TRADES, WriterProperties::default(), &[trades_of(0..100)]);
+    // Before the byte that ends the description, a field 8 behind the last, 7: AES-GCM of no properties.
+    let end = bytes.len() - 8;
+    let length = u32::from_le_bytes(bytes[end..end + 4].try_into().unwrap());
+    bytes.splice(end - 1..end - 1, [0x1c, 0x1c, 0, 0]);
+    bytes[end + 4..end + 8].copy_from_slice(&(length + 4).to_le_bytes());
+    let (rows, problem) = read(columns(), &bytes);
+    assert_eq!((rows.len(), problem), (100, None));
+    // The first page, of the time, as it could be encrypted.
+    bytes[4..20].fill(0xee);
+    let problem = read(columns(), &bytes).1.unwrap();
+    check_problem(&problem, "column `time`", "a.parquet, row 1", "");
+    assert!(problem.what.contains("or it is encrypted"), "{problem}");
+}
+
+/// Integers of 64 bits that are 100: of the file, of its row group, and of each column.
+fn counts_of_100(bytes: &[u8]) -> Vec<usize> {
+    let end = bytes.len() - 8;
+    let footer = u32::from_le_bytes(bytes[end..end + 4].try_into().unwrap()) as usize;
+    (end - footer..end).filter(|at| bytes[*at..].starts_with(&[0x16, 0xc8, 0x01])).collect()
+}
+
+/// A file whose 100 rows are another number where it counts them, not where it counts values.
+pub fn hundred_rows_said_to_be(number: [u8; 2]) -> Vec<u8> {
+    let mut bytes = file(TRADES, WriterProperties::default(), &[trades_of(0..100)]);
+    let counts = counts_of_100(&bytes);
+    // The file's count stands before its row groups, a row group's behind its columns.
+    for at in [counts[0], counts[counts.len() - 1]] {
+        bytes[at + 1..at + 3].copy_from_slice(&number);
     }
+    bytes
 }
 
 #[test]
 fn counts_of_rows_that_contradict_each_other_are_a_problem_and_lose_no_row_in_silence() {
     let bytes = file(TRADES, WriterProperties::default(), &[trades_of(0..100)]);
-    let end = bytes.len() - 8;
-    let footer = u32::from_le_bytes(bytes[end..end + 4].try_into().unwrap()) as usize;
-    // Integers of 64 bits that are 100: of the file, of its row group, and of each column.
-    let counts: Vec<_> =
-        (end - footer..end).filter(|at| bytes[*at..].starts_with(&[0x16, 0xc8, 0x01])).collect();
+    let counts = counts_of_100(&bytes);
     assert!(counts.len() >= 5, "{counts:?}");
     let mut contradictions = 0;
     for at in &counts {
